@@ -1,0 +1,78 @@
+"""What is said of a job in public: its fields, its states, its health.
+
+A public job record is an object with the fields of ``FIELDS``, as
+``GET /v1/jobs`` sends it, ``jobmon jobs --json`` prints it and selectors read
+it.  What is not known is null.
+"""
+
+from typing import Any, Dict, NamedTuple, Optional, Tuple
+
+STARTING = "starting"  # a credential was used, the job does not run yet
+RUNNING = "running"
+SILENT = "silent"  # no heartbeat for three intervals; may come back
+LOST = "lost"  # given up
+ENDED = "ended"
+STATES = (STARTING, RUNNING, SILENT, LOST, ENDED)
+ALIVE = frozenset([STARTING, RUNNING, SILENT])  # may still run, as far as anyone knows
+
+HEALTHS = ("ok", "stuck", "memory", "disk", "credential", "silent")
+
+# How an exit status became known; `unknown` is said, never guessed (agent's acceptance test 28).
+EXIT_SOURCES = ("pidfd", "zombie", "wrap", "trap", "unknown")
+
+
+class Field(NamedTuple):
+    """One field of the public job record."""
+
+    name: str
+    meaning: str
+
+
+FIELDS = tuple(
+    Field(*row)
+    for row in (
+        ("id", "the id its owner gave it, usually the batch system's"),
+        ("uuid", "the server's own id: never used twice"),
+        ("owner", "the owner's common name, for people"),
+        ("owner_name", "the owner's whole distinguished name"),
+        ("cluster", "cluster of the server it registered with"),
+        ("node", "name of the node it runs on"),
+        ("name", "name in the batch system, else the command's"),
+        ("state", "one of STATES"),
+        ("health", "one of HEALTHS"),
+        ("health_reason", "why the health is not ok"),
+        ("exit", "object code, signal, core, source once it has ended"),
+        ("started", "moment"),
+        ("ended", "moment"),
+        ("registered", "moment of its first registration"),
+        ("last_seen", "moment of the last word from its agent"),
+        ("command", "command line"),
+        ("batch", "object of labels from the batch system's environment"),
+        ("tags", "object of the owner's own labels"),
+        ("cpu_percent", "of one core, at the last beat"),
+        ("rss_bytes", "resident memory of all its processes"),
+        ("processes", "how many processes"),
+        ("output_bytes", "bytes of stdout and stderr so far"),
+        ("output_at", "moment of the last output"),
+        ("progress", "its last progress line"),
+        ("callback", "how its agent is reached: tcp, udp, or null"),
+    )
+)
+
+
+def exit_text(status: Optional[Dict[str, Any]]) -> str:
+    """An exit status for people and selectors: ``"0"``, ``"TERM"``, ``"unknown"`` or ``""``."""
+    if status is None:
+        return ""
+    if status.get("signal") is not None:
+        return str(status["signal"])
+    return "unknown" if status.get("code") is None else str(status["code"])
+
+
+def command_text(argv: Tuple[str, ...]) -> str:
+    """A command line as one would type it, for people; quoting only where it is needed."""
+    return " ".join(word if word and not set(word) & set(" \t\n'\"\\$*?;&|<>(){}") else _quoted(word) for word in argv)
+
+
+def _quoted(word: str) -> str:
+    return "'" + word.replace("'", "'\\''") + "'"

@@ -1,0 +1,219 @@
+"""The records an agent and its server exchange besides frames.
+
+``Registration`` opens an agent's session, ``Configuration`` answers it,
+``Vitals`` come with every beat, ``EndReport`` closes the job.  Each reads
+itself from a strict document and writes itself as one; fields that a reader
+does not know are passed over, so that a newer peer may say more.
+"""
+
+import base64
+import binascii
+from typing import Any, Dict, NamedTuple, Optional
+
+from jobmon_wire import PROTOCOL, limits
+from jobmon_wire.documents import (
+    DocumentError,
+    integer,
+    labels,
+    number,
+    optional_integer,
+    optional_number,
+    text,
+)
+from jobmon_wire.jobs import EXIT_SOURCES
+
+EXEC = "exec"  # the agent stands beside the job, whose process the batch system started
+WRAP = "wrap"  # a thin waiter is the job's parent
+MODES = (EXEC, WRAP)
+
+# What a job's stdout or stderr is.  Only a file can be read without taking bytes from the job's reader.
+STREAM_KINDS = ("file", "pipe", "terminal", "none")
+
+
+class Registration(NamedTuple):
+    """What an agent says of itself and its job; all of it is hearsay to the server."""
+
+    epoch: int  # ms since 1970 when this agent started; of two agents of a job the higher is newer
+    agent: str  # version
+    python: str  # version
+    mode: str  # one of MODES
+    pid: int  # of the job
+    started: float  # s since 1970
+    command: str
+    name: str
+    cwd: str
+    user: str
+    node: str
+    cpus: int
+    memory: int  # bytes of the node
+    kernel: str
+    batch: Dict[str, str]
+    tags: Dict[str, str]
+    stdout: str  # one of STREAM_KINDS
+    stderr: str
+
+    def document(self) -> Dict[str, Any]:
+        """As it is sent, with the protocol's version."""
+        return dict(self._asdict(), protocol=PROTOCOL)
+
+    @classmethod
+    def read(cls, document: Dict[str, Any]) -> "Registration":
+        """From what was received.
+
+        Raises:
+            DocumentError: a field is missing, of another type or too long.
+        """
+        return cls(
+            epoch=integer(document, "epoch"),
+            agent=text(document, "agent", longest=limits.LABEL),
+            python=text(document, "python", longest=limits.LABEL),
+            mode=_one_of(document, "mode", MODES),
+            pid=integer(document, "pid"),
+            started=number(document, "started"),
+            command=text(document, "command"),
+            name=text(document, "name"),
+            cwd=text(document, "cwd"),
+            user=text(document, "user", longest=limits.LABEL),
+            node=text(document, "node", longest=255),  # a DNS name
+            cpus=integer(document, "cpus"),
+            memory=integer(document, "memory"),
+            kernel=text(document, "kernel", longest=255),
+            batch=labels(document, "batch"),
+            tags=labels(document, "tags"),
+            stdout=_one_of(document, "stdout", STREAM_KINDS),
+            stderr=_one_of(document, "stderr", STREAM_KINDS),
+        )
+
+
+class Configuration(NamedTuple):
+    """What the server answers to a registration."""
+
+    ping: float  # s between beats on the channel
+
+    def document(self) -> Dict[str, Any]:
+        """As it is sent."""
+        return dict(self._asdict(), protocol=PROTOCOL)
+
+    @classmethod
+    def read(cls, document: Dict[str, Any]) -> "Configuration":
+        """From what was received.
+
+        Raises:
+            DocumentError: a field is missing or out of range.
+        """
+        ping = number(document, "ping", limits.PING_INTERVAL)
+        if not 0.05 <= ping <= 600.0:
+            raise DocumentError("ping: 0.05 to 600 s was expected")
+        return cls(ping=ping)
+
+
+class Vitals(NamedTuple):
+    """How the job is, cheap enough to come with every beat."""
+
+    at: float  # s since 1970, by the node's clock
+    cpu_percent: Optional[float]  # of one core, since the last beat
+    rss_bytes: Optional[int]
+    processes: Optional[int]
+    output_bytes: Optional[int]  # of stdout and stderr together
+    output_at: Optional[float]  # s since 1970
+
+    def document(self) -> Dict[str, Any]:
+        """As it is sent."""
+        return dict(self._asdict())
+
+    @classmethod
+    def read(cls, document: Dict[str, Any]) -> "Vitals":
+        """From what was received.
+
+        Raises:
+            DocumentError: a field is of another type.
+        """
+        return cls(
+            at=number(document, "at"),
+            cpu_percent=optional_number(document, "cpu_percent"),
+            rss_bytes=optional_integer(document, "rss_bytes"),
+            processes=optional_integer(document, "processes"),
+            output_bytes=optional_integer(document, "output_bytes"),
+            output_at=optional_number(document, "output_at"),
+        )
+
+
+class Exit(NamedTuple):
+    """How a job ended: a code or a signal, or neither where that is unknown."""
+
+    code: Optional[int]
+    signal: Optional[str]  # without SIG
+    core: bool  # a core was dumped
+    source: str  # one of EXIT_SOURCES
+
+    @classmethod
+    def read(cls, document: Dict[str, Any]) -> "Exit":
+        """From what was received; neither code nor signal means unknown."""
+        code = optional_integer(document, "code")
+        signal = None if document.get("signal") is None else text(document, "signal", longest=16)
+        if code is not None and signal is not None:
+            raise DocumentError("exit: either a code or a signal was expected")
+        return cls(code, signal, document.get("core") is True, _one_of(document, "source", EXIT_SOURCES))
+
+
+class EndReport(NamedTuple):
+    """The last word of an agent on its job."""
+
+    ended: float  # s since 1970
+    exit: Exit
+    stdout: bytes  # the last limits.LAST_WORDS bytes
+    stderr: bytes
+    stdout_bytes: Optional[int]  # of the whole output; None where it could not be read
+    stderr_bytes: Optional[int]
+    peak_rss: Optional[int]  # bytes; the most that any beat saw
+    cpu_seconds: Optional[float]
+    survivors: int  # processes of the job that outlive it
+
+    def document(self) -> Dict[str, Any]:
+        """As it is sent; output in base64."""
+        return dict(
+            self._asdict(),
+            exit=dict(self.exit._asdict()),
+            stdout=base64.b64encode(self.stdout).decode("ascii"),
+            stderr=base64.b64encode(self.stderr).decode("ascii"),
+        )
+
+    @classmethod
+    def read(cls, document: Dict[str, Any]) -> "EndReport":
+        """From what was received.
+
+        Raises:
+            DocumentError: a field is missing, of another type or too long.
+        """
+        status = document.get("exit")
+        if not isinstance(status, dict):
+            raise DocumentError("exit: an object was expected")
+        return cls(
+            ended=number(document, "ended"),
+            exit=Exit.read(status),
+            stdout=_last_words(document, "stdout"),
+            stderr=_last_words(document, "stderr"),
+            stdout_bytes=optional_integer(document, "stdout_bytes"),
+            stderr_bytes=optional_integer(document, "stderr_bytes"),
+            peak_rss=optional_integer(document, "peak_rss"),
+            cpu_seconds=optional_number(document, "cpu_seconds"),
+            survivors=integer(document, "survivors", 0),
+        )
+
+
+def _one_of(document: Dict[str, Any], key: str, known: "tuple[str, ...]") -> str:
+    value = text(document, key, longest=limits.LABEL)
+    if value not in known:
+        raise DocumentError("%s: one of %s was expected" % (key, " ".join(known)))
+    return value
+
+
+def _last_words(document: Dict[str, Any], key: str) -> bytes:
+    encoded = text(document, key, "", longest=2 * limits.LAST_WORDS)
+    try:
+        data = base64.b64decode(encoded.encode("ascii"), validate=True)
+    except (binascii.Error, ValueError):
+        raise DocumentError("%s: base64 was expected" % key)
+    if len(data) > limits.LAST_WORDS:
+        raise DocumentError("%s: %d bytes, at most %d" % (key, len(data), limits.LAST_WORDS))
+    return data

@@ -1,0 +1,414 @@
+"""Selectors: which jobs a person means.
+
+::
+
+    query := or        or := and ("or" and)*        and := not+   (juxtaposition is AND)
+    not   := ["-" | "not"] atom      atom := "(" or ")" | field op value | word | "quoted"
+
+One language for console, command line and API.  ``parse_selector`` gives a
+tree, ``compile_selector`` a predicate over public job records.  There are no
+regular expressions: globs are matched in linear time.
+"""
+
+import re
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple, Union
+
+from jobmon_wire.jobs import HEALTHS, STATES, exit_text
+from jobmon_wire.moments import read_moment
+
+LONGEST = 1024  # characters of a selector; a person types less, a script names ids in a list
+DEEPEST = 32  # nested parentheses and negations
+
+Record = Dict[str, Any]
+Predicate = Callable[[Record], bool]
+
+TEXT, NUMBER, SIZE, PERCENT, AGE, MOMENT = "text", "number", "size", "percent", "time", "date"
+
+
+class Field(NamedTuple):
+    """One field a selector may name."""
+
+    kind: str
+    keys: Tuple[str, ...]  # of the public job record
+    values: Tuple[str, ...] = ()  # where only these are possible
+
+
+FIELDS = {
+    "id": Field(TEXT, ("id", "uuid")),
+    "name": Field(TEXT, ("name",)),
+    "owner": Field(TEXT, ("owner", "owner_name")),
+    "cluster": Field(TEXT, ("cluster",)),
+    "node": Field(TEXT, ("node",)),
+    "state": Field(TEXT, ("state",), STATES),
+    "health": Field(TEXT, ("health",), HEALTHS),
+    "exit": Field(TEXT, ("exit",)),
+    "cpu": Field(PERCENT, ("cpu_percent",)),
+    "mem": Field(SIZE, ("rss_bytes",)),
+    "gpu": Field(PERCENT, ("gpu_percent",)),
+    "io": Field(SIZE, ("output_bytes",)),
+    "age": Field(AGE, ("started",)),
+    "started": Field(MOMENT, ("started",)),
+    "ended": Field(MOMENT, ("ended",)),
+    "silent": Field(AGE, ("last_seen",)),
+    "array": Field(TEXT, ("batch.array",)),
+    "batch": Field(TEXT, ("batch.*",)),
+    "cmd": Field(TEXT, ("command",)),
+    "callback": Field(TEXT, ("callback",)),
+}
+WORD_KEYS = ("id", "name", "owner", "node", "cluster")  # what a bare word is looked for in
+
+OPERATORS = (":", "!=", ">=", "<=", "=", ">", "<")
+_ORDER = {
+    "=": lambda a, b: a == b,
+    "!=": lambda a, b: a != b,
+    ">": lambda a, b: a > b,
+    ">=": lambda a, b: a >= b,
+    "<": lambda a, b: a < b,
+    "<=": lambda a, b: a <= b,
+}  # type: Dict[str, Callable[[float, float], bool]]
+
+_SIZES = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
+_TIMES = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+_NUMBER = re.compile(r"-?[0-9]{1,15}(?:\.[0-9]{1,9})?")
+_SIZE = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,6})?)([KMGT]?)i?B?", re.IGNORECASE)
+_TIME = re.compile(r"(?:[0-9]{1,9}(?:\.[0-9]{1,3})?[smhdw])+")
+_TIME_PART = re.compile(r"([0-9.]+)([smhdw])")
+_TOKEN = re.compile(r'\s*(?:([()])|(-)(?=[^\s])|((?:"[^"]*"|[^\s()"])+))')
+
+
+class SelectorError(ValueError):
+    """The selector is wrong; the position and what was expected are attributes."""
+
+    def __init__(self, position: int, expected: str) -> None:
+        super().__init__("at character %d of the selector: %s" % (position + 1, expected))
+        self.position = position  # characters from the start, from 0
+        self.expected = expected
+
+
+class Test(NamedTuple):
+    """A field compared with a value, or, with field ``""``, a word to look for."""
+
+    field: str
+    operator: str
+    value: str
+    position: int
+
+
+class Not(NamedTuple):
+    """What its part does not match."""
+
+    part: Any
+
+
+class All(NamedTuple):
+    """What every part matches; no part: everything."""
+
+    parts: Tuple[Any, ...]
+
+
+class Any_(NamedTuple):
+    """What at least one part matches."""
+
+    parts: Tuple[Any, ...]
+
+
+Node = Union[Test, Not, All, Any_]
+
+
+class _Token(NamedTuple):
+    text: str
+    position: int
+    is_quoted: bool  # a quoted word is never "or", "not" or a parenthesis
+
+
+def parse_selector(text: str) -> Node:
+    """The tree of a selector; an empty one selects everything.
+
+    Raises:
+        SelectorError: unknown field, bad value, open parenthesis, too long.
+    """
+    if len(text) > LONGEST:
+        raise SelectorError(LONGEST, "at most %d characters" % LONGEST)
+    tokens = _tokens(text)
+    if not tokens:
+        return All(())
+    parser = _Parser(tokens, len(text))
+    tree = parser.alternatives(0)
+    if parser.token is not None:
+        raise SelectorError(parser.token.position, "no parenthesis is open here")
+    return tree
+
+
+def compile_selector(tree: Node, me: str, now: Callable[[], float]) -> Predicate:
+    """A predicate over public job records.
+
+    Args:
+        tree: from ``parse_selector``.
+        me: the distinguished name that ``owner:me`` stands for.
+        now: the clock that ages are measured against, s since 1970.
+    """
+    if isinstance(tree, Not):
+        inner = compile_selector(tree.part, me, now)
+        return lambda record: not inner(record)
+    if isinstance(tree, (All, Any_)):
+        parts = [compile_selector(part, me, now) for part in tree.parts]
+        if isinstance(tree, All):
+            return lambda record: all(part(record) for part in parts)
+        return lambda record: any(part(record) for part in parts)
+    return _compile_test(tree, me, now)
+
+
+class _Parser:
+    """Recursive descent; every method leaves ``token`` at what it did not take."""
+
+    def __init__(self, tokens: List[_Token], end: int) -> None:
+        self._tokens = tokens
+        self._next = 0
+        self._end = end
+
+    @property
+    def token(self) -> Optional[_Token]:
+        return self._tokens[self._next] if self._next < len(self._tokens) else None
+
+    def _is(self, *texts: str) -> bool:
+        token = self.token
+        return token is not None and not token.is_quoted and token.text in texts
+
+    def alternatives(self, depth: int) -> Node:
+        if depth > DEEPEST:
+            raise SelectorError(self._position(), "at most %d nested parentheses" % DEEPEST)
+        parts = [self._conjunction(depth)]
+        while self._is("or"):
+            self._next += 1
+            parts.append(self._conjunction(depth))
+        return parts[0] if len(parts) == 1 else Any_(tuple(parts))
+
+    def _conjunction(self, depth: int) -> Node:
+        parts = []  # type: List[Node]
+        while self.token is not None and not self._is(")", "or"):
+            if self._is("and"):
+                self._next += 1
+                continue
+            parts.append(self._negation(depth))
+        if not parts:
+            raise SelectorError(self._position(), "a field, a word or a parenthesis was expected")
+        return parts[0] if len(parts) == 1 else All(tuple(parts))
+
+    def _negation(self, depth: int) -> Node:
+        negated = False
+        while self._is("-", "not"):
+            negated = not negated
+            self._next += 1
+        part = self._atom(depth)
+        return Not(part) if negated else part
+
+    def _atom(self, depth: int) -> Node:
+        token = self.token
+        if token is None or self._is(")", "or", "and"):
+            raise SelectorError(self._position(), "a field, a word or a parenthesis was expected")
+        self._next += 1
+        if token.text == "(" and not token.is_quoted:
+            inner = self.alternatives(depth + 1)
+            if not self._is(")"):
+                raise SelectorError(token.position, "this parenthesis is not closed")
+            self._next += 1
+            return inner
+        return _read_test(token)
+
+    def _position(self) -> int:
+        return self.token.position if self.token is not None else self._end
+
+
+def _tokens(text: str) -> List[_Token]:
+    tokens = []  # type: List[_Token]
+    position = 0
+    while text[position:].strip():
+        found = _TOKEN.match(text, position)
+        if found is None:  # only a quote without its partner is no token
+            raise SelectorError(text.index('"', position), "this quote is not closed")
+        group = found.lastindex or 1
+        raw = found.group(group)
+        tokens.append(_Token(raw, found.start(group), raw.startswith('"')))
+        position = found.end()
+    return tokens
+
+
+def _read_test(token: _Token) -> Test:
+    raw = token.text
+    if token.is_quoted and raw.endswith('"') and raw.count('"') == 2:
+        return Test("", ":", raw[1:-1], token.position)
+    split = (
+        min((raw.index(mark), -len(mark), mark) for mark in OPERATORS if mark in raw) if _has_operator(raw) else None
+    )
+    if split is None:
+        return Test("", ":", raw.replace('"', ""), token.position)
+    at, _, operator = split
+    field, value = raw[:at].lower(), raw[at + len(operator) :].replace('"', "")
+    test = Test(field, operator, value, token.position + at + len(operator))
+    if field not in FIELDS and not (field.startswith("tag.") and len(field) > 4):
+        raise SelectorError(
+            token.position, "no field %r; fields are %s and tag.KEY" % (field, " ".join(sorted(FIELDS)))
+        )
+    if not value:
+        raise SelectorError(test.position, "a value for %s was expected" % field)
+    _check_value(test)
+    return test
+
+
+def _has_operator(raw: str) -> bool:
+    head = raw.split('"', 1)[0]
+    return any(mark in head for mark in OPERATORS)
+
+
+def _field(name: str) -> Field:
+    return FIELDS[name] if name in FIELDS else Field(TEXT, ("tags." + name[4:],))
+
+
+def _check_value(test: Test) -> None:
+    field = _field(test.field)
+    if field.kind == TEXT:
+        if test.operator in ("<", ">", "<=", ">=") and test.field != "exit":
+            raise SelectorError(test.position - len(test.operator), "%s is text: use : = or !=" % test.field)
+        for value in test.value.split(",") if field.values else ():
+            if "*" not in value and not any(known.startswith(value.lower()) for known in field.values):
+                raise SelectorError(test.position, "%s is one of %s" % (test.field, " ".join(field.values)))
+        if test.field == "exit" and test.operator not in (":", "=", "!=") and not _NUMBER.fullmatch(test.value):
+            raise SelectorError(test.position, "a number was expected")
+        return
+    _read_values(field, test, 0.0)
+
+
+def _read_values(field: Field, test: Test, now: float) -> List[Tuple[float, bool]]:
+    values = test.value.split(",") if test.operator in (":", "=", "!=") else [test.value]
+    return [_read_value(field.kind, value, test.position) for value in values]
+
+
+def _read_value(kind: str, value: str, position: int) -> Tuple[float, bool]:
+    """The number a value stands for, and whether it is a moment (not an age)."""
+    if kind == SIZE:
+        found = _SIZE.fullmatch(value)
+        if found:
+            return float(found.group(1)) * _SIZES[found.group(2).upper()], False
+        raise SelectorError(position, "a size such as 512M or 10G was expected")
+    if kind in (AGE, MOMENT):
+        if _TIME.fullmatch(value):
+            return sum(float(count) * _TIMES[unit] for count, unit in _TIME_PART.findall(value)), False
+        if kind == AGE:
+            raise SelectorError(position, "a time such as 90s, 2h or 3d was expected")
+        try:
+            return read_moment(value), True
+        except ValueError:
+            raise SelectorError(position, "a time such as 2h or a date such as 2026-11-23 was expected")
+    trimmed = value[:-1] if kind == PERCENT and value.endswith("%") else value
+    if _NUMBER.fullmatch(trimmed):
+        return float(trimmed), False
+    raise SelectorError(position, "a number was expected")
+
+
+def _compile_test(test: Test, me: str, now: Callable[[], float]) -> Predicate:
+    if not test.field:
+        wanted = _pattern(test.value.lower(), True)
+        return lambda record: any(wanted(str(record.get(key) or "").lower()) for key in WORD_KEYS)
+    field = _field(test.field)
+    if test.field == "owner" and test.value == "me":
+        return lambda record: (record.get("owner_name") == me) == (test.operator != "!=")
+    if test.field == "exit":
+        return _compile_exit(test)
+    if field.kind == TEXT:
+        return _compile_text(field, test)
+    return _compile_number(field, test, now)
+
+
+def _compile_text(field: Field, test: Test) -> Predicate:
+    contains = test.operator == ":" and not field.values
+    patterns = [_pattern(value.lower(), contains) for value in _values(field, test)]
+    keys = field.keys
+
+    def found(record: Record) -> bool:
+        texts = [text.lower() for key in keys for text in _texts(record, key)]
+        return any(pattern(text) for pattern in patterns for text in texts)
+
+    return (lambda record: not found(record)) if test.operator == "!=" else found
+
+
+def _values(field: Field, test: Test) -> List[str]:
+    values = test.value.split(",") if test.operator == ":" else [test.value]
+    if field.values:  # "state:run" means running
+        return [next((v for v in field.values if v.startswith(value.lower())), value) for value in values]
+    return values
+
+
+def _texts(record: Record, key: str) -> List[str]:
+    group, dot, name = key.partition(".")
+    value = record.get(group)
+    if not dot:
+        return [] if value is None else [str(value)]
+    if not isinstance(value, dict):
+        return []
+    return [str(text) for key_, text in value.items() if name in ("*", key_)]
+
+
+def _compile_exit(test: Test) -> Predicate:
+    if _NUMBER.fullmatch(test.value) and test.operator not in (":",):
+        wanted, order = float(test.value), _ORDER[test.operator]
+
+        def matches(record: Record) -> bool:
+            text = exit_text(record.get("exit"))
+            if text in ("", "unknown"):
+                return False
+            # Death by a signal is no code, but it is not 0 either.
+            return order(float(text), wanted) if text.isdigit() else test.operator == "!="
+
+        return matches
+    values = [value.upper() for value in test.value.split(",")]
+    values = [value[3:] if value.startswith("SIG") else value for value in values]
+
+    def named(record: Record) -> bool:
+        text = exit_text(record.get("exit")).upper()
+        return bool(text) and (text in values) == (test.operator != "!=")
+
+    return named
+
+
+def _compile_number(field: Field, test: Test, now: Callable[[], float]) -> Predicate:
+    wanted = _read_values(field, test, now())
+    order = _ORDER["=" if test.operator == ":" else test.operator]
+    key, is_time = field.keys[0], field.kind in (AGE, MOMENT)
+
+    def matches(record: Record) -> bool:
+        value = record.get(key)
+        if value is None:
+            return False
+        for number, is_moment in wanted:
+            found = value
+            if is_time:
+                found = read_moment(value) if isinstance(value, str) else value
+                found = found if is_moment else now() - found
+            if order(found, number) != (test.operator == "!="):
+                return test.operator != "!="
+        return test.operator == "!="
+
+    return matches
+
+
+def _pattern(pattern: str, contains: bool) -> Callable[[str], bool]:
+    if "*" not in pattern and "?" not in pattern:
+        return (lambda text: pattern in text) if contains else (lambda text: text == pattern)
+    return lambda text: _glob(pattern, text)
+
+
+def _glob(pattern: str, text: str) -> bool:
+    """Match ``*`` and ``?`` over the whole text, in time linear in it for each star."""
+    p = t = 0
+    star, mark = -1, 0
+    while t < len(text):
+        if p < len(pattern) and pattern[p] == "*":
+            star, mark, p = p, t, p + 1
+        elif p < len(pattern) and pattern[p] in ("?", text[t]):
+            p, t = p + 1, t + 1
+        elif star >= 0:
+            mark += 1
+            p, t = star + 1, mark
+        else:
+            return False
+    return all(character == "*" for character in pattern[p:])

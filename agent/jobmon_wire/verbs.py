@@ -1,0 +1,154 @@
+"""The verbs: one table from which every part takes what a verb needs.
+
+The server takes the permission, the agent the arguments, the command line and
+the console both.  A verb that is not here does not exist.
+"""
+
+import signal
+from typing import Any, Dict, NamedTuple, Optional, Tuple
+
+from jobmon_wire import limits
+
+VIEW = "view"  # what the job is and does
+READ = "read"  # what its files and output hold
+SIGNAL = "signal"  # change what it does
+PERMISSIONS = (VIEW, READ, SIGNAL)
+
+STREAMS = ("stdout", "stderr")  # names of a FILE argument that mean the job's output
+
+# A job may be sent what it can be sent by `kill`; real-time signals have no portable names.
+SIGNALS = tuple(
+    sorted(
+        name[3:]
+        for name in dir(signal)
+        if name.startswith("SIG") and not name.startswith(("SIG_", "SIGRT", "SIGCLD", "SIGPOLL"))
+    )
+)
+
+
+class ArgumentError(ValueError):
+    """The verb does not take that; the text is one sentence for the user."""
+
+
+class Argument(NamedTuple):
+    """One argument of a verb."""
+
+    name: str
+    kind: type  # str, int, float or bool
+    default: Any
+    low: float = 0
+    high: float = 0
+    choices: Tuple[str, ...] = ()
+
+
+class Verb(NamedTuple):
+    """What may be asked of a running job."""
+
+    name: str
+    permission: str
+    is_repeatable: bool  # asking again after a lost answer does no harm
+    arguments: Tuple[Argument, ...]
+    summary: str
+
+
+_FILE = Argument("file", str, "stdout")
+_LINES = Argument("lines", int, 10, 0, limits.LINES)
+_BYTES = Argument("bytes", int, None, 0, limits.INTEGER)  # None: count lines instead
+
+VERBS = {
+    verb.name: verb
+    for verb in (
+        Verb("ps", VIEW, True, (), "the job's processes, as a tree"),
+        Verb(
+            "top",
+            VIEW,
+            True,
+            # count 0: until cancelled.  A sample costs about 1 ms for 50 processes.
+            (Argument("delay", float, 2.0, 0.2, 3600.0), Argument("count", int, 0, 0, limits.LINES)),
+            "the job's processes and their use of the node, again and again",
+        ),
+        Verb("ls", READ, True, (Argument("path", str, "."),), "files of the job's sandbox"),
+        Verb("head", READ, True, (_FILE, _LINES, _BYTES), "the first lines or bytes of a file"),
+        Verb(
+            "tail",
+            READ,
+            True,
+            (_FILE, _LINES, _BYTES, Argument("follow", bool, False)),
+            "the last lines or bytes of a file, and what is written to it",
+        ),
+        Verb("cat", READ, True, (_FILE,), "a whole file"),
+        Verb(
+            "kill",
+            SIGNAL,
+            False,
+            # grace None: with TERM the agent's default, with any other signal no KILL follows.
+            (
+                Argument("signal", str, "TERM", choices=SIGNALS),
+                Argument("grace", float, None, 0, limits.GRACE_LIMIT),
+            ),
+            "a signal to every process of the job",
+        ),
+        Verb("node", VIEW, True, (), "the node the job runs on: load, memory, disk"),
+    )
+}
+
+KILL_GRACE = 10.0  # s between TERM and KILL; HTCondor and Slurm wait 30 s, a person less
+
+
+def check_arguments(verb: Verb, given: Dict[str, Any]) -> Dict[str, Any]:
+    """The arguments with their defaults filled in.
+
+    Raises:
+        ArgumentError: an argument the verb does not take, or a value it cannot be.
+    """
+    unknown = sorted(set(given) - set(argument.name for argument in verb.arguments))
+    if unknown:
+        raise ArgumentError("%s takes no argument %r" % (verb.name, unknown[0][: limits.LABEL]))
+    return {argument.name: _checked(argument, given.get(argument.name)) for argument in verb.arguments}
+
+
+def signal_number(name: str) -> int:
+    """The number of a signal on this machine: ``"TERM"`` gives 15."""
+    return int(getattr(signal, "SIG" + name))
+
+
+def signal_name(number: int) -> str:
+    """The name without SIG, or ``"42"`` where the number has none."""
+    try:
+        return signal.Signals(number).name[3:]
+    except ValueError:
+        return str(number)
+
+
+def parse_signal(text: str) -> str:
+    """The signal a user names as ``TERM``, ``SIGTERM``, ``term`` or ``15``.
+
+    Raises:
+        ArgumentError: no such signal.
+    """
+    name = signal_name(int(text)) if text.isdigit() else text.upper()
+    name = name[3:] if name.startswith("SIG") else name
+    if name not in SIGNALS:
+        raise ArgumentError("%r is no signal; known are %s" % (text[: limits.LABEL], " ".join(SIGNALS)))
+    return name
+
+
+def _checked(argument: Argument, value: Any) -> Any:
+    if value is None:
+        return argument.default
+    problem = None  # type: Optional[str]
+    if argument.kind is float and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    if not isinstance(value, argument.kind) or (isinstance(value, bool) and argument.kind is not bool):
+        problem = (
+            "must be %s" % {str: "text", int: "an integer", float: "a number", bool: "true or false"}[argument.kind]
+        )
+    elif argument.kind is str and (not value or len(value) > limits.TEXT or "\0" in value):
+        problem = "must be 1 to %d characters, none of them NUL" % limits.TEXT
+    elif argument.choices and value not in argument.choices:
+        problem = "must be one of %s" % " ".join(argument.choices)
+    elif argument.kind in (int, float) and not argument.low <= value <= argument.high:
+        problem = "must be from %g to %g" % (argument.low, argument.high)
+    if problem:
+        raise ArgumentError("%s %s" % (argument.name, problem))
+    return value

@@ -63,11 +63,11 @@ def parse_credential(content: str, name: str) -> Credential:
     if not content.startswith(TITLE + "\n"):
         raise CredentialError("%s is no JobMon credential; expected the first line %r" % (name, TITLE))
     head = content.split("-----BEGIN", 1)[0]
-    fields = {}  # type: Dict[str, str]
+    fields: Dict[str, str] = {}
     for line in head.splitlines()[1:]:
         key, _, value = line.partition(": ")
         fields[key.lower()] = value.strip()
-    blocks = {}  # type: Dict[str, str]
+    blocks: Dict[str, str] = {}
     for found in _BLOCK.finditer(content):
         blocks[found.group(1)] = blocks.get(found.group(1), "") + found.group(0).rstrip("\n") + "\n"
     key_label = next((label for label in blocks if label.endswith("PRIVATE KEY")), "")

@@ -90,7 +90,10 @@ def labels(document: Dict[str, Any], key: str) -> Dict[str, str]:
     value = document.get(key, {})
     if not isinstance(value, dict) or len(value) > limits.BATCH_LABELS:
         raise DocumentError("%s: an object of at most %d texts was expected" % (key, limits.BATCH_LABELS))
-    return {text({"name": name}, "name", longest=limits.LABEL): text(value, name) for name in value}
+    for name, label in value.items():
+        if not isinstance(label, str) or len(label) > limits.TEXT or len(name) > limits.LABEL:
+            raise DocumentError("%s: short names and texts were expected" % key)
+    return value
 
 
 def _pairs(pairs: List[Tuple[str, Any]]) -> Dict[str, Any]:

@@ -58,14 +58,14 @@ FIELDS = {
 WORD_KEYS = ("id", "name", "owner", "node", "cluster")  # what a bare word is looked for in
 
 OPERATORS = (":", "!=", ">=", "<=", "=", ">", "<")
-_ORDER = {
+_ORDER: Dict[str, Callable[[float, float], bool]] = {
     "=": lambda a, b: a == b,
     "!=": lambda a, b: a != b,
     ">": lambda a, b: a > b,
     ">=": lambda a, b: a >= b,
     "<": lambda a, b: a < b,
     "<=": lambda a, b: a <= b,
-}  # type: Dict[str, Callable[[float, float], bool]]
+}
 
 _SIZES = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 _TIMES = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
@@ -106,13 +106,13 @@ class All(NamedTuple):
     parts: Tuple[Any, ...]
 
 
-class Any_(NamedTuple):
+class Either(NamedTuple):
     """What at least one part matches."""
 
     parts: Tuple[Any, ...]
 
 
-Node = Union[Test, Not, All, Any_]
+Node = Union[Test, Not, All, Either]
 
 
 class _Token(NamedTuple):
@@ -150,7 +150,7 @@ def compile_selector(tree: Node, me: str, now: Callable[[], float]) -> Predicate
     if isinstance(tree, Not):
         inner = compile_selector(tree.part, me, now)
         return lambda record: not inner(record)
-    if isinstance(tree, (All, Any_)):
+    if isinstance(tree, (All, Either)):
         parts = [compile_selector(part, me, now) for part in tree.parts]
         if isinstance(tree, All):
             return lambda record: all(part(record) for part in parts)
@@ -181,10 +181,10 @@ class _Parser:
         while self._is("or"):
             self._next += 1
             parts.append(self._conjunction(depth))
-        return parts[0] if len(parts) == 1 else Any_(tuple(parts))
+        return parts[0] if len(parts) == 1 else Either(tuple(parts))
 
     def _conjunction(self, depth: int) -> Node:
-        parts = []  # type: List[Node]
+        parts: List[Node] = []
         while self.token is not None and not self._is(")", "or"):
             if self._is("and"):
                 self._next += 1
@@ -220,7 +220,7 @@ class _Parser:
 
 
 def _tokens(text: str) -> List[_Token]:
-    tokens = []  # type: List[_Token]
+    tokens: List[_Token] = []
     position = 0
     while text[position:].strip():
         found = _TOKEN.match(text, position)

@@ -5,7 +5,7 @@ the console both.  A verb that is not here does not exist.
 """
 
 import signal
-from typing import Any, Dict, NamedTuple, Optional, Tuple
+from typing import Any, Dict, NamedTuple, Tuple
 
 from jobmon_wire import limits
 
@@ -37,7 +37,7 @@ class Argument(NamedTuple):
     kind: type  # str, int, float or bool
     default: Any
     low: float = 0
-    high: float = 0
+    high: float = 0  # 0: not bounded
     choices: Tuple[str, ...] = ()
 
 
@@ -101,7 +101,7 @@ def check_arguments(verb: Verb, given: Dict[str, Any]) -> Dict[str, Any]:
     Raises:
         ArgumentError: an argument the verb does not take, or a value it cannot be.
     """
-    unknown = sorted(set(given) - set(argument.name for argument in verb.arguments))
+    unknown = sorted(set(given) - {argument.name for argument in verb.arguments})
     if unknown:
         raise ArgumentError("%s takes no argument %r" % (verb.name, unknown[0][: limits.LABEL]))
     return {argument.name: _checked(argument, given.get(argument.name)) for argument in verb.arguments}
@@ -136,19 +136,18 @@ def parse_signal(text: str) -> str:
 def _checked(argument: Argument, value: Any) -> Any:
     if value is None:
         return argument.default
-    problem = None  # type: Optional[str]
-    if argument.kind is float and isinstance(value, int) and not isinstance(value, bool):
+    if argument.kind is float and type(value) is int:
         value = float(value)
-    if not isinstance(value, argument.kind) or (isinstance(value, bool) and argument.kind is not bool):
-        problem = (
-            "must be %s" % {str: "text", int: "an integer", float: "a number", bool: "true or false"}[argument.kind]
-        )
-    elif argument.kind is str and (not value or len(value) > limits.TEXT or "\0" in value):
-        problem = "must be 1 to %d characters, none of them NUL" % limits.TEXT
-    elif argument.choices and value not in argument.choices:
-        problem = "must be one of %s" % " ".join(argument.choices)
-    elif argument.kind in (int, float) and not argument.low <= value <= argument.high:
-        problem = "must be from %g to %g" % (argument.low, argument.high)
-    if problem:
-        raise ArgumentError("%s %s" % (argument.name, problem))
+    if type(value) is not argument.kind:  # isinstance would take true for 1
+        raise ArgumentError("%s must be %s" % (argument.name, _KINDS[argument.kind]))
+    if isinstance(value, str):
+        if not value or len(value) > limits.TEXT or "\0" in value:
+            raise ArgumentError("%s must be 1 to %d characters, none of them NUL" % (argument.name, limits.TEXT))
+        if argument.choices and value not in argument.choices:
+            raise ArgumentError("%s must be one of %s" % (argument.name, " ".join(argument.choices)))
+    elif isinstance(value, (int, float)) and argument.high and not argument.low <= value <= argument.high:
+        raise ArgumentError("%s must be from %g to %g" % (argument.name, argument.low, argument.high))
     return value
+
+
+_KINDS = {str: "text", int: "an integer", float: "a number", bool: "true or false"}

@@ -1,0 +1,45 @@
+# JobMon. `make demo` and `make test` set up what they need; nothing else has to be done before them.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+SOURCES := agent server console pki tests benchmarks
+
+.PHONY: demo test check format agent lock clean
+
+demo: $(READY)  ## a throw-away site on this machine, and the console on it
+	$(BIN)/jobmon demo $(DEMO)
+
+test: $(READY)  ## every test that this machine can run
+	$(BIN)/python -m pytest $(TESTS)
+
+check: $(READY)  ## format, lint, types, import rules, Python 3.6 for what travels
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/vermin --target=3.6- --eval-annotations --no-tips -q agent
+	! grep -n '://' constraints.txt
+
+format: $(READY)
+	$(BIN)/ruff format $(SOURCES)
+	$(BIN)/ruff check --fix $(SOURCES)
+
+agent: $(READY)  ## the one-file agent for the worker nodes
+	$(BIN)/jobmon agent --out jobmond.pyz
+
+lock: $(READY)  ## pin every dependency anew; hashes, no addresses
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip compile pyproject.toml --all-extras --group dev --universal --generate-hashes \
+		--no-header --no-annotate --upgrade --quiet --output-file constraints.txt
+
+# Two steps: pip refuses a hashed requirement file together with an editable package.
+$(READY): constraints.txt pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r constraints.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@
+
+clean:
+	rm -rf $(VENV) dist jobmond.pyz

@@ -1,0 +1,232 @@
+"""The channel: one exchange with the server in which requests come down and answers go up.
+
+One loop waits for the connection and for the pipes of the performers; nothing
+in it blocks.  It ends when the job is over and every answer has gone, or when
+the connection is lost.
+"""
+
+import select
+import time
+from typing import Dict, List, Optional
+
+from jobmon_agent import http, vitals
+from jobmon_agent.job import Job
+from jobmon_agent.performer import Perform, Performer, failure
+from jobmon_agent.progress import INTERVAL, Progress
+from jobmon_agent.tls import Connection
+from jobmon_agent.watch import Watch
+from jobmon_wire import frames, limits
+from jobmon_wire.documents import DocumentError, number
+from jobmon_wire.frames import Frame, FrameReader, write_frame, write_object
+from jobmon_wire.verbs import KILL_GRACE, VERBS, ArgumentError, Verb, check_arguments
+
+MEDIA_TYPE = "application/vnd.jobmon.frames"
+
+_UNSENT = 256 * limits.KIB  # bytes waiting for the network beyond which performers are not read
+_SERVER_DEAD = 3.5  # beats without a byte: three missed and half a beat of delay on the way
+_SECOND_BEAT = 2.0  # s after the first
+_DRAIN = 10.0  # s that answers may take after the job's end; tails end by themselves
+_FLUSH = 5.0  # s for the last bytes to leave
+
+
+class ChannelLostError(Exception):
+    """The exchange has ended before the job; the text says why."""
+
+    def __init__(self, why: str, retry_after: Optional[float] = None) -> None:
+        super().__init__(why)
+        self.retry_after = retry_after  # s, where the server said so
+
+
+class Health:
+    """What the worker remembers of the job from beat to beat, over all its channels."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._state: Optional[vitals.State] = None
+        self.peak_rss: Optional[int] = None  # bytes
+
+    @property
+    def cpu_seconds(self) -> Optional[float]:
+        """CPU that the job used, as far as beats saw it."""
+        return None if self._state is None else self._state.cpu_seconds
+
+    def beat(self) -> bytes:
+        """The frame of a beat now."""
+        sample, self._state = vitals.sample(self._job, self._state)
+        if sample.rss_bytes is not None:
+            self.peak_rss = max(sample.rss_bytes, self.peak_rss or 0)
+        return write_object(frames.VITALS, frames.CHANNEL, sample.document())
+
+
+class Channel:
+    """One exchange on a connection that has registered.
+
+    Args:
+        ping: s between beats.
+    """
+
+    def __init__(
+        self, connection: Connection, job: Job, watch: Watch, health: Health, progress: Progress, ping: float
+    ) -> None:
+        self._connection = connection
+        self._job = job
+        self._watch = watch
+        self._health = health
+        self._progress = progress
+        self._ping = ping
+        self._response = http.Response()
+        self._reader = FrameReader(frames.DOWN)
+        self._performers: Dict[bytes, Performer] = {}
+        self._heard = time.monotonic()
+        self._next_beat = self._next_look = self._heard
+        self._has_beaten = False
+        self._over: Optional[float] = None  # when the job's end was seen, by the monotonic clock
+
+    def run(self, head: bytes) -> None:
+        """Serve until the job is over and its answers are out.
+
+        Args:
+            head: of the request that opens the channel.
+
+        Raises:
+            ChannelLostError, OSError, http.HttpError, frames.FrameError: the
+                connection is of no use any more.
+        """
+        self._connection.unsent += head
+        try:
+            while not self._is_finished():
+                self._speak()
+                self._wait()
+                self._hear()
+                self._relay()
+        finally:
+            for performer in self._performers.values():
+                performer.stop()
+            self._performers.clear()
+
+    def _is_finished(self) -> bool:
+        if self._watch.ended is None:
+            return False
+        now = time.monotonic()
+        if self._over is None:
+            self._over = now
+            self._look_at_progress(now)
+        for performer in list(self._performers.values()):
+            if now - self._over > performer.patience:
+                self._send(failure(performer.request, "job-ended", "the job has ended"))
+                self._forget(performer)
+        return not self._performers and (not self._connection.unsent or now - self._over > _DRAIN + _FLUSH)
+
+    def _speak(self) -> None:
+        """Send what is due by the clock."""
+        now = time.monotonic()
+        if now - self._heard > _SERVER_DEAD * self._ping:
+            raise ChannelLostError("the server is silent")
+        if now >= self._next_beat:
+            # The second beat comes soon: CPU is known from two.
+            self._next_beat = now + (self._ping if self._has_beaten else min(self._ping, _SECOND_BEAT))
+            self._has_beaten = True
+            self._connection.unsent += http.chunk(self._health.beat())
+        if now >= self._next_look:
+            self._next_look = now + INTERVAL
+            self._look_at_progress(now)
+
+    def _look_at_progress(self, now: float) -> None:
+        for line in self._progress.lines(now):
+            document = {"at": time.time(), "text": line}
+            self._connection.unsent += http.chunk(write_object(frames.LOG, frames.CHANNEL, document))
+
+    def _wait(self) -> None:
+        interests = {self._connection.fileno(): self._connection.interest()}
+        if len(self._connection.unsent) < _UNSENT:
+            hungry = [performer for performer in self._performers.values() if performer.is_hungry]
+            interests.update((performer.pipe, select.POLLIN) for performer in hungry)
+        due = min(self._next_beat, self._next_look, self._heard + _SERVER_DEAD * self._ping)
+        if self._over is not None:
+            due = min([due] + [self._over + performer.patience for performer in self._performers.values()])
+        ready = self._watch.poll(interests, due - time.monotonic())
+        for performer in self._performers.values():
+            if performer.pipe in ready:
+                performer.read()
+
+    def _hear(self) -> None:
+        data = self._connection.move()
+        if data:
+            self._heard = time.monotonic()
+        body = self._response.feed(data)
+        if self._response.status not in (0, 200):
+            raise ChannelLostError("the server refused the channel: %d" % self._response.status)
+        for frame in self._reader.feed(body):
+            self._take(frame)
+        if self._connection.is_at_end or self._response.is_complete:
+            raise ChannelLostError("the server has closed the channel")
+
+    def _take(self, frame: Frame) -> None:
+        performer = self._performers.get(frame.request)
+        if frame.type == frames.REQUEST:
+            self._begin(frame)
+        elif frame.type == frames.CREDIT and performer:
+            performer.grant(frame.credit())
+        elif frame.type == frames.CANCEL and performer:
+            self._send(failure(frame.request, "cancelled", "the reader left"))
+            self._forget(performer)
+        elif frame.type == frames.PING:
+            self._send(Frame(frames.PONG, frames.CHANNEL, frame.payload))
+        elif frame.type == frames.GOODBYE:
+            raise ChannelLostError("the server said goodbye", _retry_after(frame))
+
+    def _begin(self, frame: Frame) -> None:
+        if frame.request in self._performers:
+            raise frames.FrameError("a request that is under way came again")
+        try:
+            document = frame.document()
+            verb = VERBS.get(str(document.get("verb")))
+            perform = _performs(verb)
+            if verb is None or perform is None:
+                problem = ("unsupported", "this agent does not know the verb")
+            elif len(self._performers) >= limits.REQUESTS_PER_JOB:
+                problem = ("busy", "%d requests are under way; end one first" % len(self._performers))
+            else:
+                self._perform(frame.request, verb, perform, document.get("arguments"))
+                return
+        except ArgumentError as error:
+            problem = ("bad-request", str(error))
+        except OSError as error:
+            problem = ("action-failed", "the agent cannot start a process: %s" % error.strerror)
+        self._send(failure(frame.request, *problem))
+
+    def _perform(self, request: bytes, verb: Verb, perform: Perform, given: object) -> None:
+        # The server has checked them; an agent that believed it would be only as safe as the server.
+        arguments = check_arguments(verb, given if isinstance(given, dict) else {})
+        patience = _DRAIN
+        if "grace" in arguments:
+            patience += KILL_GRACE if arguments["grace"] is None else arguments["grace"]
+        self._performers[request] = Performer(request, perform, self._job, arguments, patience)
+
+    def _relay(self) -> None:
+        for performer in list(self._performers.values()):
+            parts: List[bytes] = list(performer.release())
+            self._connection.unsent += http.chunk(b"".join(parts))
+            if performer.is_done:
+                self._forget(performer)
+
+    def _forget(self, performer: Performer) -> None:
+        performer.stop()
+        del self._performers[performer.request]
+
+    def _send(self, frame: Frame) -> None:
+        self._connection.unsent += http.chunk(write_frame(*frame))
+
+
+def _performs(verb: Optional[Verb]) -> Optional[Perform]:
+    # Imported at the first request and before the fork, so that it is read once.
+    from jobmon_agent.verbs import VERBS as KNOWN
+
+    return None if verb is None else KNOWN.get(verb.name)
+
+
+def _retry_after(frame: Frame) -> Optional[float]:
+    try:
+        return number(frame.document(), "retry_after", 0.0) or None
+    except DocumentError:
+        return None

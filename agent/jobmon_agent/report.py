@@ -1,0 +1,93 @@
+"""What the agent says of its job at both ends of its life."""
+
+import os
+import platform
+from typing import Any, Dict, List, Optional
+
+from jobmon_agent import VERSION, batch, node
+from jobmon_agent.channel import Health
+from jobmon_agent.job import Job
+from jobmon_agent.members import Members
+from jobmon_wire import limits
+from jobmon_wire.jobs import command_text
+from jobmon_wire.records import EndReport, Exit, Registration
+
+
+def registration(job: Job, facts: Dict[str, Any]) -> Registration:
+    """Who registers: the agent, its job and its node."""
+    labels, name = batch.facts(dict(os.environ), job.sandbox_path)
+    around = node.facts()
+    words = tuple(_text(word) for word in facts["command"])
+    return Registration(
+        epoch=facts["epoch"],
+        agent=VERSION,
+        python=platform.python_version(),
+        mode=job.mode,
+        pid=job.pid,
+        started=facts["epoch"] / 1000.0,
+        command=command_text(words)[: limits.TEXT],
+        name=(name or os.path.basename(words[0]))[: limits.LABEL],
+        cwd=_text(os.fsencode(job.sandbox_path))[: limits.TEXT],
+        user=_user()[: limits.LABEL],
+        node=str(around["node"])[:255],
+        cpus=int(around["cpus"]),
+        memory=int(around["memory"]),
+        kernel=str(around["kernel"])[:255],
+        batch=labels,
+        tags={},
+        stdout=facts["stdout_kind"],
+        stderr=facts["stderr_kind"],
+    )
+
+
+def end_report(job: Job, ended: float, exit: Exit, health: Health) -> EndReport:
+    """How the job ended, and what it said last."""
+    stdout, stdout_bytes = _last_words(job.stdout)
+    stderr, stderr_bytes = _last_words(job.stderr)
+    return EndReport(
+        ended=ended,
+        exit=exit,
+        stdout=stdout,
+        stderr=stderr,
+        stdout_bytes=stdout_bytes,
+        stderr_bytes=stderr_bytes,
+        peak_rss=health.peak_rss,
+        cpu_seconds=health.cpu_seconds,
+        survivors=_survivors(job),
+    )
+
+
+def _last_words(descriptor: Optional[int]) -> "tuple[bytes, Optional[int]]":
+    if descriptor is None:
+        return b"", None
+    try:
+        size = os.fstat(descriptor).st_size
+        start = max(0, size - limits.LAST_WORDS)
+        parts: List[bytes] = []
+        while start < size:
+            data = os.pread(descriptor, size - start, start)
+            if not data:  # cut in the meantime
+                break
+            parts.append(data)
+            start += len(data)
+        return b"".join(parts), size
+    except OSError:
+        return b"", None
+
+
+def _survivors(job: Job) -> int:
+    members = Members(job).scan()
+    return sum(process.state not in "ZX" and process.pid != job.pid for process in members.values())
+
+
+def _user() -> str:
+    try:
+        import pwd
+
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except (ImportError, KeyError):  # a container without that user
+        return str(os.geteuid())
+
+
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", "replace")

@@ -1,0 +1,199 @@
+"""A TLS connection to the server that never waits: bytes go into a buffer and come out of one.
+
+The server must chain to the CA in the credential and carry the name it was
+called by; the agent shows the job's certificate.  Nothing here knows what the
+bytes mean.
+"""
+
+import errno
+import select
+import socket
+import ssl
+from typing import Any, Callable, NamedTuple, Optional, Tuple
+from urllib.parse import urlsplit
+
+from jobmon_wire import limits
+from jobmon_wire.credential import Credential
+
+_READ = 64 * limits.KIB  # bytes asked for at a time: four TLS records
+_USER_TIMEOUT = 18  # TCP_USER_TIMEOUT; the socket module names it on some versions only
+_LOST_AFTER = 60000  # ms that sent bytes may stay unacknowledged before the kernel gives the connection up
+
+# The shape of worker.Watch.wait: descriptor, poll's mask, seconds; whether it is ready.
+Wait = Callable[[int, int, float], bool]
+
+
+class Address(NamedTuple):
+    """Where the server is."""
+
+    host: str
+    port: int
+
+    @property
+    def authority(self) -> str:
+        """As it stands in a Host header."""
+        host = "[%s]" % self.host if ":" in self.host else self.host
+        return "%s:%d" % (host, self.port)
+
+
+def read_address(url: str) -> Address:
+    """The address in ``https://host:port``.
+
+    Raises:
+        ValueError: it is none.
+    """
+    parts = urlsplit(url)
+    if parts.scheme != "https" or not parts.hostname:
+        raise ValueError("the credential's server is no https address")
+    return Address(parts.hostname, parts.port or 443)
+
+
+def client_context(credential: Credential, descriptor: int) -> ssl.SSLContext:
+    """What is shown to the server and what is asked of it.
+
+    Args:
+        descriptor: the open credential file; its name may have gone by now.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # checks the chain and the name
+    # TLS 1.3 where there is one; OpenSSL 1.0.2 under an old Python has 1.2 at most.
+    if hasattr(context, "minimum_version"):
+        context.minimum_version = ssl.TLSVersion.TLSv1_2  # novm
+    else:
+        context.options |= ssl.OP_NO_SSLv2 | ssl.OP_NO_SSLv3 | ssl.OP_NO_TLSv1 | ssl.OP_NO_TLSv1_1
+    context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_TICKET
+    context.load_verify_locations(cadata=credential.server_ca)
+    context.load_cert_chain("/proc/self/fd/%d" % descriptor)
+    return context
+
+
+def connect(address: Address, context: ssl.SSLContext, wait: Wait) -> "Connection":
+    """A connection whose handshake is done.
+
+    With TLS 1.3 the server may still refuse the certificate: that shows at the
+    first bytes read.
+
+    Raises:
+        OSError: no connection; ``ssl.SSLError`` is one.
+    """
+    problem: Optional[OSError] = None
+    for family, kind, protocol, _, target in socket.getaddrinfo(
+        address.host, address.port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP
+    ):
+        try:
+            plain = socket.socket(family, kind, protocol)
+        except OSError as error:  # this machine has no such family
+            problem = error
+            continue
+        try:
+            _connect_plain(plain, target, wait)
+            return _shake_hands(plain, address, context, wait)
+        except OSError as error:
+            plain.close()
+            problem = error
+        except BaseException:
+            plain.close()
+            raise
+    raise problem or OSError("the server's name has no address")
+
+
+def _connect_plain(plain: socket.socket, target: Tuple[Any, ...], wait: Wait) -> None:
+    plain.setblocking(False)
+    plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    plain.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    try:
+        plain.setsockopt(socket.IPPROTO_TCP, _USER_TIMEOUT, _LOST_AFTER)
+    except OSError:
+        pass
+    code = plain.connect_ex(target)  # getaddrinfo's own
+    if code == errno.EINPROGRESS:
+        if not wait(plain.fileno(), select.POLLOUT, limits.CONNECT_TIMEOUT):
+            raise socket.timeout("the server does not answer")
+        code = plain.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+    if code:
+        raise OSError(code, errno.errorcode.get(code, ""))
+
+
+def _shake_hands(plain: socket.socket, address: Address, context: ssl.SSLContext, wait: Wait) -> "Connection":
+    secure = context.wrap_socket(plain, server_hostname=address.host, do_handshake_on_connect=False)
+    try:
+        while True:
+            try:
+                secure.do_handshake()
+                return Connection(secure)
+            except ssl.SSLWantReadError:
+                mask = select.POLLIN
+            except ssl.SSLWantWriteError:
+                mask = select.POLLOUT
+            if not wait(secure.fileno(), mask, limits.CONNECT_TIMEOUT):
+                raise socket.timeout("the server does not finish the TLS handshake")
+    except BaseException as error:
+        secure.close()
+        if isinstance(error, ValueError):  # Python 3.6 raises CertificateError, a ValueError, for a wrong name
+            raise OSError(str(error))
+        raise
+
+
+class Connection:
+    """An open connection: what is to be sent waits in ``unsent``."""
+
+    def __init__(self, secure: ssl.SSLSocket) -> None:
+        self._socket = secure
+        self.unsent = bytearray()
+        self.is_at_end = False  # the peer will send no more
+        self._wants_to_write = False
+
+    def fileno(self) -> int:
+        """The descriptor to wait for."""
+        return self._socket.fileno()
+
+    def interest(self) -> int:
+        """What to wait for, as poll's mask."""
+        return select.POLLIN | (select.POLLOUT if self.unsent or self._wants_to_write else 0)
+
+    def move(self) -> bytes:
+        """Send and receive what can be without waiting; the bytes received.
+
+        Raises:
+            OSError: the connection is broken, or the server refused the certificate.
+        """
+        self._wants_to_write = False
+        self._send()
+        return self._receive()
+
+    def _send(self) -> None:
+        # One call may be repeated with other bytes only because the socket module sets
+        # SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER; the bytes themselves stay the same until they have gone.
+        while self.unsent:
+            try:
+                sent = self._socket.send(bytes(self.unsent[: 16 * limits.KIB]))
+            except ssl.SSLWantWriteError:
+                return
+            except ssl.SSLWantReadError:
+                return
+            del self.unsent[:sent]
+
+    def _receive(self) -> bytes:
+        parts = []
+        received = 0
+        # TLS may hold decrypted bytes that poll cannot see, so read until there are none;
+        # yet not for ever, or a flood would starve everything else.
+        while received < 16 * _READ or self._socket.pending():
+            try:
+                data = self._socket.recv(_READ)
+            except ssl.SSLWantReadError:
+                break
+            except ssl.SSLWantWriteError:
+                self._wants_to_write = True
+                break
+            except (ssl.SSLEOFError, ssl.SSLZeroReturnError):
+                data = b""
+            if not data:
+                self.is_at_end = True
+                break
+            parts.append(data)
+            received += len(data)
+        return b"".join(parts)
+
+    def close(self) -> None:
+        """Drop the connection."""
+        self._socket.close()

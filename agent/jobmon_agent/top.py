@@ -1,0 +1,67 @@
+"""The verb `top`: what the job uses, tick by tick.
+
+Only `stat` of processes is read at a tick, never a command line or a memory
+map: those take locks that the job may be waiting for.
+"""
+
+import time
+from typing import Any, Dict, Iterator, Tuple
+
+from jobmon_agent.job import Job
+from jobmon_agent.node import load, memory
+from jobmon_agent.proc import TICKS, Process, text
+from jobmon_agent.usage import Look, Watch, cpu_by_member, cpu_of_job
+from jobmon_wire import frames, limits
+
+PROCESSES = 200  # rows of one tick
+FIRST_BASE = 0.2  # s between the two looks that the first tick's percentages come from
+SCAN_EVERY = 1.0  # s between looks at the whole node
+MARKER_EVERY = 10.0  # s between looks at environments
+
+
+def top(job: Job, arguments: Dict[str, Any]) -> Iterator[Tuple[int, Dict[str, Any]]]:
+    """Yield one RECORD a tick, until the count is reached or the job is over."""
+    watch = Watch(job, SCAN_EVERY, MARKER_EVERY)
+    before = watch.look()
+    is_over = job.wait_over(FIRST_BASE)
+    done = 0
+    while True:
+        now = watch.look()
+        yield frames.RECORD, tick(before, now)
+        before, done = now, done + 1
+        if is_over or done == arguments["count"]:
+            return
+        is_over = job.wait_over(max(0.0, now.at + arguments["delay"] - time.monotonic()))
+
+
+def tick(before: Look, now: Look) -> Dict[str, Any]:
+    """The object of one tick, from two looks."""
+    elapsed = max(now.at - before.at, 1e-3)
+    used = cpu_by_member(before, now)
+    rows = [_row(process, used[pid] / elapsed) for pid, process in now.members.items()]
+    rows.sort(key=lambda row: (-row["cpu_percent"], -row["cpu_seconds"], row["pid"]))
+    node = dict(load(), **memory(("memory", "memory_available")))
+    return {
+        "at": time.time(),
+        "job": {
+            "cpu_percent": round(100 * cpu_of_job(before, now) / elapsed, 1),
+            "rss": min(sum(process.rss for process in now.members.values()), limits.INTEGER),
+            "processes": len(now.members),
+            "threads": sum(process.threads for process in now.members.values()),
+        },
+        "node": node,
+        "processes": rows[:PROCESSES],
+    }
+
+
+def _row(process: Process, share: float) -> Dict[str, Any]:
+    return {
+        "pid": process.pid,
+        "ppid": process.ppid,
+        "state": process.state,
+        "name": text(process.name),
+        "cpu_percent": round(100 * share, 1),
+        "cpu_seconds": process.cpu / TICKS,
+        "rss": min(process.rss, limits.INTEGER),
+        "threads": process.threads,
+    }

@@ -1,0 +1,108 @@
+"""What the members of a job use: looks at them, and what lies between two looks."""
+
+import time
+from typing import Dict, NamedTuple, Optional
+
+from jobmon_agent.job import Job
+from jobmon_agent.members import Members
+from jobmon_agent.proc import TICKS, Process, boot_moment
+
+
+class Look(NamedTuple):
+    """What the members had used at one moment."""
+
+    at: float  # s of the monotonic clock
+    members: Dict[int, Process]
+
+
+class Watch:
+    """Looks at the members again and again, at the whole node only now and then.
+
+    Args:
+        job: whose members.
+        scan_every: seconds between looks at the whole node, which find new
+            members; 1,000 processes cost 30 ms each time.
+        marker_every: seconds between looks at environments; another 70 ms.
+    """
+
+    def __init__(self, job: Job, scan_every: float, marker_every: float) -> None:
+        self._members = Members(job)
+        self._scan_every, self._marker_every = scan_every, marker_every
+        self._scanned: Optional[float] = None
+        self._marked: Optional[float] = None
+
+    def look(self) -> Look:
+        """The members now."""
+        now = time.monotonic()
+        if self._scanned is not None and now - self._scanned < self._scan_every:
+            return Look(now, self._members.reread())
+        with_marker = self._marked is None or now - self._marked >= self._marker_every
+        self._scanned = now
+        if with_marker:
+            self._marked = now
+        return Look(now, self._members.scan(with_marker))
+
+
+def cpu_by_member(before: Look, now: Look) -> Dict[int, float]:
+    """Seconds of CPU that each member itself used between two looks."""
+    born_after = _ticks_at(before)
+    used: Dict[int, float] = {}
+    for pid, process in now.members.items():
+        earlier = _earlier(before, process)
+        base = _base(earlier.cpu if earlier else None, process.cpu, process.starttime >= born_after)
+        used[pid] = max(0, process.cpu - base) / TICKS
+    return used
+
+
+def cpu_of_job(before: Look, now: Look) -> float:
+    """Seconds of CPU that all members used between two looks, those too short to be seen among them.
+
+    When a child ends and its parent waits for it, the child's time moves into
+    the parent's account of children: so that account belongs to the sum, less
+    what of the child was counted before.
+    """
+    born_after = _ticks_at(before)
+    ticks = 0
+    for process in now.members.values():
+        earlier, total = _earlier(before, process), process.cpu + process.reaped
+        base = _base(earlier.cpu + earlier.reaped if earlier else None, total, process.starttime >= born_after)
+        ticks += total - base
+    for process in before.members.values():
+        if not _earlier(now, process) and _has_heir(process, before, now):
+            ticks -= process.cpu + process.reaped
+    # A parent that ignores its children has no account of them; their own time is the least there was.
+    return max(ticks / TICKS, sum(cpu_by_member(before, now).values()))
+
+
+def cpu_so_far(look: Look) -> float:
+    """Seconds of CPU that the members have used since each started."""
+    return sum(process.cpu + process.reaped for process in look.members.values()) / TICKS
+
+
+def _base(earlier: Optional[int], total: int, is_born_since: bool) -> int:
+    """What to take off a total: what a member that is new to us used before the looks is not of this time."""
+    if earlier is not None:
+        return earlier
+    return 0 if is_born_since else total
+
+
+def _earlier(look: Look, process: Process) -> Optional[Process]:
+    found = look.members.get(process.pid)
+    return found if found is not None and found.starttime == process.starttime else None
+
+
+def _has_heir(process: Process, before: Look, now: Look) -> bool:
+    """Whether an ancestor lives on that has taken over the account of a process that ended."""
+    for _ in range(len(before.members)):
+        parent = before.members.get(process.ppid)
+        if parent is None:
+            return False
+        if _earlier(now, parent):
+            return True
+        process = parent
+    return False
+
+
+def _ticks_at(look: Look) -> float:
+    """The moment of a look as start times count."""
+    return (time.time() - (time.monotonic() - look.at) - boot_moment()) * TICKS

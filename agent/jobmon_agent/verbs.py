@@ -1,0 +1,27 @@
+"""The verbs this agent knows: one function each, by name.
+
+A verb is a generator over the job and its checked arguments.  It yields frames'
+types and payloads, raises ``VerbFailure`` when it cannot be done, and may be
+killed at any moment: it leaves nothing that would have to be put right.
+"""
+
+from typing import Any, Callable, Dict
+
+from jobmon_agent.files import Answer, cat, head, ls
+from jobmon_agent.job import Job
+from jobmon_agent.node import node
+from jobmon_agent.processes import ps
+from jobmon_agent.signals import kill
+from jobmon_agent.tail import tail
+from jobmon_agent.top import top
+
+VERBS: Dict[str, Callable[[Job, Dict[str, Any]], Answer]] = {
+    "ps": ps,
+    "top": top,
+    "ls": ls,
+    "head": head,
+    "tail": tail,
+    "cat": cat,
+    "kill": kill,
+    "node": node,
+}

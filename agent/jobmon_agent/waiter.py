@@ -1,0 +1,108 @@
+"""The thin waiter of wrap mode: the job's parent, which passes signals in and the end out.
+
+It dies as the job died, so that the batch system sees the job's own status.
+The price against exec mode: the job is not the batch system's own process, and
+a KILL or STOP sent to the waiter's number does not reach it.
+"""
+
+import os
+
+from jobmon_agent import descriptors
+from jobmon_agent.environment import become
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import signal as _signal
+    from typing import Callable, List
+
+    from jobmon_agent.environment import Environment
+    from jobmon_agent.sidecar import Introduction
+else:
+    import _signal  # signal itself would cost 3 ms for its enumerations
+
+_FROM_KERNEL = 0x80  # si_code: a terminal's ^C goes to the whole group, so the job has it already
+# Faults of the waiter itself are not for the job, and two signals are the C library's own.
+_NOT_PASSED = frozenset(
+    [_signal.SIGKILL, _signal.SIGSTOP, _signal.SIGSEGV, _signal.SIGBUS, _signal.SIGFPE, _signal.SIGILL, 32, 33]
+)
+_PASSED = [number for number in range(1, _signal.NSIG) if number not in _NOT_PASSED]
+
+
+class Waiter:
+    """Starts the job as a child and waits for it."""
+
+    def __init__(self, command: "List[bytes]", environment: "Environment", before: "Callable[[], None]") -> None:
+        """Fork; the job starts only when ``run`` lets it.
+
+        Args:
+            before: called in the child, last before it becomes the command.
+
+        Raises:
+            OSError: no process to be had.
+        """
+        gate, self._gate = [descriptors.out_of_the_way(end) for end in os.pipe()]
+        # Blocked before the fork: none may arrive while nobody waits for it.
+        mask = _signal.pthread_sigmask(_signal.SIG_BLOCK, _PASSED)
+        try:
+            self._job = os.fork()
+        except OSError:
+            _signal.pthread_sigmask(_signal.SIG_SETMASK, mask)
+            raise
+        if not self._job:
+            status = 1
+            try:
+                os.close(self._gate)
+                before()
+                _signal.pthread_sigmask(_signal.SIG_SETMASK, mask)
+                os.read(gate, 1)
+                status = become(command, environment)
+            finally:
+                os._exit(status)
+        os.close(gate)
+
+    def run(self, introduction: "Introduction") -> None:
+        """Introduce the job to its agent, let it start, wait for it, and end as it does."""
+        try:
+            introduction.settle(self._job)
+            os.close(self._gate)
+            # Else the waiter would hold open what the job closes.
+            descriptors.keep_only([introduction.status])
+            status = self._wait()
+        except BaseException:  # the job runs already: whatever happened, wait for it
+            status = os.waitpid(self._job, 0)[1]
+        try:
+            os.write(introduction.status, b"%d" % status)
+        except OSError:  # the agent was killed
+            pass
+        _end_with(status)
+
+    def _wait(self) -> int:
+        while True:
+            signal = _signal.sigwaitinfo(_PASSED)
+            if signal.si_signo == _signal.SIGCHLD:
+                pid, status = os.waitpid(self._job, os.WNOHANG | os.WUNTRACED)
+                if pid and os.WIFSTOPPED(status):
+                    os.kill(os.getpid(), _signal.SIGSTOP)  # so that a shell's job control sees it
+                elif pid:
+                    return status
+            elif signal.si_code != _FROM_KERNEL and signal.si_pid != self._job:
+                os.kill(self._job, signal.si_signo)  # not reaped yet: the number is still the job's
+
+
+def _end_with(status: int) -> None:
+    """End as the wait status says."""
+    if not os.WIFSIGNALED(status):
+        os._exit(os.WEXITSTATUS(status))
+    number = os.WTERMSIG(status)
+    try:
+        import resource
+
+        # One byte, not 0: a core handler behind a pipe is called at 0, too.
+        hard = resource.getrlimit(resource.RLIMIT_CORE)[1]
+        resource.setrlimit(resource.RLIMIT_CORE, (1 if hard else 0, hard))
+        if number != _signal.SIGKILL:
+            _signal.signal(number, _signal.SIG_DFL)
+        _signal.pthread_sigmask(_signal.SIG_SETMASK, [])
+        os.kill(os.getpid(), number)
+    finally:
+        os._exit(128 + number)  # process 1 of a container does not die by its own signal

@@ -1,0 +1,84 @@
+"""What a worker waits for besides its work: the end of the job, and of the agent it belongs to."""
+
+import select
+import time
+from typing import Dict, Optional
+
+from jobmon_agent.exits import read_exit
+from jobmon_agent.job import Job
+from jobmon_wire.records import Exit
+
+_LOOK = 1.0  # s between two looks at /proc where the kernel has no pidfd
+
+
+class OrphanedError(Exception):
+    """The idle process has ended, so its worker must."""
+
+
+class Watch:
+    """Waits, and notices two ends meanwhile.
+
+    Args:
+        job: the job.
+        life: readable when the idle process has ended.
+        status: where the waiter of wrap mode tells how the job ended.
+        ended: when the job ended, if it has: s since 1970.
+    """
+
+    def __init__(self, job: Job, life: int, status: int, ended: Optional[float]) -> None:
+        self._job = job
+        self._life = life
+        self._status = status
+        self.ended = ended
+        self.exit: Optional[Exit] = None
+        if ended is not None:
+            self.exit = read_exit(job, status)
+
+    def poll(self, interests: Dict[int, int], timeout: float) -> Dict[int, int]:
+        """Wait for descriptors, at most ``timeout`` seconds; also comes back when the job ends.
+
+        Args:
+            interests: poll's mask by descriptor.
+
+        Returns:
+            Poll's answer by descriptor, of those that are ready.
+
+        Raises:
+            OrphanedError: there is nothing to work for any more.
+        """
+        waiting = select.poll()
+        for descriptor, mask in interests.items():
+            waiting.register(descriptor, mask)
+        waiting.register(self._life, select.POLLIN)
+        if self.ended is None:
+            if self._job.pidfd is not None:
+                waiting.register(self._job.pidfd, select.POLLIN)
+            else:
+                timeout = min(timeout, _LOOK)
+        ready = dict(waiting.poll(max(0, int(timeout * 1000 + 1))))
+        if self._life in ready:
+            raise OrphanedError
+        if self.ended is None and self._job.is_over():
+            self.ended = time.time()
+            self.exit = read_exit(self._job, self._status)
+        return {descriptor: ready[descriptor] for descriptor in interests if descriptor in ready}
+
+    def wait(self, descriptor: int, mask: int, timeout: float) -> bool:
+        """Wait for one descriptor, at most ``timeout`` seconds; whether it is ready."""
+        deadline = time.monotonic() + timeout
+        while True:
+            left = deadline - time.monotonic()
+            if self.poll({descriptor: mask}, max(0.0, left)):
+                return True
+            if left <= 0:
+                return False
+
+    def sleep(self, duration: float) -> None:
+        """Do nothing for so many seconds; the job's end wakes."""
+        deadline = time.monotonic() + duration
+        was_over = self.ended is not None
+        while (self.ended is not None) == was_over:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return
+            self.poll({}, left)

@@ -1,0 +1,50 @@
+"""The worker: the agent's process that has TLS, forked from the idle one.
+
+It ends when the job's end is reported, or with its parent; when it crashes its
+parent starts another.
+"""
+
+import os
+from typing import Any, Dict
+
+from jobmon_agent import kernel
+from jobmon_agent.idle import GAVE_UP
+from jobmon_agent.job import Job
+from jobmon_agent.session import Session
+from jobmon_agent.watch import OrphanedError, Watch
+from jobmon_wire.credential import LARGEST, CredentialError, parse_credential
+
+_CRASHED = 1
+
+
+def run(facts: Dict[str, Any], life: int) -> int:
+    """Be the worker; the exit status to end with.
+
+    Args:
+        facts: what the herald told: descriptors, numbers and names.
+        life: readable when the idle process has ended.
+    """
+    kernel.keep_memory_private()
+    descriptors = facts["descriptors"]
+    job = Job(
+        uuid=facts["uuid"],
+        pid=facts["pid"],
+        starttime=facts["starttime"],
+        pidfd=descriptors.get("pidfd"),
+        sandbox=descriptors["sandbox"],
+        sandbox_path=facts["sandbox_path"],
+        stdout=descriptors.get("stdout"),
+        stderr=descriptors.get("stderr"),
+        group=facts["group"],
+        mode=facts["mode"],
+    )
+    try:
+        # The file that was checked at the start; its name may mean another by now, or nothing.
+        content = os.pread(descriptors["credential"], LARGEST, 0).decode("ascii", "replace")
+        credential = parse_credential(content, "the credential")
+        watch = Watch(job, life, facts["status"], facts.get("ended"))
+        return Session(job, watch, credential, descriptors["credential"], facts).run()
+    except CredentialError:  # written over since
+        return GAVE_UP
+    except OrphanedError:
+        return _CRASHED

@@ -1,0 +1,206 @@
+"""Connections: the protocol of both ports, and the set of those that are open.
+
+``PeerProtocol`` is uvicorn's HTTP protocol with what it leaves out: it puts the
+peer's certificate into every scope, bounds the head of a request in size and
+time, and stays in a set that is swept once a second.  The sweep ends what must
+not go on: a peer revoked or expired since, a head that does not come to its
+end, a reader that takes nothing.  It leans on ``app_state`` and other
+attributes of uvicorn that are not documented: its minor version is pinned.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from email.utils import formatdate
+
+from starlette.types import ASGIApp
+from uvicorn import Config
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
+
+from jobmon_server.doors import VISITOR, Door, Visitor
+from jobmon_server.tls import peer_tls, tls_extension
+from jobmon_wire.answers import refusal
+from jobmon_wire.documents import write_document
+from jobmon_wire.limits import KIB
+
+HEAD_SECONDS = 10.0  # s from the first byte of a request, or the handshake, to the end of its headers
+IDLE_SECONDS = 60  # s that a connection may wait for its next request
+STALL_SECONDS = 600.0  # s that a reader may take nothing: a person may pause a pager; what waits is bounded
+LINGER_SECONDS = 2.0  # s for the rest of a request whose answer is already out
+ABORT_SECONDS = 0.5  # s for a request to notice that its connection is gone
+LARGEST_HEAD = 16 * KIB  # bytes of request line and headers
+MOST_HEADERS = 64  # headers of one request
+NEVER = float("inf")
+
+
+class HeadError(Exception):
+    """The request's head is over a limit."""
+
+
+class Connections:
+    """The open connections of one port."""
+
+    def __init__(self, app: ASGIApp, door: Door) -> None:
+        self.door = door
+        self.server_state = ServerState()
+        self._config = Config(
+            app,
+            http=PeerProtocol,
+            ws="none",  # a websocket would be served without the certificate
+            lifespan="off",
+            interface="asgi3",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,  # who a peer is follows from its certificate alone
+            server_header=False,
+            timeout_keep_alive=IDLE_SECONDS,
+        )
+        self._config.load()
+
+    def open(self) -> PeerProtocol:
+        """The protocol of a new connection."""
+        return PeerProtocol(self._config, self.server_state, self.door)
+
+    def __len__(self) -> int:
+        return len(self.server_state.connections)
+
+    def sweep(self, now: float, moment: float) -> int:
+        """End the connections that must not go on; give their number.
+
+        Args:
+            now: the loop's time.
+            moment: s since 1970, for the responses' Date.
+        """
+        self.server_state.default_headers = [(b"date", formatdate(moment, usegmt=True).encode("ascii"))]
+        ended = [connection for connection in self._open() if connection.is_overdue(now)]
+        for connection in ended:
+            connection.abort()
+        return len(ended)
+
+    def finish(self) -> None:
+        """Close idle connections now, the others after the answer that is under way."""
+        for connection in self._open():
+            connection.shutdown()
+
+    async def close(self, grace: float) -> None:
+        """Wait for the answers under way, at most ``grace`` seconds, then end everything."""
+        await self._wait(grace)
+        for connection in self._open():
+            connection.abort()
+        # Who reads or writes is told by the abort; what still runs then is stuck elsewhere.
+        await self._wait(ABORT_SECONDS)
+        for task in set(self.server_state.tasks):
+            task.cancel()
+        await self._wait(ABORT_SECONDS)
+
+    async def _wait(self, patience: float) -> None:
+        if self.server_state.tasks:
+            await asyncio.wait(set(self.server_state.tasks), timeout=patience)
+
+    def _open(self) -> list[PeerProtocol]:
+        return [each for each in self.server_state.connections if isinstance(each, PeerProtocol)]
+
+
+class PeerProtocol(HttpToolsProtocol):
+    """One connection: HTTP/1.1 from a peer whose certificate stands in every scope."""
+
+    def __init__(self, config: Config, server_state: ServerState, door: Door) -> None:
+        super().__init__(config, server_state, app_state={})
+        self._door = door
+        self._visitor: Visitor | None = None
+        self._extension: dict[object, object] = {}
+        self._is_in_head = True  # no headers are complete whose body still comes
+        self._head_bytes = 0  # fed to the parser since the last complete head
+        self._header_bytes = 0  # of the headers that are complete
+        self._head_deadline = NEVER  # loop's time
+        self._stall_deadline = NEVER  # loop's time
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        ssl_object: ssl.SSLObject | None = transport.get_extra_info("ssl_object")
+        tls = peer_tls(ssl_object) if ssl_object is not None else None
+        self._visitor = self._door.meet(tls)
+        self._extension = tls_extension(tls) if tls is not None else {}
+        self.app_state = {VISITOR: self._visitor}
+        self._head_deadline = self.loop.time() + HEAD_SECONDS
+        super().connection_made(transport)
+
+    def is_overdue(self, now: float) -> bool:
+        """The connection must end."""
+        if now >= min(self._head_deadline, self._stall_deadline):
+            return True
+        # One who was never let in is answered first, and then closed by that answer.
+        is_in = self._visitor is not None and self._visitor.identity is not None
+        return is_in and not self._door.is_open_to(self._visitor)
+
+    def abort(self) -> None:
+        """End the connection at once, with whatever was under way."""
+        self.transport.abort()
+
+    # What follows is called by the transport and by the parser.
+
+    def data_received(self, data: bytes) -> None:
+        if self._is_in_head:
+            self._head_bytes += len(data)
+            if self._head_deadline == NEVER:
+                self._head_deadline = self.loop.time() + HEAD_SECONDS
+        super().data_received(data)
+        if self._is_in_head and self._head_bytes > LARGEST_HEAD and not self.transport.is_closing():
+            self.send_400_response("")
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._is_in_head = True
+        self._header_bytes = 0
+        self.scope["extensions"] = {"tls": self._extension}
+
+    def on_url(self, url: bytes) -> None:
+        super().on_url(url)
+        if len(self.url) > LARGEST_HEAD:
+            raise HeadError
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        super().on_header(name, value)
+        self._header_bytes += len(name) + len(value)
+        if len(self.headers) > MOST_HEADERS or self._header_bytes > LARGEST_HEAD:
+            raise HeadError
+
+    def on_headers_complete(self) -> None:
+        self._is_in_head = False
+        self._head_bytes = 0
+        self._head_deadline = NEVER
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        super().on_message_complete()
+        self._is_in_head = True
+        if self.cycle.response_complete:
+            self._head_deadline = NEVER  # the rest of the request came while we lingered: idle now
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        # With requests in a row the body under way may be the next one's, whose answer has not begun.
+        if not self._is_in_head and self.cycle.response_complete:
+            self._head_deadline = self.loop.time() + LINGER_SECONDS
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._stall_deadline = self.loop.time() + STALL_SECONDS
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._stall_deadline = NEVER
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is no request, or one over the limits, and close."""
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.abort()  # an answer within another one would read as part of it
+            return
+        body = write_document(refusal("bad-request", "this is no HTTP/1.1 request within the limits"))
+        head = b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: "
+        self.transport.write(b"%s%d\r\n\r\n%s" % (head, len(body), body))
+        self.transport.close()
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """Nothing to log: the door refuses the request."""

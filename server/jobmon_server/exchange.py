@@ -1,0 +1,94 @@
+"""The exchange: which job is reachable, and by which channel.
+
+A request for a job whose agent is just coming back waits a moment for it.
+Nothing here knows who asks; that was decided, and written down, before.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+
+from jobmon_server.channel import Channel
+from jobmon_server.jobs import Job
+from jobmon_server.refusals import RefusedError
+from jobmon_wire.jobs import ENDED, LOST
+from jobmon_wire.moments import write_moment
+
+PATIENCE = 2.0  # s for an agent to come back; agents try again within one after a broken channel
+COME_BACK = 1.0  # s; what agents are told when the server goes down
+
+
+class Exchange:
+    """The open channels by job."""
+
+    def __init__(self) -> None:
+        self._channels: dict[str, Channel] = {}
+        self._awaited: dict[str, list[asyncio.Event]] = {}
+        self._is_draining = False
+
+    def channel(self, uuid: str) -> Channel | None:
+        """The job's channel, if it is open."""
+        return self._channels.get(uuid)
+
+    def attach(self, channel: Channel) -> None:
+        """A channel has opened; an earlier one of the job ends."""
+        self.drop(channel.uuid)
+        if self._is_draining:
+            channel.close("the server goes down", COME_BACK)
+            return
+        self._channels[channel.uuid] = channel
+        for awaited in self._awaited.pop(channel.uuid, ()):
+            awaited.set()
+
+    def detach(self, channel: Channel) -> bool:
+        """A channel has ended; false where another took its place before."""
+        if self._channels.get(channel.uuid) is not channel:
+            return False
+        del self._channels[channel.uuid]
+        return True
+
+    def drop(self, uuid: str) -> None:
+        """End the job's channel, if there is one."""
+        if channel := self._channels.pop(uuid, None):
+            channel.close()
+
+    async def reach(self, job: Job) -> Channel:
+        """The job's channel, once it is open.
+
+        Raises:
+            RefusedError: ``job-ended``, ``job-lost``, ``job-silent`` or ``draining``.
+        """
+        if job.state == ENDED:
+            raise RefusedError("job-ended", "the job has ended; its last output is kept")
+        channel = self._channels.get(job.uuid)
+        if channel is None and job.state != LOST:
+            channel = await self._await(job.uuid)
+        if self._is_draining:
+            raise RefusedError("draining", "the server goes down; ask again in a moment")
+        if channel is not None and channel.is_open:
+            return channel
+        since = f"no word from the job's agent since {write_moment(job.last_seen)}"
+        if job.state == LOST:
+            raise RefusedError("job-lost", f"{since}; the job is given up for lost")
+        raise RefusedError("job-silent", f"{since}; ask again later")
+
+    def drain(self) -> None:
+        """Say goodbye to every agent and take no more requests."""
+        self._is_draining = True
+        channels, self._channels = self._channels, {}
+        for channel in channels.values():
+            channel.close("the server goes down", COME_BACK)
+
+    async def _await(self, uuid: str) -> Channel | None:
+        awaited = asyncio.Event()
+        self._awaited.setdefault(uuid, []).append(awaited)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(PATIENCE):
+                await awaited.wait()
+        if not awaited.is_set():
+            others = self._awaited[uuid]
+            others.remove(awaited)
+            if not others:
+                del self._awaited[uuid]
+        return self._channels.get(uuid)

@@ -1,0 +1,105 @@
+"""What an agent says of its job besides answers: beats, progress, signs of life.
+
+All of it is hearsay: it changes what is shown of the job, and nothing else.  A
+job that talks without end is heard at a bounded rate, and told of in its log.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from jobmon_server import events
+from jobmon_server.channel import Channel
+from jobmon_server.events import Events
+from jobmon_server.exchange import Exchange
+from jobmon_server.jobs import LATEST, HearsayError, Job, readable
+from jobmon_server.registry import Registry
+from jobmon_server.rows import Event
+from jobmon_wire import documents, limits
+from jobmon_wire.documents import DocumentError
+from jobmon_wire.frames import FrameError
+from jobmon_wire.jobs import ENDED
+from jobmon_wire.records import Vitals
+
+RESOLUTION = 1.0  # s; signs of life closer together than this say nothing new
+BURST = 100  # lines of progress that may come at once
+RATE = 10.0  # lines of progress a second that are kept in the long run
+
+
+class Ears(NamedTuple):
+    """What the hearing of every job shares."""
+
+    registry: Registry
+    events: Events
+    exchange: Exchange
+    clock: Callable[[], float]
+
+
+class Hearing:
+    """The listener on one job's channel."""
+
+    def __init__(self, job: Job, ears: Ears) -> None:
+        self._job = job
+        self._ears = ears
+        self._budget = float(BURST)  # lines
+        self._refilled = ears.clock()
+        self._dropped = 0  # lines since the last that was kept
+
+    def alive(self) -> None:
+        """Something came."""
+        self._seen(self._ears.clock())
+
+    def vitals(self, document: dict[str, Any]) -> None:
+        """A beat."""
+        try:
+            vitals = Vitals.read(document)
+            if self._job.state == ENDED:
+                return
+            self._job.feel(vitals)
+        except (DocumentError, HearsayError) as error:
+            raise FrameError(f"vitals: {error}") from error
+        now = self._ears.clock()
+        self._seen(now)
+        self._job.examine(now)
+        self._ears.registry.changed(self._job)
+
+    def progress(self, document: dict[str, Any]) -> None:
+        """A line of progress."""
+        try:
+            at = documents.number(document, "at")
+            text = documents.text(document, "text", longest=limits.LOG_LINE)
+        except DocumentError as error:
+            raise FrameError(f"log: {error}") from error
+        if not 0 <= at < LATEST:
+            raise FrameError("log: a moment between 1970 and 2242 was expected")
+        if not self._may_speak():
+            return
+        self._job.progress = line = readable(text)
+        self._ears.events.note(Event(self._job.uuid, at, events.PROGRESS, line))
+        self._ears.registry.changed(self._job)
+
+    def gone(self, channel: Channel) -> None:
+        """The channel has ended."""
+        if self._ears.exchange.detach(channel):
+            self._job.callback = None
+            self._ears.registry.changed(self._job)
+
+    def _seen(self, now: float) -> None:
+        job = self._job
+        if now - job.last_seen >= RESOLUTION and self._ears.registry.seen(job, now):
+            self._ears.events.note(Event(job.uuid, now, events.RETURNED, "its agent is heard again"))
+
+    def _may_speak(self) -> bool:
+        now = self._ears.clock()
+        self._budget = min(BURST, self._budget + max(0.0, now - self._refilled) * RATE)
+        self._refilled = now
+        if self._budget < 1:
+            self._dropped += 1
+            return False
+        self._budget -= 1
+        if self._dropped:
+            text = f"{self._dropped} lines of progress were dropped: more than {RATE:.0f} a second"
+            self._ears.events.note(Event(self._job.uuid, now, events.LIMIT, text))
+            self._dropped = 0
+        return True

@@ -1,0 +1,117 @@
+"""Ports: the two sockets the server listens on, each with its TLS, its door and its connections.
+
+A port is bound first, so that a port in use is told before anything else is
+done, and opened when the application behind it is ready.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+
+from starlette.types import ASGIApp
+
+from jobmon_server.configuration import Address
+from jobmon_server.connections import Connections
+from jobmon_server.doors import Door, PeerMiddleware
+from jobmon_server.errors import ServerError
+from jobmon_server.tls import ReloadableContext, TLSFiles
+
+BACKLOG = 4096  # connections that wait for accept(); as many agents may come back at once
+HANDSHAKE_SECONDS = 5.0  # s for a TLS handshake: half a second of work on a slow worker node, the rest is loss
+GOODBYE_SECONDS = 2.0  # s for the peer's close_notify after ours
+
+
+class PortError(ServerError):
+    """The port cannot be listened on; the text says why and what to do."""
+
+
+def bind(address: Address) -> socket.socket:
+    """A socket bound to the address, not yet listening.
+
+    Raises:
+        PortError: it is in use, reserved, or no address of this machine.
+    """
+    try:
+        family, _, _, _, where = socket.getaddrinfo(
+            address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+    except OSError as error:
+        raise PortError(f"{address} is no address: {error.strerror}; correct it in server.toml") from error
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind(where)
+        # Two sockets may bind with SO_REUSEADDR as long as none listens: ask for the port now.
+        sock.listen(BACKLOG)
+    except OSError as error:
+        sock.close()
+        # The event loop's wording repeats the address; the errno's does not.
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        raise PortError(
+            f"cannot listen on {address}: {reason}; stop what listens there, or change server.toml"
+        ) from error
+    sock.setblocking(False)
+    return sock
+
+
+class Port:
+    """One listening port."""
+
+    def __init__(self, sock: socket.socket, files: TLSFiles, door: Door) -> None:
+        """Take a bound socket.
+
+        Raises:
+            TLSError: the files cannot be used.
+        """
+        self.door = door
+        self._context = ReloadableContext.load(files)
+        self._sock = sock
+        self._server: asyncio.Server | None = None
+        self._connections: Connections | None = None
+
+    @property
+    def number(self) -> int:
+        """The port's number."""
+        return int(self._sock.getsockname()[1])
+
+    async def open(self, app: ASGIApp) -> None:
+        """Accept connections from now on."""
+        connections = self._connections = Connections(PeerMiddleware(app, self.door), self.door)
+        self._server = await asyncio.get_running_loop().create_server(
+            connections.open,
+            sock=self._sock,
+            ssl=self._context,
+            backlog=BACKLOG,
+            ssl_handshake_timeout=HANDSHAKE_SECONDS,
+            ssl_shutdown_timeout=GOODBYE_SECONDS,
+        )
+
+    def reload(self) -> None:
+        """Use the certificate that is in the files now, for new connections.
+
+        Raises:
+            TLSError: the files cannot be used; the old certificate stays.
+        """
+        self._context.reload()
+
+    def sweep(self, moment: float) -> int:
+        """End the connections that must not go on; give their number."""
+        if self._connections is None:
+            return 0
+        return self._connections.sweep(asyncio.get_running_loop().time(), moment)
+
+    def refuse_new(self) -> None:
+        """Accept no more connections, and no more requests on those that are open."""
+        self.door.is_draining = True
+        if self._server is not None:
+            self._server.close()
+
+    async def close(self, grace: float) -> None:
+        """End all connections, those with an answer under way after at most ``grace`` seconds."""
+        self.refuse_new()
+        if self._connections is not None:
+            self._connections.finish()
+            await self._connections.close(grace)
+        self._sock.close()

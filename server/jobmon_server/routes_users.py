@@ -1,0 +1,198 @@
+"""Routes of the users' port: list, watch, ask, read back.
+
+Who may do what stands in the table at the end; handlers get jobs that the
+caller may reach.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import AsyncGenerator, Iterator
+from typing import Any
+
+from starlette.responses import Response
+
+from jobmon_pki.profiles import PEOPLE
+from jobmon_server import audit, listing
+from jobmon_server.access import BY_VERB, SELF, Asked, Entry
+from jobmon_server.answers import Answer
+from jobmon_server.channel import MEDIA_TYPE
+from jobmon_server.lines import NDJSON, document, lines
+from jobmon_server.refusals import RefusedError
+from jobmon_server.streams import StreamResponse
+from jobmon_server.watch import Watch
+from jobmon_wire.jobs import ENDED
+from jobmon_wire.moments import write_moment
+from jobmon_wire.verbs import READ, STREAMS, VIEW
+
+REQUEST_BYTES = 16  # bytes of a request's id: nobody guesses one
+SLICE = 500  # records encoded at once, about 2 ms
+
+
+async def whoami(asked: Asked) -> Response:
+    """Tell the caller who the server takes them for."""
+    state, peer = asked.state, asked.peer
+    return _json(
+        {
+            "name": peer.holder,
+            "owner": peer.owner,
+            "role": peer.role,
+            "clusters": list(peer.clusters),
+            "cluster": state.site.cluster,
+            "not_after": write_moment(peer.not_after),
+            "now": write_moment(state.clock()),
+            "version": state.version,
+        }
+    )
+
+
+async def jobs(asked: Asked) -> Response:
+    """List the caller's jobs."""
+    parameters = asked.request.query_params
+    wanted = listing.predicate(parameters.get("select", ""), asked.peer, asked.state.clock)
+    records = listing.select(asked.state.registry, asked.peer, wanted)
+    found = listing.order(records, parameters.get("sort") or listing.NEWEST_FIRST)
+    limit = _number(asked, "limit", len(found))
+    return _rows(asked, (found[start : min(start + SLICE, limit)] for start in range(0, min(limit, len(found)), SLICE)))
+
+
+async def watch(asked: Asked) -> Response:
+    """List the caller's jobs and go on telling what changes."""
+    state, peer = asked.state, asked.peer
+    wanted = listing.predicate(asked.request.query_params.get("select", ""), peer, state.clock)
+    watching = Watch(state.registry, peer, wanted, state.clock)
+    state.readers.enter(peer)
+    state.watches.add(watching)
+
+    async def ending() -> None:
+        state.watches.discard(watching)
+        state.readers.leave(peer)
+
+    return StreamResponse(watching.lines(), NDJSON, ending)
+
+
+async def job(asked: Asked) -> Response:
+    """Tell everything that is known of a job."""
+    registration, report = await asked.state.store.details(asked.job.uuid)
+    record = asked.state.registry.record(asked.job)
+    return _json({**record, "registration": registration, "end": report})
+
+
+async def query(asked: Asked) -> Response:
+    """Ask a job's agent, and pass its answer on as it comes."""
+    state, peer, (verb, arguments) = asked.state, asked.peer, asked.query
+    state.readers.enter(peer)
+    try:
+        request = secrets.token_bytes(REQUEST_BYTES)
+        row = await state.audit.begin(peer, verb.name, asked.job, arguments, request.hex())
+        try:
+            channel = await state.exchange.reach(asked.job)
+            answer = channel.ask(request, verb.name, arguments)
+        except RefusedError as error:
+            state.audit.finish(row, error.code)
+            raise
+    except BaseException:
+        state.readers.leave(peer)
+        raise
+
+    async def ending() -> None:
+        channel.cancel(answer)
+        state.readers.leave(peer)
+        state.audit.finish(row, answer.outcome)
+
+    return StreamResponse(_relay(answer), MEDIA_TYPE, ending)
+
+
+async def output(asked: Asked) -> Response:
+    """Give the last output of a job that has ended."""
+    state, job = asked.state, asked.job
+    stream = asked.request.query_params.get("stream", "stdout")
+    if stream not in STREAMS:
+        raise RefusedError("bad-request", f"stream: one of {' '.join(STREAMS)} was expected")
+    row = await state.audit.begin(asked.peer, "output", job, {"stream": stream})
+    kept = state.store.last_words(job.uuid, stream) if job.state == ENDED else None
+    if kept is None:
+        state.audit.finish(row, "bad-request")
+        raise RefusedError("bad-request", f"the job's end is not known, it is {job.state}; ask it with tail or cat")
+    state.audit.finish(row, "done")
+    total = len(kept.data) if kept.total is None else max(kept.total, len(kept.data))
+    headers = {"JobMon-Output-Start": str(total - len(kept.data)), "JobMon-Output-Bytes": str(total)}
+    return Response(kept.data, media_type="application/octet-stream", headers=headers)
+
+
+async def log(asked: Asked) -> Response:
+    """Tell what happened to a job, and with ``follow`` what happens until its end."""
+    state, peer, job = asked.state, asked.peer, asked.job
+    is_followed = asked.request.query_params.get("follow", "0") in ("1", "true")
+    state.readers.enter(peer)
+
+    def is_over() -> bool:
+        return not is_followed or job.state == ENDED or state.registry.get(job.uuid) is not job
+
+    async def parts() -> AsyncGenerator[bytes]:
+        async for records in state.events.follow(job.uuid, is_over):
+            yield lines(records)
+
+    async def ending() -> None:
+        state.readers.leave(peer)
+
+    return StreamResponse(parts(), NDJSON, ending)
+
+
+async def trail(asked: Asked) -> Response:
+    """Tell who did what, as far as the caller may know."""
+    reference = asked.request.query_params.get("job")
+    job = asked.state.registry.resolve(asked.peer, reference) if reference else None
+    limit = _number(asked, "limit", audit.LIMIT)
+    return _rows(asked, await asked.state.audit.rows(asked.peer, job, limit))
+
+
+async def credentials(asked: Asked) -> Response:
+    """Issue credentials for jobs of the caller's."""
+    return _json(await asked.state.credentials.issue(asked.peer, await asked.document()))
+
+
+async def _relay(answer: Answer) -> AsyncGenerator[bytes]:
+    while part := await answer.take():
+        yield part
+        answer.took()
+
+
+def _json(value: Any) -> Response:
+    return Response(document(value), media_type="application/json")
+
+
+def _rows(asked: Asked, slices: Iterator[list[dict[str, Any]]]) -> Response:
+    """Records in slices, so that others have their turn in between."""
+    asked.state.readers.enter(asked.peer)
+
+    async def parts() -> AsyncGenerator[bytes]:
+        for records in slices:
+            yield lines(records)
+
+    async def ending() -> None:
+        asked.state.readers.leave(asked.peer)
+
+    return StreamResponse(parts(), NDJSON, ending)
+
+
+def _number(asked: Asked, name: str, default: int) -> int:
+    value = asked.request.query_params.get(name)
+    if value is None:
+        return default
+    if not (value.isascii() and value.isdigit() and 0 < len(value) <= 9 and int(value) > 0):
+        raise RefusedError("bad-request", f"{name}: a number from 1 was expected")
+    return int(value)
+
+
+ROUTES = (
+    Entry("GET", "/v1/whoami", PEOPLE, SELF, whoami),
+    Entry("GET", "/v1/jobs", PEOPLE, SELF, jobs),
+    Entry("GET", "/v1/jobs/watch", PEOPLE, SELF, watch),
+    Entry("GET", "/v1/jobs/{job}", PEOPLE, VIEW, job),
+    Entry("POST", "/v1/jobs/{job}/query", PEOPLE, BY_VERB, query),
+    Entry("GET", "/v1/jobs/{job}/output", PEOPLE, READ, output, verb="output"),
+    Entry("GET", "/v1/jobs/{job}/log", PEOPLE, VIEW, log),
+    Entry("GET", "/v1/audit", PEOPLE, SELF, trail),
+    Entry("POST", "/v1/credentials", PEOPLE, SELF, credentials),
+)

@@ -1,0 +1,167 @@
+"""Sessions: which agent speaks for a job, from its registration to its end.
+
+Who the job is and whose follows from its certificate and the ledger, never from
+what the agent says.  A job has one session; another agent of the same job, even
+a newer one, waits until the one that speaks has been silent for three beats.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+from collections.abc import Callable
+from typing import NamedTuple
+
+from jobmon_pki.ledger import Ledger
+from jobmon_pki.names import common_name, owner_of
+from jobmon_server import events
+from jobmon_server.audit import Audit
+from jobmon_server.channel import Channel
+from jobmon_server.configuration import Configuration
+from jobmon_server.hearing import Ears, Hearing
+from jobmon_server.jobs import Job, new_job
+from jobmon_server.peer import Peer
+from jobmon_server.refusals import RefusedError
+from jobmon_server.rows import Event, Snapshot
+from jobmon_server.store import Store
+from jobmon_wire import limits
+from jobmon_wire.jobs import ENDED, exit_text
+from jobmon_wire.records import Configuration as Answer
+from jobmon_wire.records import EndReport, Registration
+
+TAKEN = "another agent of this job is alive; this one may try again once that is silent"
+
+
+class Session(NamedTuple):
+    """An agent's right to speak for its job."""
+
+    epoch: int
+    source: str  # ip:port of the connection it registered on
+
+
+class Sessions:
+    """The sessions of all jobs."""
+
+    def __init__(
+        self,
+        ears: Ears,
+        store: Store,
+        audit: Audit,
+        ledger: Ledger,
+        cluster: str,
+        configuration: Callable[[], Configuration],
+    ) -> None:
+        self._ears = ears
+        self._store = store
+        self._audit = audit
+        self._ledger = ledger
+        self._cluster = cluster
+        self._configuration = configuration
+        self._sessions: dict[str, Session] = {}
+        self._ending = asyncio.Lock()
+
+    async def register(self, peer: Peer, said: Registration) -> Answer:
+        """Take an agent as the one that speaks for its job.
+
+        Raises:
+            RefusedError: ``credential-refused``, or ``session-taken``.
+            HearsayError: it says what cannot be.
+            StoreFullError: a take-over cannot be written down.
+        """
+        registry, now = self._ears.registry, self._ears.clock()
+        job = self._job(peer, now)
+        earlier = job.epoch
+        if self._is_take_over(job, said.epoch, now):
+            await self._audit.begin(peer, "take-over", job, {"epoch": said.epoch, "earlier": earlier})
+        job.describe(said)
+        if job.state == ENDED and said.epoch > earlier:
+            job.revive()
+        job.expires = peer.not_after
+        self._sessions[job.uuid] = Session(said.epoch, peer.source)
+        self._ears.exchange.drop(job.uuid)
+        if registry.seen(job, now):
+            self._ears.events.note(Event(job.uuid, now, events.RETURNED, f"its agent is back on {job.node}"))
+        job.examine(now)
+        if registry.get(job.uuid) is None:
+            registry.add(job)
+        registry.changed(job)
+        if said.epoch != earlier:
+            self._ears.events.note(Event(job.uuid, now, events.REGISTERED, f"runs on {job.node}, process {said.pid}"))
+            self._store.defer(Snapshot(job, said))
+        return Answer(ping=self._configuration().ping)
+
+    def open_channel(self, peer: Peer) -> Channel:
+        """The channel of the agent that registered on this connection.
+
+        Raises:
+            RefusedError: ``session-taken``.
+        """
+        job = self._ears.registry.get(peer.uuid)
+        session = self._sessions.get(peer.uuid)
+        if job is None or session is None or session.source != peer.source:
+            raise RefusedError("session-taken", "a channel is opened on the connection that has registered the agent")
+        channel = Channel(job.uuid, self._configuration().ping, Hearing(job, self._ears))
+        self._ears.exchange.attach(channel)
+        job.callback = "tcp"
+        self._ears.registry.changed(job)
+        return channel
+
+    async def end(self, peer: Peer, report: EndReport) -> None:
+        """Take the end of a job; the same end twice is one.
+
+        Raises:
+            RefusedError: ``session-taken``: it is the end of an earlier run.
+            HearsayError: it says what cannot be.
+            StoreFullError: it cannot be written down.
+        """
+        async with self._ending:
+            job = self._ears.registry.get(peer.uuid)
+            if job is None:
+                raise RefusedError("bad-request", "an agent registers its job before it reports its end")
+            if job.state == ENDED:
+                return
+            if report.ended * 1000 < job.epoch and self._ears.exchange.channel(job.uuid) is not None:
+                raise RefusedError("session-taken", TAKEN)
+            ended = copy.copy(job)
+            ended.close(report)
+            text = f"exit {exit_text(ended.exit)}, {report.survivors} of its processes are left"
+            now = self._ears.clock()
+            await self._ears.events.record(Snapshot(ended, report=report), Event(job.uuid, now, events.ENDED, text))
+            job.close(report)
+            job.examine(now)
+            self._ears.registry.changed(job)
+            self._ears.events.wake(job.uuid)
+
+    def _job(self, peer: Peer, now: float) -> Job:
+        """The job of a certificate.
+
+        Raises:
+            RefusedError: this site did not issue it for that job.
+        """
+        issued = self._ledger.find(peer.serial)
+        if issued is None or issued.identity.uuid != peer.uuid or issued.identity.name != peer.name:
+            raise RefusedError("credential-refused", "this server has not issued that certificate; get one from it")
+        owner = owner_of(issued.identity.name)
+        job = self._ears.registry.get(peer.uuid)
+        if job is None:
+            job = new_job(peer.uuid, common_name(issued.identity.name), owner, self._cluster, now)
+        elif job.owner_rdns != owner:
+            raise RefusedError("credential-refused", "the job was issued to somebody else")
+        job.issued = issued.issued_at
+        return job
+
+    def _is_take_over(self, job: Job, epoch: int, now: float) -> bool:
+        """Whether another agent spoke for the job before.
+
+        Raises:
+            RefusedError: it still does.
+        """
+        if job.epoch in (0, epoch):
+            return False
+        if job.state == ENDED:
+            if epoch < job.epoch:
+                raise RefusedError("session-taken", "a newer agent has told of this job's end")
+            return False
+        if self._ears.registry.silence(job, now) < limits.SILENT_AFTER * self._configuration().ping:
+            raise RefusedError("session-taken", TAKEN)
+        return True

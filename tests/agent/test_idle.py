@@ -1,0 +1,105 @@
+"""The process that stays beside a job is small, keeps a worker alive, and goes when the job goes."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+LARGEST = 12 * 1024  # KiB resident; 8 to 9 MB are usual, TLS would make it 18
+HEAVY = (b"_ssl", b"_hashlib", b"_json", b"_asyncio", b"_ctypes")
+
+
+def agents(launcher: Any, job: int) -> tuple[int, int]:
+    """The idle process and its worker."""
+    found = {pid: int(_status(pid)["PPid"]) for pid in launcher.agents() if pid != job}
+    [(worker, idle)] = [(pid, parent) for pid, parent in found.items() if parent in found]
+    return idle, worker
+
+
+def _status(pid: int) -> dict[str, str]:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return dict(line.split(":", 1) for line in lines)
+
+
+def test_the_idle_process_is_small_and_has_loaded_nothing_heavy(launcher: Any, server: Any, python: Path) -> None:
+    job = launcher.start(launcher.line(python, "sleep", "30"))
+    server.channel()
+
+    idle, worker = agents(launcher, job.pid)
+
+    assert int(_status(idle)["VmRSS"].split()[0]) < LARGEST
+    assert not [name for name in HEAVY if name in Path(f"/proc/{idle}/maps").read_bytes()]
+    assert b"_ssl" in Path(f"/proc/{worker}/maps").read_bytes()  # they can be seen where they are
+
+
+def test_the_agent_holds_nothing_of_the_jobs_open_and_stands_in_a_group_of_its_own(launcher: Any, server: Any) -> None:
+    inherited, other = os.pipe()
+    job = launcher.start(launcher.line(None, "sleep", "30"), stdout=other, pass_fds=[other])
+    os.close(other)
+    server.channel()
+    idle, worker = agents(launcher, job.pid)
+
+    job.kill()
+    job.wait()
+
+    os.set_blocking(inherited, True)
+    assert os.read(inherited, 1) == b""  # the end, though the agent may still run
+    os.close(inherited)
+    assert {int(_group(pid)) for pid in (idle, worker) if Path(f"/proc/{pid}").exists()} <= {idle}
+
+
+def _group(pid: int) -> str:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[2]
+
+
+def test_a_worker_that_is_killed_is_replaced(launcher: Any, server: Any, until: Any) -> None:
+    job = launcher.start(launcher.line(None, "sh", "-c", "sleep 3; exit 6"))
+    server.channel()
+    _, worker = agents(launcher, job.pid)
+
+    os.kill(worker, signal.SIGKILL)
+
+    until(lambda: len(server.channels) == 2)
+    assert agents(launcher, job.pid)[1] != worker
+    until(lambda: server.ends)
+    assert server.ends[0]["exit"]["code"] in (6, None)
+
+
+def test_a_worker_ends_with_the_idle_process(launcher: Any, server: Any, until: Any) -> None:
+    job = launcher.start(launcher.line(None, "sleep", "30"))
+    channel = server.channel()
+    channel.ask("tail", file="stdout", follow=True)
+    channel.ask("top")
+    idle, _ = agents(launcher, job.pid)
+
+    os.kill(idle, signal.SIGKILL)
+
+    until(lambda: set(launcher.agents()) <= {job.pid})
+    assert job.poll() is None
+
+
+def test_signals_meant_for_jobs_do_not_end_the_agent(launcher: Any, server: Any, until: Any) -> None:
+    job = launcher.start(launcher.line(None, "sh", "-c", "read x", mode="--exec"), stdin=-1)
+    server.channel()
+    pair = agents(launcher, job.pid)
+
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGXCPU):
+        for pid in pair:
+            os.kill(pid, number)
+    job.stdin.close()
+
+    until(lambda: server.ends)
+    assert job.wait() == 1
+
+
+def test_other_users_processes_cannot_look_into_the_worker(launcher: Any, server: Any) -> None:
+    job = launcher.start(launcher.line(None, "sleep", "30"))
+    server.channel()
+
+    idle, worker = agents(launcher, job.pid)
+
+    # The files of a process that may not be dumped belong to root; here all do, so the limit tells.
+    assert "Max core file size        0                    0" in Path(f"/proc/{worker}/limits").read_text()
+    assert idle != worker

@@ -1,0 +1,197 @@
+"""A signal reaches every process of the job and no other, whatever numbers are used again."""
+
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from jobmon_agent import signals
+from jobmon_agent.proc import read_process
+from jobmon_agent.signals import Target, send
+from tests.agent.trees import DEADLINE, Yard, a_yard, is_alive, python, read_pid, record, until
+
+DAEMON = "(setsid sh -c 'echo $$ > daemon.pid; exec sleep 300' </dev/null >/dev/null 2>&1 &)"
+FORKER = "import os, time\nwhile True:\n  if os.fork(): time.sleep(0.002); os._exit(0)\n"
+
+
+@pytest.fixture
+def yard(tmp_path: Path) -> Iterator[Yard]:
+    """Where jobs are started; whatever of them is left is killed after the test."""
+    with a_yard(tmp_path) as jobs:
+        yield jobs
+
+
+def test_term_ends_the_whole_tree_and_its_daemon_and_nothing_beside(yard: Yard) -> None:
+    job = yard.start(DAEMON + "; sleep 300 & setsid sleep 300 & wait")
+    daemon = read_pid(Path(job.sandbox_path, "daemon.pid"))
+    other = yard.start(["sleep", "300"])
+    bystander = yard.bystander(["sleep", "300"])
+    members = until(lambda: len(found := [row["pid"] for row in record(job, "ps")["processes"]]) == 4 and found)
+
+    answer = record(job, "kill", signal="TERM")
+
+    assert answer == {"signal": "TERM", "sent": sorted(members), "killed": [], "left": []}
+    assert daemon in members
+    assert not any(map(is_alive, members))
+    assert is_alive(other.pid)
+    assert is_alive(bystander)
+    assert yard.reap(job) == -signal.SIGTERM
+
+
+def test_a_shell_that_waits_for_its_children_ends_by_the_signal_and_not_well(yard: Yard) -> None:
+    for _ in range(5):
+        job = yard.start("for i in 1 2 3 4 5 6 7 8; do sleep 300 & done; wait; exit 0")
+        until(lambda job=job: len(record(job, "ps")["processes"]) == 9)
+
+        record(job, "kill", signal="TERM")
+
+        assert yard.reap(job) == -signal.SIGTERM
+
+
+def test_what_ignores_term_is_killed_after_the_grace(yard: Yard) -> None:
+    job = yard.start("trap '' TERM; touch ready; while :; do sleep 0.05; done")
+    until(Path(job.sandbox_path, "ready").exists)
+    began = time.monotonic()
+
+    answer = record(job, "kill", signal="TERM", grace=0.3)
+
+    assert time.monotonic() - began >= 0.3
+    assert job.pid in answer["sent"]
+    assert job.pid in answer["killed"]
+    assert answer["left"] == []
+    assert yard.reap(job) == -signal.SIGKILL
+
+
+def test_a_job_that_cleans_up_within_the_grace_ends_by_itself(yard: Yard) -> None:
+    job = yard.start("trap 'sleep 0.3; echo clean; exit 7' TERM; touch ready; while :; do sleep 0.05; done")
+    until(Path(job.sandbox_path, "ready").exists)
+
+    answer = record(job, "kill", signal="TERM", grace=8.0)
+
+    assert answer["killed"] == answer["left"] == []
+    assert yard.reap(job) == 7
+    assert Path(job.sandbox_path, "out.log").read_text().endswith("clean\n")
+
+
+def test_another_signal_has_no_kill_after_it(yard: Yard) -> None:
+    job = yard.start("trap 'touch got' USR1; touch ready; while :; do sleep 0.05; done")
+    until(Path(job.sandbox_path, "ready").exists)
+
+    answer = record(job, "kill", signal="STOP")
+    until(lambda: read_process(job.pid).state == "T")  # type: ignore[union-attr]
+    record(job, "kill", signal="CONT")
+
+    assert job.pid in answer["sent"]
+    assert job.pid in answer["left"]
+    assert answer["killed"] == []
+    until(lambda: read_process(job.pid).state != "T")  # type: ignore[union-attr]
+
+
+def test_processes_that_multiply_meanwhile_are_killed_too(yard: Yard) -> None:
+    job = yard.start(
+        "for i in 1 2 3 4; do (trap '' TERM; while :; do sleep 0.01 & sleep 0.01; wait; done) & done; wait"
+    )
+    until(lambda: len(record(job, "ps")["processes"]) > 8)
+
+    answer = record(job, "kill", signal="KILL")
+
+    assert answer["left"] == []
+    assert answer["killed"] == []
+    assert job.pid in answer["sent"]
+    assert not [row for row in record(job, "ps")["processes"] if row["state"] != "Z"]
+
+
+@pytest.mark.parametrize("has_pidfd", [True, False], ids=["pidfd", "no pidfd"])
+def test_a_process_that_took_over_a_number_is_not_signalled(
+    yard: Yard, monkeypatch: pytest.MonkeyPatch, has_pidfd: bool
+) -> None:
+    if not has_pidfd:
+        monkeypatch.setattr(signals, "open_pidfd", lambda pid: None)
+    job = yard.start(["sleep", "300"])
+    target = Target(job.pid, job.starttime)
+
+    assert not send(job, target._replace(starttime=job.starttime - 1), signal.SIGKILL)
+
+    assert is_alive(job.pid)
+    assert send(job, target, signal.SIGKILL)
+    assert yard.reap(job) == -signal.SIGKILL
+    assert not send(job, target, signal.SIGKILL)
+
+
+def test_a_number_that_the_kernel_gave_again_is_refused(yard: Yard) -> None:
+    counter = Path("/proc/sys/kernel/ns_last_pid")
+    if not os.access(counter, os.W_OK):
+        pytest.skip("making the kernel use a number again needs root")
+    job = yard.start("sleep 300 & echo $! > child.pid; wait")
+    child = read_pid(Path(job.sandbox_path, "child.pid"))
+    target = Target(child, read_process(child).starttime)  # type: ignore[union-attr]
+    os.kill(child, signal.SIGKILL)
+    yard.reap(job)
+    until(lambda: not Path(f"/proc/{child}").exists())
+
+    def taken_over() -> bool:
+        counter.write_text(str(child - 1))
+        return yard.bystander(["sleep", "300"]) == child
+
+    for _ in range(50):
+        if taken_over():
+            break
+    else:
+        pytest.skip("other processes of this machine were faster")
+
+    assert not send(job, target, signal.SIGKILL)
+
+    assert is_alive(child)
+    os.kill(child, 0)  # the control: by its number alone it would have been reached
+
+
+@pytest.mark.parametrize("pid", [1, 0, -1, os.getpid()])
+def test_numbers_that_are_no_process_of_a_job_are_refused(yard: Yard, pid: int) -> None:
+    job = yard.start(["sleep", "300"])
+    process = read_process(pid)
+
+    # Signal 0 would harm nobody if it were sent.
+    assert not send(job, Target(pid, process.starttime if process else 0), 0)
+
+
+def test_the_agents_own_processes_are_refused(yard: Yard) -> None:
+    job = yard.start(["sleep", "300"])
+
+    assert not send(job._replace(group=job.pid), Target(job.pid, job.starttime), signal.SIGKILL)
+
+    assert is_alive(job.pid)
+
+
+def test_the_signal_goes_by_the_number_where_there_is_no_pidfd(yard: Yard, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(signals, "open_pidfd", lambda pid: None)
+    job = yard.start(DAEMON + "; sleep 300 & wait")
+    daemon = read_pid(Path(job.sandbox_path, "daemon.pid"))
+
+    answer = record(job, "kill", signal="TERM")
+
+    assert {job.pid, daemon} <= set(answer["sent"])
+    assert answer["left"] == []
+    assert not is_alive(daemon)
+
+
+def test_a_chain_of_forks_is_told_when_it_is_not_outrun(yard: Yard, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(signals, "SETTLE", 1.0)
+    job = yard.start(python(FORKER))
+    bystanders = [yard.bystander(["sleep", "300"]) for _ in range(5)]
+    until(lambda: not is_alive(job.pid))
+
+    answer = record(job, "kill", signal="KILL")
+
+    rest = [row["pid"] for row in record(job, "ps")["processes"] if row["state"] != "Z"]
+    assert bool(rest) == bool(answer["left"])
+    assert all(map(is_alive, bystanders))
+    end = time.monotonic() + DEADLINE
+    while rest and time.monotonic() < end:  # let none of it outlive the test
+        for pid in rest:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        rest = [row["pid"] for row in record(job, "ps")["processes"] if row["state"] != "Z"]

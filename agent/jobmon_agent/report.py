@@ -40,11 +40,12 @@ def registration(job: Job, facts: Dict[str, Any]) -> Registration:
     )
 
 
-def end_report(job: Job, ended: float, exit: Exit, health: Health) -> EndReport:
+def end_report(job: Job, epoch: int, ended: float, exit: Exit, health: Health) -> EndReport:
     """How the job ended, and what it said last."""
     stdout, stdout_bytes = _last_words(job.stdout)
     stderr, stderr_bytes = _last_words(job.stderr)
     return EndReport(
+        epoch=epoch,
         ended=ended,
         exit=exit,
         stdout=stdout,

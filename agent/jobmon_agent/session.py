@@ -26,6 +26,7 @@ _SLOWEST_EARLY = 8.0  # s while a server may be restarting: agents shall be back
 _OUTAGE = 600.0  # s from which on a server is not restarting but gone
 _SLOWEST = 60.0  # s
 _STEADY = 5.0  # s a channel must have lived for its loss to be a new outage
+_CLEARED_PATIENCE = 2.0  # s, when the job's directory is gone: somebody clears the node up
 _ANSWER = 30.0  # s the server may take for a short answer: it commits to disk before it
 _AGENT = "jobmond/" + VERSION
 
@@ -109,9 +110,14 @@ class Session:
                 asked = error.retry_after
             except (OSError, http.HttpError, FrameError, DocumentError):
                 pass  # no connection, or a peer that does not speak the protocol
-            if self._watch.ended is not None and time.time() - self._watch.ended > END_PATIENCE:
+            if self._watch.ended is not None and time.time() - self._watch.ended > self._patience():
                 return GAVE_UP
             self._watch.sleep(self._retries.delay(time.monotonic(), asked, is_slow))
+
+    def _patience(self) -> float:
+        """Seconds after the job's end in which its report is tried."""
+        is_cleared = os.fstat(self._job.sandbox).st_nlink == 0
+        return _CLEARED_PATIENCE if is_cleared else END_PATIENCE
 
     def _serve(self) -> None:
         connection = self._connect()
@@ -156,7 +162,7 @@ class Session:
         try:
             # Made once: the same report sent twice is one end.
             self._report = self._report or write_document(
-                report.end_report(self._job, ended, exit, self._health).document()
+                report.end_report(self._job, self._facts["epoch"], ended, exit, self._health).document()
             )
             self._post(own, "/v1/end", self._report)
         finally:

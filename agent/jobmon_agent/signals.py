@@ -22,6 +22,7 @@ from jobmon_wire.verbs import KILL_GRACE, signal_number
 ROUNDS = 100  # looks for members that were forked meanwhile; a fork bomb is not outrun by more
 SETTLE = 2.0  # s for the kernel to take down what got KILL; one that waits for a disk may stay longer
 POLL = 0.05  # s between two looks where there is no pidfd, or between two rounds
+SURE = 3  # looks that find nobody: one may miss a process that forks and ends while /proc is being read
 LISTED = 2000  # pids of each list in one RECORD: three such lists fit a frame
 _PIDFD_SEND_SIGNAL = 424  # number of the system call, the same on every architecture
 
@@ -138,15 +139,17 @@ def _kill_rest(members: Members, job: Job) -> Set[Target]:
     reached: Set[Target] = set()
     tried: Set[Target] = set()
     deadline = time.monotonic() + SETTLE
+    empty = 0
     while True:
         living = _living(members)
         new = [target for target in living if target not in tried]
         tried.update(new)
         reached.update(target for target in new if send(job, target, int(signal.SIGKILL)))
         now = time.monotonic()
-        if not living or now >= deadline:
+        empty = 0 if living else empty + 1
+        if empty == SURE or now >= deadline:
             return reached
-        if not new:  # while new ones come there is no time to wait for the old
+        if living and not new:  # while new ones come there is no time to wait for the old
             _await_one(living[0], min(deadline, now + POLL))
 
 

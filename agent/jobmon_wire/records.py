@@ -159,6 +159,7 @@ class Exit(NamedTuple):
 class EndReport(NamedTuple):
     """The last word of an agent on its job."""
 
+    epoch: int  # of the registration it ends: a report may be late, and its job started anew meanwhile
     ended: float  # s since 1970
     exit: Exit
     stdout: bytes  # the last limits.LAST_WORDS bytes
@@ -189,6 +190,7 @@ class EndReport(NamedTuple):
         if not isinstance(status, dict):
             raise DocumentError("exit: an object was expected")
         return cls(
+            epoch=integer(document, "epoch"),
             ended=number(document, "ended"),
             exit=Exit.read(status),
             stdout=_last_words(document, "stdout"),

@@ -104,7 +104,8 @@ class Channel:
             self._forsake()
         for result in results:
             if isinstance(result, FrameError):
-                _log.warning("job %s: its agent broke the protocol: %s; channel dropped", self.uuid, result)
+                facts = {"job": self.uuid, "cause": result}
+                _log.warning("an agent broke the protocol; its channel is dropped", extra={"facts": facts})
             elif isinstance(result, Exception):
                 raise result
         with suppress(TimeoutError):

@@ -78,6 +78,8 @@ def _port(text: str) -> int:
 def _init(options: argparse.Namespace) -> int:
     if not options.host:
         _parser().error("--init needs --host NAME, the name that agents and consoles will connect to")
+    if options.check:
+        _parser().error("--check goes with --config, not with --init")
     wish = Wish(options.init, options.host, options.cluster, options.base, options.users_port, options.agents_port)
     sys.stdout.write(next_steps(set_up(wish, time.time())))
     return DONE

@@ -62,6 +62,7 @@ class Daemon:
         self._stop = asyncio.Event()
         self._site = Site.open(configuration.site)
         self._is_ledger_readable = True
+        self._is_unswept = False  # something was revoked since the last sweep that came to its end
 
     async def serve(self, announce: Callable[[str], None]) -> None:
         """Open both ports, serve, and drain when told to."""
@@ -124,18 +125,26 @@ class Daemon:
                 log.exception("a sweep failed")
 
     def _sweep(self) -> None:
+        self._is_unswept |= self._refresh()
+        for port in (self._users, self._agents):
+            ended = port.sweep(is_thorough=self._is_unswept)
+            if ended:
+                log.info("connections ended: revoked, expired or overdue", extra={"facts": {"number": ended}})
+        self._is_unswept = False
+
+    def _refresh(self) -> bool:
+        """Read what was revoked; say whether that has changed."""
+        is_changed = False
         try:
-            if self._revocations.refresh():
-                log.info("the list of revoked certificates has changed")
+            is_changed = self._revocations.refresh()
             self._is_ledger_readable = True
         except PkiError as error:
             if self._is_ledger_readable:  # once, not every second
                 log.error("revocations cannot be read", extra={"facts": {"cause": error}})
             self._is_ledger_readable = False
-        for port in (self._users, self._agents):
-            ended = port.sweep(time.time())
-            if ended:
-                log.info("connections ended: revoked, expired or overdue", extra={"facts": {"number": ended}})
+        if is_changed:
+            log.info("the list of revoked certificates has changed")
+        return is_changed
 
     # Signals
 

@@ -57,7 +57,7 @@ class Door:
         self.is_draining = False
         self._denials = denials
         self._issuer_key_id = issuer_key_id
-        self._clock = clock
+        self.clock = clock  # s since 1970
 
     def meet(self, tls: PeerTLS | None) -> Visitor:
         """Read a new connection's certificate; never raises, the visitor is told at its first request."""
@@ -79,7 +79,7 @@ class Door:
         if visitor is None or visitor.identity is None:
             sentence = visitor.refusal if visitor else "the connection has no identity"
             raise RefusedError("credential-refused", sentence)
-        identity, now = visitor.identity, self._clock()
+        identity, now = visitor.identity, self.clock()
         if now >= identity.not_after:
             raise RefusedError("credential-refused", "the certificate has expired; get a new one")
         if now < identity.not_before:

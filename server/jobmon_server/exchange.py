@@ -83,12 +83,17 @@ class Exchange:
     async def _await(self, uuid: str) -> Channel | None:
         awaited = asyncio.Event()
         self._awaited.setdefault(uuid, []).append(awaited)
-        with suppress(TimeoutError):
-            async with asyncio.timeout(PATIENCE):
-                await awaited.wait()
-        if not awaited.is_set():
-            others = self._awaited[uuid]
-            others.remove(awaited)
-            if not others:
-                del self._awaited[uuid]
+        try:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(PATIENCE):
+                    await awaited.wait()
+        finally:
+            if not awaited.is_set():
+                self._give_up(uuid, awaited)
         return self._channels.get(uuid)
+
+    def _give_up(self, uuid: str, awaited: asyncio.Event) -> None:
+        others = self._awaited[uuid]
+        others.remove(awaited)
+        if not others:
+            del self._awaited[uuid]

@@ -39,7 +39,8 @@ def bind(address: Address) -> socket.socket:
         )[0]
     except OSError as error:
         raise PortError(f"{address} is no address: {error.strerror}; correct it in server.toml") from error
-    sock = socket.socket(family, socket.SOCK_STREAM)
+    # The protocol is named: asyncio sets TCP_NODELAY only where it sees that it is TCP.
+    sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.bind(where)
@@ -96,11 +97,11 @@ class Port:
         """
         self._context.reload()
 
-    def sweep(self, moment: float) -> int:
-        """End the connections that must not go on; give their number."""
+    def sweep(self, *, is_thorough: bool = False) -> int:
+        """End the connections that must not go on, see ``Connections.sweep``; give their number."""
         if self._connections is None:
             return 0
-        return self._connections.sweep(asyncio.get_running_loop().time(), moment)
+        return self._connections.sweep(asyncio.get_running_loop().time(), is_thorough=is_thorough)
 
     def refuse_new(self) -> None:
         """Accept no more connections, and no more requests on those that are open."""

@@ -120,7 +120,7 @@ class Sessions:
                 raise RefusedError("bad-request", "an agent registers its job before it reports its end")
             if job.state == ENDED:
                 return
-            if report.ended * 1000 < job.epoch and self._ears.exchange.channel(job.uuid) is not None:
+            if report.epoch < job.epoch:
                 raise RefusedError("session-taken", TAKEN)
             ended = copy.copy(job)
             ended.close(report)
@@ -131,6 +131,10 @@ class Sessions:
             job.examine(now)
             self._ears.registry.changed(job)
             self._ears.events.wake(job.uuid)
+
+    def forget(self, uuid: str) -> None:
+        """The job is forgotten."""
+        self._sessions.pop(uuid, None)
 
     def _job(self, peer: Peer, now: float) -> Job:
         """The job of a certificate.

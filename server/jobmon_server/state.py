@@ -147,6 +147,7 @@ class State:
         await self.store.forget(uuids, before)
         for uuid in uuids:
             self.registry.remove(uuid)
+            self.sessions.forget(uuid)
 
 
 async def _every(period: float, work: Callable[[], Coroutine[Any, Any, None]]) -> None:

@@ -58,6 +58,7 @@ REGISTRATION: dict[str, Any] = {
 }
 
 END_REPORT: dict[str, Any] = {
+    "epoch": 1_700_000_000_000,
     "ended": 1_700_000_100.0,
     "exit": {"code": 3, "signal": None, "core": False, "source": "pidfd"},
     "stdout": "bGFzdCB3b3Jkcwo=",  # "last words\n"

@@ -138,6 +138,7 @@ def test_init_says_the_next_three_steps(tmp_path: Path) -> None:
     [
         (["--init", "OCCUPIED", "--host", "localhost"], 1, "occupied"),
         (["--init", "NEW"], 2, "--host"),
+        (["--init", "NEW", "--host", "h", "--check"], 2, "--check"),
         (["--init", "NEW", "--host", "bad host"], 1, "bad host"),
         (["--init", "NEW", "--host", "h", "--base", "CN=x,O=y"], 1, "CN=x"),
         (["--init", "NEW", "--host", "h", "--users-port", "0"], 2, "no port"),

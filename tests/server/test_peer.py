@@ -168,7 +168,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 async def sweep(port: Port) -> None:
     """What the daemon does once a second, again and again."""
     while True:
-        port.sweep(time.time())
+        port.sweep()
         await asyncio.sleep(0.02)
 
 
@@ -250,9 +250,9 @@ async def test_a_stream_ends_when_the_certificate_expires(doors: Doors, alice: s
     async with talk(doors.users, alice) as connection:
         await connection.say(STREAM)
         await connection.hear_until(b"begun")
-        before = doors.users.sweep(time.time())
+        before = doors.users.sweep()
         doors.moment += 25 * 3600
-        ended = doors.users.sweep(time.time())
+        ended = doors.users.sweep()
         await connection.hear()
 
     assert (before, ended) == (0, 1)
@@ -434,7 +434,7 @@ async def test_an_open_stream_outlives_the_limit_for_heads(doors: Doors, alice: 
         await connection.hear_until(b"begun")
         for _ in range(10):
             await asyncio.sleep(0.03)
-        open_now = doors.users.sweep(time.time()) == 0
+        open_now = doors.users.sweep() == 0
 
     assert open_now
 

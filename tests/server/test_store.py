@@ -51,7 +51,7 @@ async def test_a_job_comes_back_as_it_was_saved(store: Store) -> None:
 
 async def test_a_later_registration_takes_the_last_words_of_the_run_before_away(store: Store) -> None:
     job, said = a_job(), Registration.read(REGISTRATION)
-    report = EndReport(2.0, Exit(None, "SEGV", True, "wrap"), b"\0\xff", b"", 2, None, 1, 0.5, 0)
+    report = EndReport(1, 2.0, Exit(None, "SEGV", True, "wrap"), b"\0\xff", b"", 2, None, 1, 0.5, 0)
 
     await store.append(Snapshot(job, said))
     await store.append(Snapshot(job, report=report))

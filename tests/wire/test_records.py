@@ -29,6 +29,7 @@ REGISTRATION = Registration(
     stderr="pipe",
 )
 END = EndReport(
+    epoch=1795392000000,
     ended=1795392001.0,
     exit=Exit(None, "TERM", False, "pidfd"),
     stdout=b"\x00\xff last words",

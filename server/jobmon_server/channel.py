@@ -63,6 +63,7 @@ class Channel:
         self._waiting = 0  # bytes in _outbound
         self._woken = asyncio.Event()
         self._heard = 0.0  # s, by the loop's clock
+        self._end = ("agent-gone", "the job's agent went away before the answer was complete")
 
     def ask(self, request: bytes, verb: str, arguments: dict[str, Any]) -> Answer:
         """Send a request; its answer fills as frames come.
@@ -87,6 +88,7 @@ class Channel:
         """End the channel; with a reason the agent is told when to come back."""
         if self.is_open and reason:
             self._send(write_object(frames.GOODBYE, frames.CHANNEL, {"reason": reason, "retry_after": retry_after}))
+            self._end = ("draining", f"{reason}; ask again in a moment")
         self.is_open = False
         self._woken.set()
 
@@ -115,7 +117,7 @@ class Channel:
     def _forsake(self) -> None:
         answers, self._answers = self._answers, {}
         for answer in answers.values():
-            answer.fail("agent-gone", "the job's agent went away before the answer was complete")
+            answer.fail(*self._end)
         self._hearer.gone(self)
 
     async def _read(self, receive: Receive) -> None:

@@ -302,4 +302,4 @@ async def test_a_server_that_goes_down_says_goodbye_to_agents_and_ends_answers(h
         await house.start()
 
     assert goodbye.document()["retry_after"] > 0
-    assert [frame.document()["status"] for frame in rest] == ["failed"]
+    assert [frame.document()["code"] for frame in rest] == ["draining"]

@@ -1,0 +1,95 @@
+"""The users' port, call by call: what to send for each question.
+
+A ``Call`` is a request without a connection; ``session`` and ``client`` both
+carry it.  The routes are docs/protocol.md §5; nothing here knows of TLS.
+"""
+
+from typing import Any, NamedTuple
+from urllib.parse import quote, urlencode
+
+from jobmon_wire import verbs
+
+# What the answer is, so that a transport knows how long silence may last.
+DOCUMENT = "document"
+ROWS = "rows"
+FRAMES = "frames"
+BYTES = "bytes"
+
+
+class Call(NamedTuple):
+    """One request to the users' port."""
+
+    method: str
+    path: str
+    query: dict[str, str]
+    body: Any  # sent as JSON, or None for no body
+    answer: str = DOCUMENT
+    is_endless: bool = False  # silence is no failure: the answer grows as things happen
+
+    @property
+    def target(self) -> str:
+        """The path with its query, as a request line has it."""
+        return self.path + ("?" + urlencode(self.query) if self.query else "")
+
+
+def whoami() -> Call:
+    """Who the server takes this credential for, and what time it has."""
+    return Call("GET", "/v1/whoami", {}, None)
+
+
+def jobs(select: str = "", sort: str = "", limit: int | None = None) -> Call:
+    """The jobs that match a selector: rows of public job records."""
+    query = {"select": select, "sort": sort, "limit": "" if limit is None else str(limit)}
+    return Call("GET", "/v1/jobs", _given(query), None, ROWS)
+
+
+def watch(select: str = "") -> Call:
+    """The jobs that match, and from then on every change of them; ``jobs.Mirror`` takes the lines."""
+    return Call("GET", "/v1/jobs/watch", _given({"select": select}), None, ROWS, is_endless=True)
+
+
+def job(ref: str) -> Call:
+    """One job: its public record with ``registration`` and ``end``."""
+    return Call("GET", _job(ref), {}, None)
+
+
+def query(ref: str, verb: str, arguments: dict[str, Any] | None = None) -> Call:
+    """Ask a running job; the answer is frames.
+
+    Raises:
+        ArgumentError: (of ``jobmon_wire.verbs``) the verb does not take that.
+    """
+    checked = verbs.check_arguments(verbs.VERBS[verb], arguments or {})
+    body = {"verb": verb, "arguments": {name: value for name, value in checked.items() if value is not None}}
+    return Call("POST", _job(ref) + "/query", {}, body, FRAMES, is_endless=True)
+
+
+def output(ref: str, stream: str = "stdout") -> Call:
+    """The last output kept of a job that has ended: bytes."""
+    return Call("GET", _job(ref) + "/output", {"stream": stream}, None, BYTES)
+
+
+def log(ref: str, follow: bool = False) -> Call:
+    """What the job and JobMon reported of it, in time order: rows."""
+    return Call("GET", _job(ref) + "/log", {"follow": "1"} if follow else {}, None, ROWS, is_endless=follow)
+
+
+def audit(ref: str = "", limit: int | None = None) -> Call:
+    """Who did what to the caller's jobs, newest last: rows."""
+    return Call("GET", "/v1/audit", _given({"job": ref, "limit": "" if limit is None else str(limit)}), None, ROWS)
+
+
+def credentials(requests: list[tuple[str, str]], lifetime: float | None = None) -> Call:
+    """Job certificates for pairs of job id and certificate request (PEM)."""
+    body: dict[str, Any] = {"jobs": [{"id": job_id, "request": pem} for job_id, pem in requests]}
+    if lifetime is not None:
+        body["lifetime"] = lifetime
+    return Call("POST", "/v1/credentials", {}, body)
+
+
+def _job(ref: str) -> str:
+    return "/v1/jobs/" + quote(ref, safe="")
+
+
+def _given(query: dict[str, str]) -> dict[str, str]:
+    return {name: value for name, value in query.items() if value}

@@ -1,0 +1,186 @@
+"""``jobmon jobs``: the list, once or as it changes."""
+
+import argparse
+import queue
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from jobmon_console import calls
+from jobmon_console.cli import columns, parser, reach, screen, table
+from jobmon_console.contexts import Context
+from jobmon_console.errors import JobMonError
+from jobmon_console.jobs import Mirror, Record
+from jobmon_console.safe import safe
+from jobmon_console.session import Session
+from jobmon_wire import answers
+from jobmon_wire.jobs import FIELDS
+
+_Found = queue.SimpleQueue[tuple[Context, Any]]  # a record, or what ended the context's watch
+
+_SELECTORS = """\
+selectors:
+  word            id, name, owner, node or cluster holds it
+  field:value     holds it; * and ? match, a,b is either
+  = != > >= < <=  exact; numbers, sizes (10G), times (90s 2h 3d), dates
+  or, not, -, ()  side by side means and
+  fields: id name owner cluster node state health exit cpu mem gpu io age
+          started ended silent array batch cmd callback tag.KEY; owner:me is you
+"""
+
+
+def add_arguments(parser_: argparse.ArgumentParser) -> None:
+    """The arguments of the command."""
+    parser_.epilog = f"{parser_.epilog}\n\n{_SELECTORS}"
+    parser_.add_argument("selector", metavar="SELECTOR", nargs="*", help="which jobs; all of yours when left out")
+    parser_.add_argument("--watch", action="store_true", help="then print each change as it happens")
+    parser_.add_argument("--json", action="store_true", help="one JSON object a line")
+    parser_.add_argument("--columns", metavar="A,B,C", type=columns.choose, help="fields to print, in this order")
+    parser_.add_argument("--sort", metavar="COLUMN", default="", help="sort by a field; FIELD- descends")
+    parser_.add_argument("--limit", metavar="N", type=parser.count, help="at most so many")
+    parser_.add_argument("--no-header", action="store_true", help="rows only")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """List the jobs."""
+    selector = " ".join(arguments.selector)
+    reach.check_selector(selector)
+    contexts = reach.contexts_of(arguments)
+    if arguments.watch:
+        return _watch(arguments, contexts, selector)
+    sort = _sort(arguments.sort)
+    call = calls.jobs(selector, sort, arguments.limit)
+    if arguments.json and len(contexts) == 1:
+        with Session(contexts[0]) as session:
+            for record in session.rows(call):
+                screen.put_json(_shaped(record, contexts[0].name, arguments.columns))
+        return answers.DONE
+    outcomes = reach.over_contexts(contexts, lambda session: list(session.rows(call)))
+    records = [dict(record, context=outcome.asked.name) for outcome in outcomes for record in outcome.value or ()]
+    if len(contexts) > 1:
+        records = _sorted(records, sort)[: arguments.limit]
+    _print(arguments, records, len(contexts))
+    return reach.complain(outcomes)
+
+
+def print_table(records: list[Record], names: list[str], has_header: bool = True) -> None:
+    """The records as a table."""
+    now = time.time()
+    lines = table.lines(columns.head(names), [columns.row(names, record, now) for record in records], has_header)
+    colours = ["bold"] * has_header + [columns.colour(record) for record in records]
+    for line, colour in zip(lines, colours, strict=True):
+        screen.put(screen.paint(line, colour))
+
+
+def _print(arguments: argparse.Namespace, records: list[Record], contexts: int) -> None:
+    if arguments.json:
+        for record in records:
+            screen.put_json(_shaped(record, record["context"], arguments.columns))
+        return
+    names = arguments.columns or columns.usual(records, contexts)
+    has_header = not arguments.no_header and (bool(records) or not screen.is_terminal())
+    print_table(records, names, has_header)
+    if not records and screen.is_terminal():
+        screen.note("no job matches" if arguments.selector else "no jobs; start one with: jobmon run -- COMMAND")
+
+
+def _watch(arguments: argparse.Namespace, contexts: list[Context], selector: str) -> int:
+    names = arguments.columns or columns.usual([], len(contexts))
+    widths: list[int] = []
+    worst = answers.DONE
+    for context, record in _changes(contexts, selector):
+        if isinstance(record, JobMonError):
+            screen.note(f"{context.name}: {record}" if len(contexts) > 1 else str(record))
+            worst = max(worst, record.exit_status)
+        elif arguments.json:
+            screen.put_json(_shaped(record, context.name, arguments.columns, has_gone="gone" in record))
+        else:
+            if not widths and not arguments.no_header:
+                screen.put(_fixed([column.title for column in columns.head(names)], widths))
+            cells = columns.row(names, dict(record, context=context.name), time.time())
+            screen.put(screen.paint(_fixed(cells, widths), columns.colour(record)))
+        screen.flush()
+    return worst
+
+
+def _changes(contexts: list[Context], selector: str) -> Iterator[tuple[Context, Any]]:
+    """Changes of all contexts as they come; an error is a context's last."""
+    sessions: list[Session] = []
+    for context in contexts:
+        try:
+            sessions.append(Session(context))
+        except JobMonError as error:
+            yield context, error
+    found: _Found = queue.SimpleQueue()
+    for session in sessions:
+        threading.Thread(target=_follow, args=(session, selector, found), daemon=True).start()
+    left = len(sessions)
+    while left:
+        context, change = found.get()
+        left -= change is None or isinstance(change, JobMonError)
+        if change is not None:
+            yield context, change
+
+
+def _follow(session: Session, selector: str, found: _Found) -> None:
+    """Put the changes of one context, then None or the error that ended it."""
+    mirror, end = Mirror(session.context.name), None
+    try:
+        with session:
+            for line in session.rows(calls.watch(selector)):
+                gone = [mirror.rows[uuid] for uuid in line.get("uuids") or () if uuid in mirror.rows]
+                for uuid in mirror.apply(line):
+                    if uuid in mirror.rows:
+                        found.put((session.context, mirror.rows[uuid]))
+                for record in gone:
+                    found.put((session.context, dict(record, gone=True)))
+    except JobMonError as error:
+        end = error
+    found.put((session.context, end))
+
+
+def _fixed(cells: list[str], widths: list[int]) -> str:
+    """A line of a table whose later rows are not known yet: columns grow, never shrink."""
+    safe_cells = [safe(cell) for cell in cells]
+    widths.extend([0] * (len(safe_cells) - len(widths)))
+    for i, cell in enumerate(safe_cells):
+        widths[i] = max(widths[i], table.cells_of(cell))
+    padded = (cell + " " * (wide - table.cells_of(cell)) for cell, wide in zip(safe_cells, widths, strict=True))
+    return table.cut(table.GAP.join(padded).rstrip(), screen.width())
+
+
+def _shaped(record: Record, context: str, names: list[str] | None, has_gone: bool = False) -> dict[str, Any]:
+    """The object a script gets: every field it may rely on, null where unknown."""
+    whole = {field.name: record.get(field.name) for field in FIELDS}
+    whole["context"] = context
+    if has_gone:
+        whole["gone"] = True
+    if not names:
+        return whole
+    return {name: whole.get(name) for name in names if name != "time"} | ({"gone": True} if has_gone else {})
+
+
+def _sort(text: str) -> str:
+    """``cpu``, ``-cpu`` or ``cpu-`` as the server takes it."""
+    if not text:
+        return ""
+    falls = text.startswith("-") or text.endswith("-")
+    name = columns.choose(text.strip("-"))[0]
+    falls = falls != (name == "time")  # the longest time started first
+    name = {"time": "started", "context": "cluster"}.get(name, name)
+    return f"-{name}" if falls else name
+
+
+def _sorted(records: list[Record], sort: str) -> list[Record]:
+    """Merge what several servers sorted."""
+    name = sort.lstrip("-") or "started"
+
+    def key(record: Record) -> tuple[Any, ...]:
+        value = record.get(name)
+        return (value,) if isinstance(value, (int, float)) else (columns.text(value),)
+
+    known = [record for record in records if record.get(name) is not None]
+    numbers = all(isinstance(record[name], (int, float)) for record in known)
+    known.sort(key=key if numbers else lambda record: (columns.text(record[name]),), reverse=sort[:1] in ("-", ""))
+    return known + [record for record in records if record.get(name) is None]

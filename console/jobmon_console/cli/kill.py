@@ -1,0 +1,118 @@
+"""``jobmon kill``: a signal to every process of the jobs, and to nothing else.
+
+One job named by its id needs no question.  Several, or a selector, are listed
+first; more than a few are confirmed by typing how many they are.
+"""
+
+import argparse
+import sys
+
+from jobmon_console.cli import columns, jobs, parser, reach, screen, words
+from jobmon_console.errors import UsageError
+from jobmon_console.jobs import Record
+from jobmon_console.safe import safe
+from jobmon_wire import answers, verbs
+from jobmon_wire.frames import RECORD
+from jobmon_wire.jobs import ALIVE
+
+TYPED_ABOVE = 5  # targets; above it the number is typed, so that a habit of pressing y is no answer
+LISTED = 12  # targets shown before the question
+
+
+def add_arguments(parser_: argparse.ArgumentParser) -> None:
+    """The arguments of the command."""
+    parser_.add_argument("job", metavar="JOB", nargs="+", help="ids, prefixes, or '@SELECTOR'")
+    parser_.add_argument(
+        "-s", "--signal", metavar="SIGNAL", type=_signal, default="TERM", help="TERM (default), INT, 15, …"
+    )
+    parser_.add_argument(
+        "--grace", metavar="S", type=_grace, help="seconds until KILL; after TERM 10 unless given, else no KILL"
+    )
+    parser_.add_argument("--yes", action="store_true", help="do not ask")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Send the signal."""
+    contexts = reach.contexts_of(arguments)
+    is_plain = len(arguments.job) == 1 and not arguments.job[0].startswith("@")
+    targets = [reach.find_one(contexts, arguments.job[0])] if is_plain else reach.find_many(contexts, arguments.job)
+    if not is_plain:
+        targets = [target for target in targets if (target.record or {}).get("state") in ALIVE]
+        if not targets:
+            screen.note("none of these jobs runs any more")
+            return answers.NOBODY_TO_ASK
+        if not arguments.yes and not _is_confirmed(targets, arguments.signal):
+            screen.note("nothing was sent")
+            return answers.USAGE
+    return _send(targets, arguments)
+
+
+def _send(targets: list[reach.Target], arguments: argparse.Namespace) -> int:
+    asked = {"signal": arguments.signal}
+    if arguments.grace is not None:
+        asked["grace"] = arguments.grace
+
+    def ask(target: reach.Target) -> Record:
+        found: Record = {}
+        for frame in reach.ask_frames(target, "kill", asked):
+            if frame.type == RECORD:
+                found.update(frame.document())
+        return found
+
+    worst = answers.DONE
+    for outcome in reach.each(targets, ask):
+        if outcome.error is None:
+            screen.put(safe(f"{outcome.asked.name}: {_told(outcome.value)}"))
+            screen.flush()
+            continue
+        if len(targets) == 1:
+            raise outcome.error
+        worst = max(worst, outcome.error.exit_status)
+        screen.note(f"{outcome.asked.name}: {outcome.error}")
+    return worst
+
+
+def _told(result: Record) -> str:
+    """What the agent did, in words."""
+    sent, killed, left = (_count(result.get(key)) for key in ("sent", "killed", "left"))
+    text = f"{columns.text(result.get('signal'))} sent to {words.plural(sent, 'process')}"
+    if killed:
+        text += f", {killed} got KILL after the grace"
+    if left:
+        text += f", {left} still there"
+    return text
+
+
+def _is_confirmed(targets: list[reach.Target], signal: str) -> bool:
+    if not screen.can_ask():
+        raise UsageError(
+            f"{words.plural(len(targets), 'job')} would get {signal} and there is no terminal to ask at; give --yes"
+        )
+    jobs.print_table([target.record or {} for target in targets[:LISTED]], ["id", "owner", "node", "state", "name"])
+    if len(targets) > LISTED:
+        screen.put(f"and {len(targets) - LISTED} more")
+    screen.flush()
+    if len(targets) > TYPED_ABOVE:
+        return _answer(f"{signal} to these {len(targets)} jobs? Type their number to go on: ") == str(len(targets))
+    return _answer(f"{signal} to {words.plural(len(targets), 'job')}? [y/N] ").lower() in ("y", "yes")
+
+
+def _answer(question: str) -> str:
+    sys.stderr.write(question)
+    sys.stderr.flush()
+    return sys.stdin.readline().strip()
+
+
+def _count(pids: object) -> int:
+    return len(pids) if isinstance(pids, list) else 0
+
+
+def _signal(text: str) -> str:
+    try:
+        return verbs.parse_signal(text)
+    except verbs.ArgumentError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _grace(text: str) -> float:
+    return 0.0 if text in ("0", "0.0") else parser.positive(text)

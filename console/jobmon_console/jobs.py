@@ -1,0 +1,111 @@
+"""The mirror of a server's job list: rows, counts, and what changed.
+
+Fed with the lines of ``GET /v1/jobs/watch``; each line gives the uuids it
+touched, so that a screen repaints those alone.  A connection that broke is
+followed by ``restart``: the rows stay until the new snapshot is complete, then
+those it did not hold leave.  Nothing here knows of a network or a screen.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from jobmon_wire import selectors
+
+Record = dict[str, Any]  # a public job record, jobmon_wire.jobs
+Predicate = Callable[[Record], bool]
+
+COUNTED = ("state", "cluster", "node", "health")
+
+
+class Mirror:
+    """The jobs of one context.
+
+    Attributes:
+        context: its name.
+        rows: public job records by uuid.
+        counts: for each field of ``COUNTED`` how many jobs have which value.
+        is_live: the snapshot is complete; changes come as they happen.
+        server_now: moment (RFC 3339) of the server's last sign of life, or None.
+    """
+
+    def __init__(self, context: str) -> None:
+        self.context = context
+        self.rows: dict[str, Record] = {}
+        self.counts: dict[str, Counter[str]] = {field: Counter() for field in COUNTED}
+        self.is_live = False
+        self.server_now: Any = None
+        self._unconfirmed: set[str] = set()  # rows that the snapshot under way has not named yet
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def restart(self) -> None:
+        """A new watch begins: what its snapshot does not name is gone."""
+        self.is_live = False
+        self._unconfirmed = set(self.rows)
+
+    def apply(self, line: Record) -> set[str]:
+        """Take one line of the watch; give the uuids of rows that changed, came or went."""
+        kind = line.get("kind")
+        if kind == "jobs":
+            return {uuid for record in line.get("jobs") or () if (uuid := self._put(record))}
+        if kind == "gone":
+            return {uuid for uuid in line.get("uuids") or () if self._drop(uuid)}
+        if kind == "live":
+            gone = {uuid for uuid in tuple(self._unconfirmed) if self._drop(uuid)}
+            self.is_live = True
+            return gone
+        if kind == "alive":
+            self.server_now = line.get("now")
+        return set()
+
+    def select(self, predicate: Predicate | None = None) -> list[Record]:
+        """The rows a compiled selector matches, in the order they came."""
+        return list(self.rows.values()) if predicate is None else [row for row in self.rows.values() if predicate(row)]
+
+    def _put(self, record: Record) -> str:
+        uuid = record.get("uuid")
+        if not isinstance(uuid, str) or not uuid:
+            return ""
+        self._unconfirmed.discard(uuid)
+        old = self.rows.get(uuid)
+        if old == record:
+            return ""
+        if old is not None:
+            self._count(old, -1)
+        self.rows[uuid] = record
+        self._count(record, 1)
+        return uuid
+
+    def _drop(self, uuid: str) -> bool:
+        self._unconfirmed.discard(uuid)
+        record = self.rows.pop(uuid, None)
+        if record is None:
+            return False
+        self._count(record, -1)
+        return True
+
+    def _count(self, record: Record, step: int) -> None:
+        for field, counter in self.counts.items():
+            value = str(record.get(field) or "")
+            counter[value] += step
+            if not counter[value]:
+                del counter[value]
+
+
+def compile_filter(text: str, me: str, now: Callable[[], float]) -> Predicate:
+    """A predicate for ``Mirror.select`` from a selector's text.
+
+    Raises:
+        SelectorError: the text is no selector; it names position and expectation.
+    """
+    return selectors.compile_selector(selectors.parse_selector(text), me, now)
+
+
+def total(mirrors: Iterable[Mirror], field: str) -> Counter[str]:
+    """The counts of a field over several contexts."""
+    counts: Counter[str] = Counter()
+    for mirror in mirrors:
+        counts.update(mirror.counts[field])
+    return counts

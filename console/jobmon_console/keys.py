@@ -1,0 +1,131 @@
+"""The keys of the console: one table for bindings, footer, palette and help.
+
+A key has one meaning wherever it is valid; its scope says where that is.  Keys
+are written as a terminal library names them (``ctrl+u``, ``pageup``) or as the
+character itself.  Lower case looks, upper case or a dialog acts.  ``k`` is
+"up", so killing is ``x``.  Nothing here draws or knows the widgets.
+"""
+
+from typing import NamedTuple
+
+# Scopes, from everywhere to narrow
+APP = "app"  # everywhere, dialogs too
+SCREEN = "screen"  # on the job screen, unless text is being typed
+LIST = "list"  # the table or the tree of clusters has the focus
+TABLE = "table"  # the table has the focus
+DETAIL = "detail"  # the detail pane has the focus
+OUTPUT = "output"  # the Output tab is on the screen
+FILES = "files"  # the Files tab has the focus
+
+# The bytes of Enter, Tab, Backspace and line feed, of flow control, and the prefixes of screen and tmux:
+# a terminal or a multiplexer takes them before any program sees them.
+UNUSABLE = frozenset(["ctrl+a", "ctrl+b", "ctrl+h", "ctrl+i", "ctrl+j", "ctrl+m", "ctrl+s"])
+
+MOVES = ("up", "down", "page_up", "page_down", "top", "bottom", "left", "right")
+TABS = ("output", "top", "tree", "files", "info", "events")
+
+
+class Key(NamedTuple):
+    """One thing the console does on a key."""
+
+    id: str
+    keys: tuple[str, ...]
+    scope: str
+    label: str  # in the footer; empty: not shown there
+    group: str  # heading in the help
+    help: str
+    is_danger: bool = False  # acts on jobs: refused when read-only
+    in_palette: bool = True
+
+
+def _move(id_: str, keys: tuple[str, ...], help_: str) -> Key:
+    return Key(id_, keys, SCREEN, "", "Move", help_, in_palette=False)
+
+
+def _tab(number: int, help_: str) -> Key:
+    return Key(f"tab_{TABS[number - 1]}", (str(number),), SCREEN, "", "Detail", help_)
+
+
+KEYS = (
+    _move("up", ("up", "k"), "one line up"),
+    _move("down", ("down", "j"), "one line down"),
+    _move("page_up", ("pageup", "ctrl+u"), "one page up"),
+    _move("page_down", ("pagedown", "ctrl+d"), "one page down"),
+    _move("top", ("home", "g"), "to the first line"),
+    _move("bottom", ("end", "G"), "to the last line; in Output, follow again"),
+    _move("left", ("left",), "scroll left"),
+    _move("right", ("right",), "scroll right"),
+    Key(
+        "enter", ("enter",), SCREEN, "open", "Move", "in: fold a group, open a job, enter a directory", in_palette=False
+    ),
+    Key(
+        "escape",
+        ("escape",),
+        SCREEN,
+        "back",
+        "Move",
+        "out: leave dialog, input, filter, then pane; never quits",
+        in_palette=False,
+    ),
+    Key("next_pane", ("tab",), SCREEN, "", "Move", "next pane"),
+    Key("previous_pane", ("shift+tab",), SCREEN, "", "Move", "previous pane"),
+    Key("filter", ("/",), SCREEN, "filter", "Jobs", "filter by a selector, live: state:running owner:me mem>2G"),
+    Key("mark", ("space",), TABLE, "mark", "Jobs", "mark or unmark the job and step down"),
+    Key("mark_all", ("A",), LIST, "", "Jobs", "mark every job that matches"),
+    Key("unmark_all", ("U",), LIST, "", "Jobs", "remove all marks"),
+    Key("kill", ("x", "delete"), SCREEN, "kill", "Jobs", "send a signal to the marked jobs, or the current one", True),
+    Key("sort", ("s",), LIST, "sort", "Jobs", "choose the column to sort by"),
+    Key("sort_left", ("<",), LIST, "", "Jobs", "sort by the column to the left"),
+    Key("sort_right", (">",), LIST, "", "Jobs", "sort by the column to the right"),
+    Key("reverse", ("r",), LIST, "", "Jobs", "reverse the order"),
+    Key("fold", ("e",), LIST, "fold", "Jobs", "fold or unfold the cluster or node"),
+    Key("grouping", ("b",), LIST, "", "Jobs", "group by cluster and node, by cluster, or not at all"),
+    Key("pause", ("p",), SCREEN, "pause", "Jobs", "hold the table still; data keeps coming in"),
+    _tab(1, "Output: what the job prints"),
+    _tab(2, "Top: its processes and the node, live"),
+    _tab(3, "Tree: its processes as a tree"),
+    _tab(4, "Files: its sandbox"),
+    _tab(5, "Info: everything known of the job and its node"),
+    _tab(6, "Events: what happened to the job, and what was done to it"),
+    Key("previous_tab", ("[",), SCREEN, "", "Detail", "previous tab"),
+    Key("next_tab", ("]",), SCREEN, "", "Detail", "next tab"),
+    Key("zoom", ("z",), SCREEN, "zoom", "Detail", "detail pane: half, full, hidden"),
+    Key("follow", ("f",), OUTPUT, "follow", "Detail", "follow the end of the output, on or off"),
+    Key("stream", ("o",), OUTPUT, "stderr", "Detail", "standard output or standard error"),
+    Key("tail_file", ("t",), FILES, "tail", "Detail", "follow the chosen file in the Output tab"),
+    Key("parent", ("backspace",), FILES, "up", "Detail", "to the directory above"),
+    Key("copy", ("y",), SCREEN, "copy", "Other", "copy the job's id (in tmux: set -g set-clipboard on)"),
+    Key("copy_command", ("Y",), SCREEN, "", "Other", "copy what is on the screen as a command line"),
+    Key("reconnect", ("R",), SCREEN, "", "Other", "connect again now; refresh the detail pane"),
+    Key("palette", ("ctrl+p", ":"), SCREEN, "palette", "Other", "find an action or a job by name", in_palette=False),
+    Key("help", ("?", "f1"), SCREEN, "help", "Other", "this page", in_palette=True),
+    Key("leave", ("q",), LIST, "quit", "Other", "quit, from the list of jobs", in_palette=False),
+    Key("quit", ("ctrl+q",), APP, "", "Other", "quit, from anywhere"),
+    Key("suspend", ("ctrl+z",), APP, "", "Other", "stop here and go back to the shell; fg returns"),
+)
+
+BY_ID = {key.id: key for key in KEYS}
+GROUPS = ("Move", "Jobs", "Detail", "Other")
+
+_SHOWN = {
+    "up": "↑",
+    "down": "↓",
+    "left": "←",
+    "right": "→",
+    "enter": "↵",
+    "escape": "Esc",
+    "pageup": "PgUp",
+    "pagedown": "PgDn",
+    "home": "Home",
+    "end": "End",
+    "tab": "Tab",
+    "shift+tab": "Shift+Tab",
+    "backspace": "Bksp",
+    "delete": "Del",
+    "f1": "F1",
+}
+
+
+def shown(key: str) -> str:
+    """A key as the footer and the help write it."""
+    return _SHOWN.get(key, key)

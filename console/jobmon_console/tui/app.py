@@ -1,0 +1,157 @@
+"""The full-screen console: it starts the feeds, owns the terminal, and gives it back.
+
+``run`` is the entry.  What a person sees is in ``screens``; what comes from the
+servers arrives by one task per context.
+"""
+
+import asyncio
+import os
+import random
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, ClassVar
+
+from textual.app import App, SystemCommand
+from textual.binding import BindingType
+from textual.filter import LineFilter
+from textual.screen import Screen
+
+from jobmon_console.contexts import Context
+from jobmon_console.safe import safe
+from jobmon_console.tui.bindings import APP_KEYS, bindings
+from jobmon_console.tui.board import Board
+from jobmon_console.tui.clients import LazyClient
+from jobmon_console.tui.feed import Feed
+from jobmon_console.tui.filters import ControlFilter
+from jobmon_console.tui.palette import Actions, GoToJob
+from jobmon_console.tui.screens.jobs import JobsScreen
+from jobmon_console.tui.shots import Volley
+from jobmon_console.tui.site import Site
+from jobmon_console.tui.source import Source
+from jobmon_console.tui.theme import DARK, LIGHT, THEMES
+
+STOPPING = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
+BY_SIGNAL = 128  # plus the signal's number: the exit status of one that was asked to stop
+FAREWELL = 3.0  # s for giving the terminal back; one that hung up takes nothing, and Textual would wait for ever
+VOLLEY_TICK = 0.25  # s between looks at signals on their way
+
+
+class Console(App[None]):
+    """The console.
+
+    Args:
+        sources: name and client of each context.
+        select: the filter to begin with.
+        read_only: nothing may act on a job.
+        now: s since 1970.
+        steady: a clock that is never set back, s.
+        chance: gives 0 to 1.
+    """
+
+    TITLE = "JobMon"
+    CSS_PATH = "jobmon.tcss"
+    COMMANDS: ClassVar[set[Any]] = {Actions, GoToJob}
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings(APP_KEYS)]
+    ENABLE_COMMAND_PALETTE = True
+    COMMAND_PALETTE_BINDING = ""  # the table of keys has it; this one would go before every other binding
+
+    def __init__(
+        self,
+        sources: Sequence[tuple[str, Source]],
+        select: str = "",
+        read_only: bool = False,
+        now: Callable[[], float] = time.time,
+        steady: Callable[[], float] = time.monotonic,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        super().__init__()
+        self._net = ControlFilter()
+        self.feeds = [Feed(name, source, steady, chance) for name, source in sources]
+        self.site = Site(Board(self.feeds, now), Volley(), now, steady, read_only)
+        self.jobs = JobsScreen(self.site, select)
+        self.last_resort: threading.Timer | None = None  # ends the process when a stop hangs
+        self._tasks: list[asyncio.Task[None]] = []
+        for theme in THEMES:
+            self.register_theme(theme)
+        self.theme = DARK.name
+
+    def get_default_screen(self) -> Screen[None]:
+        """The jobs."""
+        return self.jobs
+
+    def on_mount(self) -> None:
+        """Connect to every context, and hear when to stop."""
+        self._tasks = [asyncio.create_task(feed.run()) for feed in self.feeds]
+        self.set_interval(VOLLEY_TICK, self._look_at_shots)
+        loop = asyncio.get_running_loop()
+        for number in STOPPING:
+            loop.add_signal_handler(number, self._stop, int(number))
+
+    async def on_unmount(self) -> None:
+        """End every task: the terminal is given back by Textual."""
+        loop = asyncio.get_running_loop()
+        for number in STOPPING:
+            loop.remove_signal_handler(number)
+        self.jobs.detail.stop()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for feed in self.feeds:
+            await feed.source.aclose()
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """Textual's, and the net for control characters last."""
+        return [*super().get_line_filters(), self._net]
+
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
+        """The themes; a screenshot would write what is secret to a file that all can read."""
+        yield SystemCommand("Theme: dark", "calm colours on dark", lambda: self._use(DARK.name))
+        yield SystemCommand("Theme: light", "calm colours on light", lambda: self._use(LIGHT.name))
+
+    def action_do(self, id_: str) -> None:
+        """The keys that mean the same everywhere, dialogs included."""
+        self.jobs.action_do(id_)
+
+    def _use(self, theme: str) -> None:
+        self.theme = theme
+
+    def _stop(self, number: int) -> None:
+        if self.last_resort is None:
+            self.last_resort = threading.Timer(FAREWELL, os._exit, (BY_SIGNAL + number,))
+            self.last_resort.daemon = True
+            self.last_resort.start()
+        self.exit(return_code=BY_SIGNAL + number)
+
+    def _look_at_shots(self) -> None:
+        for shot in self.site.volley.tick():
+            if isinstance(self.screen, JobsScreen):  # no dialog shows it
+                name = safe(str(shot.target.row.get("id") or shot.target.uuid))
+                self.notify(f"{name}: {shot.outcome.text}", markup=False)
+
+    def _fatal_error(self) -> None:
+        """As Textual's, without the values of variables: they would land in the scrollback."""
+        from rich.segment import Segments
+        from rich.traceback import Traceback
+
+        self._exit_renderables.append(Segments(self.console.render(Traceback(width=None), self.console.options)))
+        self._close_messages_no_wait()
+
+
+def run(contexts: list[Context], select: str = "", read_only: bool = False) -> int:
+    """The console on this terminal, until it is left; its exit status.
+
+    Args:
+        contexts: whose jobs are shown, in one table.
+        select: the filter to begin with.
+        read_only: nothing may act on a job.
+    """
+    clients = [LazyClient(context) for context in contexts]
+    for client in clients:
+        client.open()
+    app = Console([(client.name, client) for client in clients], select, read_only)
+    app.run()
+    if app.last_resort is not None:
+        app.last_resort.cancel()
+    return app.return_code or 0

@@ -1,0 +1,130 @@
+"""The job list of one context: its connection, its mirror, and the lines that wait for the tick.
+
+One task per context, so that a dead server dims only its own jobs.  The task
+collects; ``drain`` applies what came, when the screen wants it.  Nothing here
+draws.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+from jobmon_console import calls
+from jobmon_console.errors import CredentialFileError, CredentialRefusedError, JobMonError
+from jobmon_console.jobs import Mirror
+from jobmon_console.link import Link
+from jobmon_console.safe import safe
+from jobmon_console.tui.source import Source
+
+LOOK_EVERY = 1.0  # s between looks at the clock while a connection is silent
+
+_RESTART: dict[str, Any] = {"kind": "restart"}  # in the inbox: what follows is a new snapshot
+
+
+class Feed:
+    """The jobs of one context, kept up to date.
+
+    Args:
+        name: of the context.
+        source: its client.
+        clock: any steady clock, s.
+        chance: gives 0 to 1.
+
+    Attributes:
+        link: the state of its connection.
+        mirror: what the screen has been told of.
+        me: the distinguished name of the holder; empty until the server said so.
+    """
+
+    def __init__(self, name: str, source: Source, clock: Callable[[], float], chance: Callable[[], float]) -> None:
+        self.name = name
+        self.source = source
+        self.link = Link(clock(), chance)
+        self.mirror = Mirror(name)
+        self.me = ""
+        self.role = ""
+        self._clock = clock
+        self._inbox: deque[dict[str, Any]] = deque()
+        self._wake = asyncio.Event()
+
+    @property
+    def has_synced(self) -> bool:
+        """The list was whole once, so that what is not in it does not exist."""
+        return self.mirror.is_live or bool(self.mirror.rows)
+
+    def drain(self) -> set[str]:
+        """Apply what came; give the uuids it touched."""
+        dirty: set[str] = set()
+        while self._inbox:
+            line = self._inbox.popleft()
+            if line is _RESTART:
+                self.mirror.restart()
+            else:
+                dirty |= self.mirror.apply(line)
+        return dirty
+
+    def retry(self) -> None:
+        """Try again now, if it is waiting."""
+        self.link.retry(self._clock())
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Connect, follow, and connect again, until cancelled."""
+        while True:
+            self.link.opening(self._clock())
+            try:
+                await self._follow()
+                self.link.broke(self._clock(), "the server ended the list")
+            except (CredentialRefusedError, CredentialFileError) as error:
+                self.link.refused(self._clock(), safe(str(error)))
+                self.source.renew()
+            except JobMonError as error:
+                self.link.broke(self._clock(), safe(str(error)))
+            except Exception as error:  # the console outlives whatever a server answers
+                self.link.broke(self._clock(), safe(f"unexpected answer ({type(error).__name__}: {error})"))
+            await self._pause()
+
+    async def _follow(self) -> None:
+        about = await self._in_time(self.source.fetch(calls.whoami()))
+        self.me, self.role = str(about.get("name", "")), str(about.get("role", ""))
+        self.link.heard(self._clock())
+        lines = self.source.rows(calls.watch())
+        try:
+            self._inbox.append(_RESTART)
+            await self._collect(lines)
+        finally:
+            close = getattr(lines, "aclose", None)
+            if close is not None:
+                await close()
+
+    async def _collect(self, lines: AsyncIterator[dict[str, Any]]) -> None:
+        while True:
+            try:
+                line = await self._in_time(anext(lines))
+            except StopAsyncIteration:
+                return
+            self._inbox.append(line)
+            if line.get("kind") == "live":
+                self.link.synced(self._clock())
+            else:
+                self.link.heard(self._clock())
+
+    async def _in_time(self, answer: Any) -> Any:
+        task = asyncio.ensure_future(answer)
+        try:
+            while not (await asyncio.wait([task], timeout=LOOK_EVERY))[0]:
+                if self.link.is_dead(self._clock()):
+                    raise JobMonError(f"no word from the server for {self.link.silence(self._clock()):.0f} s")
+            return task.result()
+        finally:
+            if not task.done():
+                task.cancel()
+                await asyncio.wait([task])
+
+    async def _pause(self) -> None:
+        self._wake.clear()
+        try:
+            await asyncio.wait_for(self._wake.wait(), self.link.wait(self._clock()))
+        except TimeoutError:
+            return

@@ -1,0 +1,130 @@
+"""The detail pane: six tabs about the job under the cursor.
+
+Only the tab on the screen asks, and only about one job: choosing another
+cancels what was under way.  The request waits for the tick after the cursor
+stopped, so that running down a list asks for nothing.
+"""
+
+from typing import Protocol
+
+from textual.app import ComposeResult
+from textual.containers import Vertical
+
+from jobmon_console.keys import TABS
+from jobmon_console.tui.panes.events import Events
+from jobmon_console.tui.panes.files import Files
+from jobmon_console.tui.panes.info import Info
+from jobmon_console.tui.panes.output import Output
+from jobmon_console.tui.panes.pane import Target
+from jobmon_console.tui.panes.tabs import TabBar
+from jobmon_console.tui.panes.top import Top
+from jobmon_console.tui.panes.tree import Tree
+from jobmon_console.tui.widgets.lines import Lines
+
+
+class Tab(Protocol):
+    """What the detail pane asks of a tab."""
+
+    def select(self, target: Target | None) -> None:
+        """Be about this job."""
+
+    def show(self, is_shown: bool) -> None:
+        """Be on the screen, or not."""
+
+    def tick(self, now: float) -> None:
+        """Ask, and show what came."""
+
+    def renew(self) -> None:
+        """Ask again."""
+
+    def stop(self) -> None:
+        """Cancel what is under way."""
+
+
+class Detail(Vertical):
+    """The tabs and the pane of the active one."""
+
+    def __init__(self) -> None:
+        super().__init__(id="detail")
+        self.tab = TABS[0]
+        self.bar = TabBar()
+        self.output, self.top, self.processes = Output(), Top(), Tree()
+        self.files, self.info, self.events = Files(), Info(), Events()
+        self._waiting: tuple[Target | None] | None = None  # chosen, not yet shown
+        self._target: Target | None = None
+
+    def compose(self) -> ComposeResult:
+        """The tabs, and every pane; one is on the screen."""
+        yield self.bar
+        yield from (self.output, self.top, self.processes, self.files, self.info, self.events)
+
+    def on_mount(self) -> None:
+        """Begin with the first tab."""
+        self.open_tab(self.tab)
+
+    @property
+    def target(self) -> Target | None:
+        """The job it is about, or will be at the next tick."""
+        return self._waiting[0] if self._waiting is not None else self._target
+
+    @property
+    def lines(self) -> Lines:
+        """What takes the keys."""
+        return self.files.list if self.tab == "files" else self._panes[self.tab]
+
+    @property
+    def _panes(self) -> dict[str, Lines]:
+        return {
+            "output": self.output,
+            "top": self.top,
+            "tree": self.processes,
+            "info": self.info,
+            "events": self.events,
+        }
+
+    @property
+    def _tabs(self) -> dict[str, Tab]:
+        tabs: dict[str, Tab] = {"output": self.output, "top": self.top, "tree": self.processes, "files": self.files}
+        return tabs | {"info": self.info, "events": self.events}
+
+    def select(self, target: Target | None) -> None:
+        """Be about this job from the next tick on; what was under way for another ends now."""
+        old = self.target
+        if old is None or target is None or old.uuid != target.uuid:
+            self._tabs[self.tab].stop()
+        self._waiting = (target,)
+        self.bar.show_tab(self.tab, target)
+
+    def open_tab(self, tab: str) -> None:
+        """Put another tab on the screen."""
+        had_focus = self.has_focus_within
+        self.tab = tab
+        for name, pane in self._tabs.items():
+            is_shown = name == tab
+            if is_shown:
+                pane.select(self._target)
+            pane.show(is_shown and bool(self.display))
+            widget = self.files if name == "files" else self._panes[name]
+            widget.display = is_shown
+        self.bar.show_tab(tab, self.target)
+        if had_focus:
+            self.lines.focus()
+
+    def tick(self, now: float, is_seen: bool) -> None:
+        """Show what came; ask, if the pane is seen at all."""
+        if self._waiting is not None:
+            self._target, self._waiting = self._waiting[0], None
+            self._tabs[self.tab].select(self._target)
+            self.bar.show_tab(self.tab, self._target)
+        tab = self._tabs[self.tab]
+        tab.show(is_seen)
+        tab.tick(now)
+
+    def renew(self) -> None:
+        """Ask again now."""
+        self._tabs[self.tab].renew()
+
+    def stop(self) -> None:
+        """Cancel everything under way."""
+        for tab in self._tabs.values():
+            tab.stop()

@@ -1,0 +1,246 @@
+"""The Files tab: a directory of the job's sandbox, and the beginning of the file under the cursor.
+
+The agent decides what lies in the sandbox; a refusal is shown as it comes.
+"""
+
+import posixpath
+from typing import Any
+
+from textual.app import ComposeResult
+from textual.containers import Horizontal
+
+from jobmon_console import calls
+from jobmon_console.safe import safe
+from jobmon_console.tui import texts
+from jobmon_console.tui.panes.pane import Pane, Target
+from jobmon_console.tui.panes.scrollback import Scrollback
+from jobmon_console.tui.source import Reading
+from jobmon_console.tui.widgets.lines import Lines, Span
+from jobmon_wire.frames import DATA, NOTE, RECORD, Frame
+from jobmon_wire.moments import write_moment
+
+PREVIEW = 16 * 1024  # bytes of a file that are shown
+PARENT = ".."
+_MARKS = {"directory": "/", "link": "@", "fifo": "|", "socket": "=", "device": "#"}
+
+
+class FileList(Pane):
+    """The entries of one directory."""
+
+    HAS_CURSOR = True
+    HEADS = 1
+
+    def __init__(self) -> None:
+        super().__init__("file-list")
+        self.path = "."
+        self._entries: list[dict[str, Any]] = []
+        self._left_out = 0
+        self._came_from = ""
+
+    def count(self) -> int:
+        """Entries, the way up among them."""
+        return len(self._entries)
+
+    @property
+    def chosen(self) -> dict[str, Any]:
+        """The entry under the cursor."""
+        return self._entries[self.cursor] if self.cursor < len(self._entries) else {}
+
+    def path_of(self, name: str) -> str:
+        """An entry's path in the sandbox."""
+        return posixpath.normpath(posixpath.join(self.path, name))
+
+    def ask(self, target: Target) -> Reading[Any] | None:
+        """The directory's entries."""
+        if not target.is_alive:
+            self.problem = self.nobody(target)
+            return None
+        self._entries = [] if self.path == "." else [{"name": PARENT, "kind": "directory"}]
+        source, call = target.source, calls.query(target.uuid, "ls", {"path": self.path})
+        return Reading[Frame](lambda: source.frames(call))
+
+    def take(self, item: Any) -> None:
+        """Some entries."""
+        if item.type == RECORD:
+            found = item.document().get("entries")
+            self._entries += [e for e in found if isinstance(e, dict)] if isinstance(found, list) else []
+        elif item.type == NOTE and item.document().get("kind") == "more":
+            self._left_out = int(item.document().get("entries") or 0)
+
+    def taken(self) -> None:
+        """Back on the directory one came out of."""
+        super().taken()
+        names = [entry.get("name") for entry in self._entries]
+        if self._came_from in names and self.reading is None:
+            self.place(names.index(self._came_from))
+            self._came_from = ""
+        self.cursor = min(self.cursor, max(0, len(self._entries) - 1))
+        self.post_message(self.Moved(self))
+
+    def clear(self) -> None:
+        """Nothing is known of the directory."""
+        self._entries, self._left_out, self.cursor = [], 0, 0
+
+    def select(self, target: Target | None) -> None:
+        """Another job: its sandbox from the top."""
+        if target is None or self.target is None or target.uuid != self.target.uuid:
+            self.path, self._came_from = ".", ""
+        super().select(target)
+
+    def enter(self, name: str) -> None:
+        """Into a directory, or out of this one."""
+        if name == PARENT:
+            if self.path == ".":
+                return
+            self._came_from = posixpath.basename(self.path)
+        self.path = self.path_of(name)
+        self.renew()
+        self.taken()
+
+    def head(self, y: int) -> list[Span]:
+        """Where this is."""
+        spans: list[Span] = [(f" {safe(self.path)}", "accent")]
+        if self._left_out:
+            spans.append((f"  {self._left_out:,} more are not listed", "warn"))
+        if self.problem and self._entries:
+            spans.append((f"  {self.problem}", "warn"))
+        return spans
+
+    def spans(self, index: int) -> list[Span]:
+        """Name, size, time."""
+        entry = self._entries[index]
+        kind = str(entry.get("kind") or "")
+        at = texts.moment(entry.get("modified"))
+        when = (write_moment(at) or "")[5:16].replace("T", " ") if at is not None else ""
+        size = texts.size(entry.get("size")) if kind == "file" else ""
+        width = max(8, self.size.width - 1 - 7 - 13)
+        target = f" -> {safe(str(entry['target']))}" if entry.get("target") else ""
+        name = safe(str(entry.get("name") or "?")) + _MARKS.get(kind, "") + target
+        style = {"directory": "accent", "file": "plain"}.get(kind, "info")
+        return [(" " + texts.fit(name, width), style), (texts.fit(size, 7, right=True), "plain"), (f"  {when}", "dim")]
+
+
+class Preview(Pane):
+    """The beginning of one file."""
+
+    HEADS = 1
+
+    def __init__(self) -> None:
+        super().__init__("file-preview")
+        self.can_focus = False
+        self.file = ""
+        self._buffer = Scrollback()
+
+    def count(self) -> int:
+        """Lines."""
+        return len(self._buffer.rows)
+
+    def breadth(self) -> int:
+        """Cells of the widest line, at most."""
+        return self._buffer.widest + 8
+
+    def ask(self, target: Target) -> Reading[Any] | None:
+        """The file's first bytes."""
+        if not self.file or not target.is_alive:
+            return None
+        source = target.source
+        call = calls.query(target.uuid, "head", {"file": self.file, "bytes": PREVIEW})
+        return Reading[Frame](lambda: source.frames(call))
+
+    def take(self, item: Any) -> None:
+        """Some bytes."""
+        if item.type == DATA:
+            self._buffer.feed(item.payload)
+
+    def clear(self) -> None:
+        """Another file."""
+        self._buffer = Scrollback()
+
+    def choose(self, file: str) -> None:
+        """Show this file; the request waits for the tick, so that a moving cursor does not ask for each."""
+        if file != self.file:
+            self.file = file
+            self.problem = ""
+            self.renew()
+            self.scroll_to(x=0, y=0, animate=False)
+            self.taken()
+
+    def head(self, y: int) -> list[Span]:
+        """Which file, and that it is only the beginning."""
+        if not self.file:
+            return []
+        is_cut = self._buffer.bytes >= PREVIEW
+        return [(f" {safe(self.file)}", "dim"), (f"  first {texts.size(PREVIEW)}" if is_cut else "", "info")]
+
+    def spans(self, index: int) -> list[Span]:
+        """One line."""
+        return [(" " + safe(self._buffer.rows[index].data.removesuffix(b"\r"), tabs=8), "plain")]
+
+    def emptiness(self) -> list[list[Span]]:
+        """Nothing to preview."""
+        if not self.file or self.target is None:
+            return []
+        if self.problem:
+            return [[(f" {self.problem}", "warn")]]
+        return [[(" …" if self.reading else " empty", "dim")]]
+
+
+class Files(Horizontal):
+    """The list and the preview, side by side."""
+
+    def __init__(self) -> None:
+        super().__init__(id="files")
+        self.list = FileList()
+        self.preview = Preview()
+
+    def compose(self) -> ComposeResult:
+        """The two."""
+        yield self.list
+        yield self.preview
+
+    @property
+    def target(self) -> Target | None:
+        """The job they are about."""
+        return self.list.target
+
+    def select(self, target: Target | None) -> None:
+        """Be about this job from now on."""
+        if target is None or self.target is None or target.uuid != self.target.uuid:
+            self.preview.choose("")
+        self.list.select(target)
+        self.preview.select(target)
+
+    def show(self, is_shown: bool) -> None:
+        """The tab is on the screen now, or not any more."""
+        self.list.show(is_shown)
+        self.preview.show(is_shown)
+
+    def tick(self, now: float) -> None:
+        """Ask, and show what came."""
+        self.list.tick(now)
+        self.preview.tick(now)
+
+    def renew(self) -> None:
+        """List the directory again."""
+        self.list.renew()
+        self.preview.renew()
+
+    def stop(self) -> None:
+        """Nobody looks at this any more."""
+        self.list.stop()
+        self.preview.stop()
+
+    def enter(self) -> str:
+        """Into the directory under the cursor; the path of a file there, to be opened elsewhere."""
+        entry = self.list.chosen
+        name = str(entry.get("name") or "")
+        if entry.get("kind") == "directory":
+            self.list.enter(name)
+            return ""
+        return self.list.path_of(name) if name else ""
+
+    def on_lines_moved(self, event: Lines.Moved) -> None:
+        """Preview the file under the cursor."""
+        entry = self.list.chosen
+        is_file = entry.get("kind") in ("file", "link")
+        self.preview.choose(self.list.path_of(str(entry.get("name"))) if is_file else "")

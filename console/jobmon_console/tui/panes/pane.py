@@ -1,0 +1,165 @@
+"""A tab of the detail pane: it asks about one job and shows what comes.
+
+At most one request of a pane is under way.  Another job, or another tab,
+cancels it.  What comes is taken on the screen's tick.  When nobody answers, the
+pane says so and asks again after a while, as long as that can help.
+"""
+
+from typing import Any, NamedTuple
+
+from jobmon_console.errors import JobMonError, RefusedError, UnreachableError
+from jobmon_console.jobs import Record
+from jobmon_console.safe import safe
+from jobmon_console.tui.feed import Feed
+from jobmon_console.tui.source import Reading, Source
+from jobmon_console.tui.widgets.lines import Lines, Span
+from jobmon_wire.jobs import ALIVE, ENDED, LOST
+from jobmon_wire.verbs import ArgumentError
+
+ASK_AGAIN = 3.0  # s after nobody answered
+PASSING = frozenset(["agent-gone", "job-silent", "busy", "too-many", "draining", "timeout"])  # refusals that pass
+
+
+class Target(NamedTuple):
+    """The job a pane is about."""
+
+    feed: Feed
+    uuid: str
+    row: Record
+
+    @property
+    def source(self) -> Source:
+        """Whom to ask."""
+        return self.feed.source
+
+    @property
+    def is_alive(self) -> bool:
+        """Somebody may answer for it."""
+        return self.row.get("state") in ALIVE
+
+
+class Pane(Lines):
+    """A list of rows about one job."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.target: Target | None = None
+        self.reading: Reading[Any] | None = None
+        self.problem = ""  # safe text: why there is nothing, or nothing newer
+        self.is_shown = False
+        self._has_asked = False
+        self._again: float | None = None  # s, when to ask again
+        self._now = 0.0  # s, of the last tick
+
+    # What a pane says of itself
+
+    def ask(self, target: Target) -> Reading[Any] | None:
+        """Begin to ask; None: there is nobody to ask, and ``problem`` says so."""
+        return None
+
+    def take(self, item: Any) -> None:
+        """One item of the answer."""
+
+    def clear(self) -> None:
+        """Forget what was shown: the next rows are another job's."""
+
+    def taken(self) -> None:
+        """Items were taken, or the answer ended: draw them."""
+        self.resize_rows()
+        self.refresh()
+
+    # What the detail pane asks of it
+
+    def select(self, target: Target | None) -> None:
+        """Be about this job from now on."""
+        old, self.target = self.target, target
+        if old is not None and target is not None and old.uuid == target.uuid and old.feed is target.feed:
+            if old.row is not target.row:
+                self.changed(old, target)
+            return
+        self.stop()
+        self.problem = ""
+        self.clear()
+        self.scroll_to(x=0, y=0, animate=False)
+        self.taken()
+
+    def changed(self, old: Target, new: Target) -> None:
+        """The record of the job is newer."""
+
+    def show(self, is_shown: bool) -> None:
+        """The tab is on the screen now, or not any more."""
+        self.is_shown = is_shown
+        if not is_shown:
+            self.stop()
+
+    def tick(self, now: float) -> None:
+        """Ask, if it is time; show what came."""
+        self._now = now
+        if self.is_shown and self.target is not None and self.reading is None and self._is_time(now):
+            self._begin(self.target)
+        if self.reading is not None:
+            self._empty(self.reading)
+
+    def renew(self) -> None:
+        """Ask again now."""
+        self.stop()
+        self.clear()
+
+    def stop(self) -> None:
+        """Nobody looks at this any more."""
+        if self.reading is not None:
+            self.reading.cancel()
+            self.reading = None
+        self._again = None
+        self._has_asked = False
+
+    def later(self, seconds: float) -> None:
+        """Ask again after so long."""
+        self._again = self._now + seconds
+
+    def emptiness(self) -> list[list[Span]]:
+        """Why there are no rows."""
+        if self.target is None:
+            return [[], [("  No job is chosen", "dim")]]
+        if self.problem:
+            return [[], [("  " + self.problem, "warn")]]
+        return [[], [(f"  asking {safe(str(self.target.row.get('node') or 'the node'))} …", "dim")]]
+
+    def nobody(self, target: Target) -> str:
+        """Why a job that does not run cannot be asked."""
+        if target.row.get("state") == LOST:
+            return "the job is lost: its agent does not answer any more"
+        return "the job has ended: there is nobody to ask" if target.row.get("state") == ENDED else ""
+
+    def _is_time(self, now: float) -> bool:
+        return not self._has_asked if self._again is None else now >= self._again
+
+    def _begin(self, target: Target) -> None:
+        self._has_asked, self._again = True, None
+        if not target.feed.link.is_usable:
+            self.problem = "not connected: asks when the server answers again"
+            self.later(ASK_AGAIN)
+        else:
+            try:
+                self.reading = self.ask(target)
+            except ArgumentError as error:  # a file's name that no verb can carry
+                self.problem = safe(str(error))
+        if self.reading is None:
+            self.taken()
+
+    def _empty(self, reading: Reading[Any]) -> None:
+        is_over, items = reading.is_over, reading.take()
+        for item in items:
+            self.take(item)
+        if is_over:
+            self.reading = None
+            self.ended(reading.error)
+        if items or is_over:
+            self.taken()
+
+    def ended(self, error: JobMonError | None) -> None:
+        """The answer ended, well or not."""
+        self.problem = safe(str(error)) if error is not None else ""
+        passes = isinstance(error, UnreachableError) or (isinstance(error, RefusedError) and error.code in PASSING)
+        if passes:
+            self.later(ASK_AGAIN)

@@ -1,0 +1,66 @@
+"""The last lines of a stream of bytes, as a terminal's scrollback keeps them.
+
+Bytes come in any pieces; lines are cut out of them and kept as bytes, so that
+only what is drawn is ever decoded.  Lines of the console's own (a file was
+rotated, bytes were skipped) stand between them as notes.  Nothing here draws.
+"""
+
+from typing import NamedTuple
+
+KEPT = 10_000  # lines
+SLACK = 2_000  # lines more before the oldest are dropped: dropping one by one moves the whole list each time
+LONGEST = 4_096  # bytes of a line; a longer one costs as much to draw as a screen
+
+
+class Row(NamedTuple):
+    """A line of the stream, or a note about it."""
+
+    data: bytes
+    is_note: bool = False
+    hidden: int = 0  # bytes beyond LONGEST
+
+
+class Scrollback:
+    """Rows, oldest first."""
+
+    def __init__(self) -> None:
+        self.rows: list[Row] = []
+        self.lines = 0  # lines of the stream seen, those dropped too
+        self.bytes = 0
+        self.widest = 0  # bytes of the longest row seen
+        self._is_open = False  # the last row has had no newline yet
+
+    def feed(self, data: bytes) -> int:
+        """Take bytes; give how many of the oldest rows were dropped."""
+        self.bytes += len(data)
+        *whole, rest = data.split(b"\n")
+        for piece in whole:
+            self._extend(piece)
+            self._is_open = False
+        if rest:
+            self._extend(rest)
+        return self._trim()
+
+    def note(self, text: str) -> int:
+        """Add a note; give how many of the oldest rows were dropped."""
+        self._is_open = False
+        self.rows.append(Row(text.encode(), True))
+        return self._trim()
+
+    def _extend(self, piece: bytes) -> None:
+        if not self._is_open:
+            self.rows.append(Row(b""))
+            self.lines += 1
+            self._is_open = True
+        last = self.rows[-1]
+        whole = last.data + piece[: max(0, LONGEST - len(last.data))]
+        hidden = last.hidden + len(last.data) + len(piece) - len(whole)
+        self.rows[-1] = Row(whole, False, hidden)
+        self.widest = max(self.widest, len(whole))
+
+    def _trim(self) -> int:
+        if len(self.rows) <= KEPT + SLACK:
+            return 0
+        dropped = len(self.rows) - KEPT
+        del self.rows[:dropped]
+        return dropped

@@ -1,0 +1,302 @@
+"""The screen of jobs: what each of its keys does.
+
+One method per key of the table that is neither a move nor a tab, named after
+the key's id.
+"""
+
+from jobmon_console.keys import MOVES, TABS
+from jobmon_console.safe import safe
+from jobmon_console.tui.board import GROUPINGS, JOB
+from jobmon_console.tui.explain import FIRST_JOB
+from jobmon_console.tui.layout import SINGLE
+from jobmon_console.tui.order import SORTS
+from jobmon_console.tui.screens import commands
+from jobmon_console.tui.screens.help import Help
+from jobmon_console.tui.screens.kill import Kill
+from jobmon_console.tui.screens.menu import Menu
+from jobmon_console.tui.screens.view import HALF, HIDDEN, ZOOMS, JobsView
+from jobmon_console.tui.widgets.lines import Lines
+from jobmon_wire.jobs import ENDED
+
+CLIPBOARD = 64 * 1024  # characters; terminals cut or refuse longer ones
+
+
+class JobsScreen(JobsView, inherit_bindings=True):
+    """Everything about jobs."""
+
+    def action_do(self, id_: str) -> None:
+        """Do what a key means."""
+        if id_ in MOVES:
+            self._moving.move(id_)
+        elif id_.startswith("tab_") and id_[4:] in TABS:
+            self.detail.open_tab(id_[4:])
+            self._show_detail()
+        else:
+            getattr(self, "do_" + id_)()
+
+    def on_lines_chosen(self, event: Lines.Chosen) -> None:
+        """A double click is Enter."""
+        self.action_do("enter")
+
+    @property
+    def _moving(self) -> Lines:
+        return self.focused if isinstance(self.focused, Lines) else self.table
+
+    # In and out
+
+    def do_enter(self) -> None:
+        """In: fold a heading, open a job, enter a directory."""
+        if self.focused is self.clusters:
+            line = self.clusters.chosen
+            if line is not None and self.table.go_to(line.key):
+                self.table.focus()
+        elif self.focused is self.detail.files.list:
+            file = self.detail.files.enter()
+            if file:
+                self.do_tail_file()
+        elif self.focused is self.table:
+            line = self.table.current
+            if line is not None and line.kind != JOB:
+                self.do_fold()
+            elif line is not None:
+                self._show_detail()
+                self.detail.lines.focus()
+
+    def do_escape(self) -> None:
+        """Out: leave the input, clear the filter, leave the pane."""
+        if self.is_typing:
+            self.leave_filter()
+        elif self.board.filter:
+            self.filter.input.value = ""
+            self.set_filter("")
+            self.filter.display = False
+        else:
+            self._leave_pane()
+
+    def do_next_pane(self) -> None:
+        """To the next pane on the screen."""
+        self._step_pane(1)
+
+    def do_previous_pane(self) -> None:
+        """To the pane before."""
+        self._step_pane(-1)
+
+    def do_zoom(self) -> None:
+        """Half, full, hidden."""
+        self.zoom = ZOOMS[(ZOOMS.index(self.zoom) + 1) % len(ZOOMS)]
+        if self.zoom == HIDDEN:
+            self.table.focus()
+        self.arrange_panes()
+
+    def _show_detail(self) -> None:
+        self.zoom = HALF if self.zoom == HIDDEN else self.zoom
+        self.is_in_detail = True
+        self.arrange_panes()
+        if self.layout_name == SINGLE:
+            self.detail.lines.focus()
+
+    def _leave_pane(self) -> None:
+        self.is_in_detail = False
+        self.zoom = HALF if self.zoom != HIDDEN else HIDDEN
+        self.arrange_panes()
+        self.table.focus()
+
+    def _step_pane(self, step: int) -> None:
+        if self.layout_name == SINGLE:
+            if self.is_in_detail:
+                self._leave_pane()
+            else:
+                self._show_detail()
+            return
+        panes = [pane for pane in (self.clusters, self.table, self.detail.lines) if pane.region]
+        at = panes.index(self.focused) if self.focused in panes else 0
+        panes[(at + step) % len(panes)].focus()
+
+    # The list
+
+    def do_filter(self) -> None:
+        """Type a selector."""
+        self.is_in_detail = False
+        self.arrange_panes()
+        self.filter.display = True
+        self.set_focus(self.filter.input)  # at once: what is typed next must not be taken for keys
+
+    def do_mark(self) -> None:
+        """Mark the job, or take the mark away, and step down."""
+        target = self.target
+        if target is not None and target.row.get("state") != ENDED:
+            if self.board.marks.pop(target.uuid, False) is False:
+                self.board.marks[target.uuid] = None
+            self.table.refresh()
+        self.table.move("down")
+
+    def do_mark_all(self) -> None:
+        """Mark what matches and has not ended."""
+        for entry in self.board.select():
+            if entry.row.get("state") != ENDED:
+                self.board.marks[str(entry.row["uuid"])] = None
+        self.table.refresh()
+
+    def do_unmark_all(self) -> None:
+        """No marks."""
+        self.board.marks.clear()
+        self.table.refresh()
+
+    def do_sort(self) -> None:
+        """Choose the order from a list."""
+        orders = list(SORTS)
+
+        def chosen(at: int | None) -> None:
+            if at is not None:
+                self._sort(orders[at])
+
+        titles = [order.title for order in SORTS.values()]
+        self.app.push_screen(Menu("Sort by", titles, orders.index(self.board.sort)), chosen)
+
+    def do_sort_left(self) -> None:
+        """By the column to the left."""
+        self._step_sort(-1)
+
+    def do_sort_right(self) -> None:
+        """By the column to the right."""
+        self._step_sort(1)
+
+    def do_reverse(self) -> None:
+        """The other way round."""
+        self._sort(self.board.sort)
+
+    def do_fold(self) -> None:
+        """Fold or unfold the heading, or the one above the job."""
+        line = self.table.current
+        if line is None:
+            return
+        key = self.board.toggle_fold(self.table.key)
+        self._rearrange()
+        self.table.go_to(key)
+
+    def do_grouping(self) -> None:
+        """Cluster and node, cluster, nothing."""
+        self.board.grouping = GROUPINGS[(GROUPINGS.index(self.board.grouping) + 1) % len(GROUPINGS)]
+        self._rearrange()
+
+    def do_pause(self) -> None:
+        """Hold the table still, or let it go."""
+        self.table.is_paused = not self.table.is_paused
+        self.table.refresh()
+
+    def _sort(self, column: str) -> None:
+        self.board.set_sort(column)
+        self._rearrange()
+
+    def _step_sort(self, step: int) -> None:
+        columns = self.table.sort_columns()
+        if columns:
+            at = columns.index(self.board.sort) if self.board.sort in columns else -step
+            self._sort(columns[(at + step) % len(columns)])
+
+    def _rearrange(self) -> None:
+        self.board.arrange(self.site.steady(), self.table.key)
+        self.table.settle()
+        self.sight()
+
+    # The detail
+
+    def do_next_tab(self) -> None:
+        """The tab to the right."""
+        self._step_tab(1)
+
+    def do_previous_tab(self) -> None:
+        """The tab to the left."""
+        self._step_tab(-1)
+
+    def do_follow(self) -> None:
+        """Stay at the end of the output, or stop there."""
+        self.detail.output.toggle_follow()
+
+    def do_stream(self) -> None:
+        """The other stream."""
+        self.detail.output.other_stream()
+
+    def do_tail_file(self) -> None:
+        """Follow the file under the cursor in the Output tab."""
+        entry = self.detail.files.list.chosen
+        if entry.get("kind") in ("file", "link"):
+            file = self.detail.files.list.path_of(str(entry.get("name")))
+            self.detail.open_tab("output")
+            self.detail.output.choose(file)
+
+    def do_parent(self) -> None:
+        """To the directory above."""
+        self.detail.files.list.enter("..")
+
+    def _step_tab(self, step: int) -> None:
+        self.detail.open_tab(TABS[(TABS.index(self.detail.tab) + step) % len(TABS)])
+        self._show_detail()
+
+    # Acting
+
+    def do_kill(self) -> None:
+        """The dialog, with the targets of this moment."""
+        if self.site.read_only:
+            self.say("read-only: nothing is sent to a job; start without --read-only")
+            return
+        targets = [target for target in self.marked_or_current() if target.is_alive]
+        if not targets:
+            self.say("no job is chosen that could get a signal: it has ended, or is lost")
+            return
+        foreign = any(target.row.get("owner_name") != target.feed.me for target in targets)
+        self.app.push_screen(Kill(targets, foreign, self.site.volley.send))
+
+    # Other
+
+    def do_copy(self) -> None:
+        """The ids of the marked jobs, or the current one's; on the empty page its line."""
+        targets = self.marked_or_current()
+        if targets:
+            self._copy("\n".join(str(target.row.get("id") or target.uuid) for target in targets))
+        elif not self.board.entries:
+            self._copy(FIRST_JOB)
+
+    def do_copy_command(self) -> None:
+        """What the screen shows, as a command."""
+        if self.detail.has_focus_within and self.target is not None:
+            files = {"output": self.detail.output.file, "files": self.detail.files.list.path}
+            job = str(self.target.row.get("id") or self.target.uuid)
+            self._copy(commands.detail(self.detail.tab, job, files.get(self.detail.tab, "")))
+        else:
+            self._copy(commands.jobs(self.board.filter))
+
+    def do_reconnect(self) -> None:
+        """Try again now; ask again now."""
+        for feed in self.board.feeds:
+            feed.retry()
+        self.detail.renew()
+
+    def do_palette(self) -> None:
+        """Find an action or a job."""
+        self.app.action_command_palette()
+
+    def do_help(self) -> None:
+        """The keys."""
+        self.app.push_screen(Help())
+
+    def do_leave(self) -> None:
+        """Quit, from the list."""
+        self.app.exit()
+
+    def do_quit(self) -> None:
+        """Quit, from anywhere."""
+        self.app.exit()
+
+    def do_suspend(self) -> None:
+        """Stop here and go back to the shell."""
+        self.app.action_suspend_process()
+
+    def say(self, text: str) -> None:
+        """A notice that goes away."""
+        self.app.notify(safe(text), markup=False)
+
+    def _copy(self, text: str) -> None:
+        text = safe(text[:CLIPBOARD], keep="\n")
+        self.app.copy_to_clipboard(text)
+        self.say(f"copied: {text[:60]}")

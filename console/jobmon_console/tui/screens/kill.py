@@ -1,0 +1,221 @@
+"""The dialog before a signal is sent: every target by name, Cancel first.
+
+The targets are those of the moment the key was pressed.  More than a handful,
+or another owner's job, ask for the number of targets to be typed.
+"""
+
+from collections.abc import Callable
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical
+from textual.widgets import Button, Input
+
+from jobmon_console.safe import safe
+from jobmon_console.tui import texts
+from jobmon_console.tui.panes.pane import Target
+from jobmon_console.tui.screens.dialog import Dialog
+from jobmon_console.tui.shots import EFFECTS, SIGNALS, Shot
+from jobmon_console.tui.states import job_look
+from jobmon_console.tui.widgets.bar import Bar
+from jobmon_console.tui.widgets.lines import Lines, Span
+
+FEW = 5  # targets that need no number typed
+SEEN = 12  # targets on the screen at once
+
+
+class Targets(Lines):
+    """The frozen targets, in full, each with its outcome once there is one."""
+
+    def __init__(self, targets: list[Target]) -> None:
+        super().__init__("targets")
+        self._targets = targets
+        self.shots: list[Shot] = []
+
+    def count(self) -> int:
+        """Two rows each: who, and what."""
+        return 2 * len(self._targets)
+
+    def breadth(self) -> int:
+        """A command line may be longer than the dialog."""
+        return max((4 + len(str(target.row.get("command") or "")) for target in self._targets), default=0)
+
+    def spans(self, index: int) -> list[Span]:
+        """A target."""
+        at, is_second = divmod(index, 2)
+        row = self._targets[at].row
+        if is_second:
+            if at < len(self.shots):
+                outcome = self.shots[at].outcome
+                return [("    → " + outcome.text, outcome.style)]
+            return [("    " + safe(str(row.get("command") or row.get("name") or "")), "dim")]
+        look = job_look(row)
+        return [
+            (" " + safe(str(row.get("id") or "")), "strong"),
+            (f"  {look.glyph} {look.word}", look.style),
+            (f"  {safe(str(row.get('node') or '-'))}", "plain"),
+            (f"  of {safe(str(row.get('owner') or '-'))}", "dim"),
+            (f"  {texts.NOTHING if not row.get('uuid') else safe(str(row['uuid']))}", "dim"),
+        ]
+
+    def on_mount(self) -> None:
+        """As high as its rows, up to a limit."""
+        self.resize_rows()
+        self.styles.height = min(self.count(), 2 * SEEN)
+
+
+class Signals(Bar):
+    """The signals, one of them chosen; left and right choose another."""
+
+    can_focus = True
+
+    def __init__(self) -> None:
+        super().__init__("signals")
+        self.chosen = 0
+        self._draw()
+
+    @property
+    def signal(self) -> str:
+        """The chosen one's name."""
+        return SIGNALS[self.chosen]
+
+    def step(self, by: int) -> None:
+        """Choose another."""
+        self.chosen = (self.chosen + by) % len(SIGNALS)
+        self._draw()
+
+    def on_focus(self) -> None:
+        """Show that the arrows go here."""
+        self._draw()
+
+    def on_blur(self) -> None:
+        """Show that they do not."""
+        self._draw()
+
+    def _draw(self) -> None:
+        spans: list[Span] = [(" Signal ", "accent" if self.has_focus else "dim")]
+        for at, name in enumerate(SIGNALS):
+            spans.append((f" {name} ", "tab-active" if at == self.chosen else "dim"))
+        self.show(spans, [("←→ chooses ", "accent")] if self.has_focus else [])
+
+
+class Kill(Dialog[None]):
+    """Send a signal to jobs.
+
+    Args:
+        targets: frozen when the key was pressed.
+        is_foreign: some belong to other owners.
+        send: makes the shots and looks after them beyond this dialog.
+    """
+
+    def __init__(
+        self, targets: list[Target], is_foreign: bool, send: Callable[[list[Target], str], list[Shot]]
+    ) -> None:
+        super().__init__()
+        self._targets = Targets(targets)
+        self._frozen = targets
+        self._is_foreign = is_foreign
+        self._send = send
+        self._signals = Signals()
+        self._effect = Bar("effect")
+        self._title = Bar("kill-title")
+        self._cancel = Button(Text("Cancel"), id="cancel", compact=True)
+        self._confirm = Button(Text("Send"), id="send", compact=True)
+        self._number = Input(id="number", compact=True, max_length=6, restrict="[0-9]*")
+
+    @property
+    def must_count(self) -> bool:
+        """The number of targets has to be typed."""
+        return len(self._frozen) > FEW or self._is_foreign
+
+    @property
+    def is_connected(self) -> bool:
+        """Every target can be reached now."""
+        return all(target.feed.link.is_usable for target in self._frozen)
+
+    def compose(self) -> ComposeResult:
+        """What, to whom, and two buttons."""
+        ask, count = Bar("ask"), len(self._frozen)
+        why = "other owners' jobs are among them: " if self._is_foreign else ""
+        ask.show([(f" {why}type {count} to confirm ", "warn")])
+        with Vertical(id="kill"):
+            yield self._title
+            yield self._targets
+            yield self._signals
+            yield self._effect
+            if self.must_count:
+                with Horizontal(id="count"):
+                    yield ask
+                    yield self._number
+            with Horizontal(id="buttons"):
+                yield self._cancel
+                yield self._confirm
+
+    def on_mount(self) -> None:
+        """Cancel has the focus."""
+        self._cancel.focus()
+        self._draw()
+        self.set_interval(0.25, self._tick)
+
+    def action_do(self, id_: str) -> None:
+        """Left and right choose a signal, or a button."""
+        if id_ in ("left", "right") and self.focused is self._signals:
+            self._signals.step(1 if id_ == "right" else -1)
+            self._draw()
+        else:
+            super().action_do(id_)
+
+    def move(self, how: str) -> None:
+        """Arrows between the controls; pages scroll the targets."""
+        if how in ("left", "up"):
+            self.focus_previous()
+        elif how in ("right", "down"):
+            self.focus_next()
+        else:
+            self._targets.move(how)
+
+    def on_button_pressed(self, event: Button.Pressed) -> None:
+        """Send, or leave."""
+        event.stop()
+        if event.button is self._cancel:
+            self.dismiss(None)
+        elif self._may_send():
+            self._targets.shots = self._send(self._frozen, self._signals.signal)
+            self._confirm.display = False
+            self._signals.display = False
+            self._cancel.label = Text("Close")
+            self._cancel.focus()
+            self._draw()
+
+    def on_input_changed(self) -> None:
+        """The number may be right now."""
+        self._draw()
+
+    def on_input_submitted(self) -> None:
+        """Enter in the field goes on to the buttons, it sends nothing."""
+        self._cancel.focus()
+
+    def _may_send(self) -> bool:
+        counted = not self.must_count or self._number.value == str(len(self._frozen))
+        return counted and self.is_connected and not self._targets.shots
+
+    def _tick(self) -> None:
+        self._targets.refresh()
+        self._draw()
+
+    def _draw(self) -> None:
+        shots = self._targets.shots
+        what = f" Send a signal to {texts.plural(len(self._frozen), 'job')}"
+        self._title.show([(what, "bar-strong")], [("Esc closes " if shots else "Esc cancels ", "bar")])
+        self._confirm.disabled = not self._may_send()
+        self._confirm.label = Text(f"Send {self._signals.signal}")
+        if shots:
+            done = sum(shot.is_done for shot in shots)
+            waits = done < len(shots)
+            text = f" {done} of {len(shots)} answered" + ("; this may be closed, they go on" if waits else "")
+            self._effect.show([(text, "info" if waits else "good")])
+        elif not self.is_connected:
+            self._effect.show([(" Not connected to every target's server: nothing can be sent now", "warn")])
+        else:
+            signal = self._signals.signal
+            self._effect.show([(f" {signal} {EFFECTS[signal]}", "dim")])

@@ -1,0 +1,261 @@
+"""The screen of jobs: clusters, table and detail, and where they are.
+
+Network tasks collect; ``tick`` takes what they have and paints, four times a
+second.  No widget is touched from anywhere else but a key or a click.
+"""
+
+from typing import ClassVar
+
+from textual import events
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.screen import Screen
+
+from jobmon_console.keys import BY_ID, DETAIL, FILES, LIST, OUTPUT, SCREEN, TABLE
+from jobmon_console.tui.bindings import SCREEN_KEYS, bindings
+from jobmon_console.tui.board import JOB
+from jobmon_console.tui.explain import explain
+from jobmon_console.tui.layout import LAYOUTS, LEAST, SINGLE, TINY, WIDE, layout
+from jobmon_console.tui.panes.detail import Detail
+from jobmon_console.tui.panes.pane import Target
+from jobmon_console.tui.panes.tabs import TabBar
+from jobmon_console.tui.screens.status import footer, header
+from jobmon_console.tui.site import Site
+from jobmon_console.tui.widgets.bar import Bar
+from jobmon_console.tui.widgets.clusters import Clusters
+from jobmon_console.tui.widgets.filter import Filter, FilterInput
+from jobmon_console.tui.widgets.lines import Lines
+from jobmon_console.tui.widgets.table import JobTable
+from jobmon_wire.selectors import SelectorError
+
+TICK = 0.25  # s between paints
+REDRAW = 1.0  # s between paints of what only time changes: elapsed times, ages
+HALF, FULL, HIDDEN = "half", "full", "hidden"  # of the detail pane
+ZOOMS = (HALF, FULL, HIDDEN)
+
+
+class JobsView(Screen[None], inherit_bindings=False):
+    """What is on the screen; what keys do is in ``jobs``."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *bindings(SCREEN_KEYS),
+        Binding("ctrl+c,super+c", "screen.copy_text", "Copy selected text", show=False),
+    ]
+
+    def __init__(self, site: Site, select: str) -> None:
+        super().__init__()
+        self.site = site
+        self.board = site.board
+        self.layout_name = WIDE
+        self.zoom = HALF
+        self.is_in_detail = False  # which pane a small terminal shows
+        self.header = Bar("header")
+        self.footer = Bar("footer")
+        self.filter = Filter(select)
+        self._first = select
+        self.clusters = Clusters(self.board, site.steady)
+        self.table = JobTable(self.board, site.now, site.steady, self._explain)
+        self.detail = Detail()
+        self.small = Bar("small")
+        self._drawn = float("-inf")  # s, when all rows were last painted
+        self._dirty: set[str] = set()
+
+    def compose(self) -> ComposeResult:
+        """Header, panes, footer; and the page for a terminal that is too small."""
+        yield self.header
+        with Horizontal(id="panes"):
+            yield self.clusters
+            with Vertical(id="work"):
+                yield self.filter
+                yield self.table
+                yield self.detail
+        yield self.footer
+        yield self.small
+
+    def on_mount(self) -> None:
+        """Begin to tick."""
+        self.filter.display = bool(self._first)
+        self.set_filter(self._first)
+        self.table.focus()
+        self.set_interval(TICK, self.tick)
+        self.tick()
+
+    # The tick
+
+    def tick(self) -> None:
+        """Take what the network brought, and paint what is another."""
+        now = self.site.steady()
+        for feed in self.board.feeds:
+            dirty = feed.drain()
+            self.board.update(feed, dirty)
+            self._dirty |= dirty
+        if not self.table.is_paused:
+            self._paint(now)
+        self.detail.tick(now, self.sees_detail)
+        self._frame(now)
+
+    def _paint(self, now: float) -> None:
+        if self.board.is_due(now, self.table.moved):
+            self.board.arrange(now, self.table.key)
+            self.table.settle()
+            self.clusters.resize_rows()
+            self.clusters.refresh()
+        elif now - self._drawn >= REDRAW or not self.board.lines:
+            self.table.refresh()
+            self.clusters.refresh()
+            self._drawn = now
+        else:
+            self.table.refresh_jobs(self._dirty)
+        self._dirty = set()
+        self.sight()
+
+    def sight(self) -> None:
+        """Let the detail pane be about the job under the cursor."""
+        target, seen = self.target, self.detail.target
+        if target is None and seen is None:
+            return
+        if target is None or seen is None or target.uuid != seen.uuid or target.row is not seen.row:
+            self.detail.select(target)
+
+    def _frame(self, now: float) -> None:
+        read_only = self.site.read_only
+        self.header.show(*header(self.board, now, self.site.now(), read_only))
+        names = {"stream": "stdout" if self.detail.output.file == "stderr" else "stderr"}
+        self.footer.show(*footer(self.is_valid, read_only, names, self.size.width))
+
+    # What is where
+
+    @property
+    def target(self) -> Target | None:
+        """The job under the cursor."""
+        line = self.table.current
+        if line is None or line.kind != JOB or line.entry is None:
+            return None
+        return Target(line.entry.feed, line.uuid, line.entry.row)
+
+    @property
+    def sees_detail(self) -> bool:
+        """The detail pane is on the screen."""
+        if self.layout_name == SINGLE:
+            return self.is_in_detail
+        return self.layout_name != TINY and self.zoom != HIDDEN
+
+    @property
+    def is_typing(self) -> bool:
+        """Keys are letters now."""
+        return isinstance(self.focused, FilterInput)
+
+    def is_valid(self, id_: str) -> bool:
+        """A key means something where the focus is."""
+        scope, focused = BY_ID[id_].scope, self.focused
+        if self.layout_name == TINY:
+            return id_ == "leave"
+        in_list = focused is self.table or focused is self.clusters
+        checks = {
+            SCREEN: True,
+            LIST: in_list,
+            TABLE: focused is self.table,
+            DETAIL: self.detail.has_focus_within,
+            OUTPUT: self.sees_detail and self.detail.tab == "output" and not self.is_typing,
+            FILES: focused is self.detail.files.list,
+        }
+        if id_ == "kill":
+            return not self.is_typing and bool(self.board.marks or self.target)
+        return checks[scope]
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Keys that mean nothing here are passed on."""
+        return self.is_valid(str(parameters[0])) if action == "do" else True
+
+    # Layout
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Show what fits."""
+        self.arrange_panes(layout(event.size.width, event.size.height))
+        size = f"{event.size.width}x{event.size.height}"
+        self.small.show([(f" {size} is too small: {LEAST[0]}x{LEAST[1]} is needed; q quits", "bar-warn")])
+
+    def arrange_panes(self, name: str = "") -> None:
+        """Put the panes where they belong."""
+        self.layout_name = name or self.layout_name
+        for known in LAYOUTS:
+            self.set_class(known == self.layout_name, "-" + known)
+        for zoom in ZOOMS:
+            self.set_class(zoom == self.zoom, "-zoom-" + zoom)
+        self.set_class(self.is_in_detail, "-in-detail")
+        if self.focused is None or not self.focused.display:
+            self.call_after_refresh(self._refocus)
+
+    def _refocus(self) -> None:
+        if self.focused is None and self.layout_name != TINY:
+            (self.detail.lines if self.is_in_detail and self.sees_detail else self.table).focus()
+
+    def _explain(self, width: int) -> list[list[tuple[str, str]]]:
+        return explain(self.board.feeds, self.board.filter, width, self.site.steady(), len(self.board.entries))
+
+    # Filter
+
+    def set_filter(self, text: str) -> bool:
+        """Narrow the list; False: the text is wrong, and the last good one holds."""
+        try:
+            self.board.set_filter(text)
+        except SelectorError as error:
+            self.filter.complain(error)
+            return False
+        self.filter.complain(None)
+        self.board.arrange(self.site.steady())
+        line = self.table.current
+        if line is None or line.kind != JOB:
+            self.table.first_job()
+        self.table.settle()
+        self.sight()
+        return True
+
+    def on_filter_typed(self, event: Filter.Typed) -> None:
+        """Live."""
+        self.set_filter(event.text)
+
+    def on_filter_left(self) -> None:
+        """Enter: the list has the keys again."""
+        self.leave_filter()
+
+    def leave_filter(self) -> None:
+        """Out of the input; a wrong text gives way to the last good one."""
+        if self.filter.input.value != self.board.filter:
+            self.filter.input.value = self.board.filter
+            self.filter.complain(None)
+        self.filter.display = bool(self.board.filter)
+        self.table.focus()
+
+    # Clicks and cursors
+
+    def on_lines_moved(self, event: Lines.Moved) -> None:
+        """Another job under the cursor: its detail, at the next tick."""
+        if event.lines is self.table:
+            self.sight()
+
+    def on_tab_bar_clicked(self, event: TabBar.Clicked) -> None:
+        """Open that tab."""
+        self.detail.open_tab(event.tab)
+
+    def marked_or_current(self) -> list[Target]:
+        """What an action is about: the marked jobs, else the current one."""
+        entries = [(uuid, self.board.entries[uuid]) for uuid in self.board.marks if uuid in self.board.entries]
+        if entries:
+            return [Target(entry.feed, uuid, dict(entry.row)) for uuid, entry in entries]
+        target = self.target
+        return [] if target is None else [target._replace(row=dict(target.row))]
+
+    def reveal(self, uuid: str) -> bool:
+        """Put the cursor on a job; a filter or a fold that hides it gives way."""
+        entry = self.board.entries.get(uuid)
+        if entry is None:
+            return False
+        if "job " + uuid not in self.board.index:
+            self.board.unfold(entry)
+            self.set_filter(self.board.filter)
+        if "job " + uuid not in self.board.index:
+            self.filter.input.value = ""
+            self.set_filter("")
+        return self.table.go_to("job " + uuid)

@@ -1,0 +1,123 @@
+"""Signals on their way: each to one job, with what became of it.
+
+The targets are frozen when the dialog opens.  A shot that was sent is not
+called back when the dialog closes: cancelling the request would leave a job
+half stopped.  Nothing here draws.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any, NamedTuple
+
+from jobmon_console import calls
+from jobmon_console.errors import CutOffError, JobMonError
+from jobmon_console.safe import safe
+from jobmon_console.tui.panes.pane import Target
+from jobmon_console.tui.source import Reading
+from jobmon_wire.frames import RECORD, Frame
+from jobmon_wire.verbs import KILL_GRACE
+
+AT_ONCE = 16  # requests; a server's queue for one person is no place for thousands
+SIGNALS = ("TERM", "INT", "HUP", "KILL", "USR1", "USR2", "STOP", "CONT")
+EFFECTS = {
+    "TERM": f"asks the job to end; what is left after {KILL_GRACE:.0f} s gets KILL",
+    "INT": "interrupts, as Ctrl-C does",
+    "HUP": "says that the terminal is gone; many daemons reload",
+    "KILL": "ends every process at once; nothing is saved",
+    "USR1": "means what the job makes of it; without a handler the job ends",
+    "USR2": "means what the job makes of it; without a handler the job ends",
+    "STOP": "halts every process until CONT",
+    "CONT": "lets halted processes go on",
+}
+
+
+class Outcome(NamedTuple):
+    """What became of a shot."""
+
+    text: str  # safe
+    style: str
+
+
+class Shot:
+    """One signal to one job."""
+
+    def __init__(self, target: Target, signal: str, turn: asyncio.Semaphore) -> None:
+        self.target = target
+        self.signal = signal
+        self.outcome = Outcome("sending …", "info")
+        self._turn = turn
+        self._reading: Reading[Frame] | None = None
+        if target.feed.link.is_usable:
+            self._reading = Reading(self._frames)
+        else:
+            self.outcome = Outcome("not sent: not connected", "bad")
+
+    @property
+    def is_done(self) -> bool:
+        """Its outcome is known, or known to be unknown."""
+        return self._reading is None
+
+    def tick(self) -> bool:
+        """Take what came; True: the outcome is another."""
+        if self._reading is None:
+            return False
+        before, is_over = self.outcome, self._reading.is_over
+        for frame in self._reading.take():
+            if frame.type == RECORD:
+                self.outcome = _read(frame.document())
+        if is_over:
+            if self._reading.error is not None:
+                self.outcome = _failure(self._reading.error)
+            elif self.outcome.text.startswith("sending"):
+                self.outcome = Outcome("sent", "good")
+            self._reading = None
+        return self.outcome != before or is_over
+
+    async def _frames(self) -> AsyncIterator[Frame]:
+        call = calls.query(self.target.uuid, "kill", {"signal": self.signal})
+        async with self._turn:
+            async for frame in self.target.source.frames(call):
+                yield frame
+
+
+class Volley:
+    """The shots whose outcome is not known yet, whether a dialog shows them or not."""
+
+    def __init__(self) -> None:
+        self._shots: list[Shot] = []
+        self._turn = asyncio.Semaphore(AT_ONCE)
+
+    def send(self, targets: list[Target], signal: str) -> list[Shot]:
+        """A signal to each."""
+        shots = [Shot(target, signal, self._turn) for target in targets]
+        self._shots += shots
+        return shots
+
+    def tick(self) -> list[Shot]:
+        """Take what came; give the shots whose outcome became known."""
+        for shot in self._shots:
+            shot.tick()
+        done = [shot for shot in self._shots if shot.is_done]
+        self._shots = [shot for shot in self._shots if not shot.is_done]
+        return done
+
+
+def _read(record: dict[str, Any]) -> Outcome:
+    sent, killed, left = (_count(record.get(name)) for name in ("sent", "killed", "left"))
+    processes = "1 process" if sent == 1 else f"{sent} processes"
+    parts = [f"{safe(str(record.get('signal') or 'signal'))} to {processes}"]
+    if killed:
+        parts.append(f"KILL to {killed} after the grace")
+    if left:
+        parts.append(f"{left} still there")
+    return Outcome(", ".join(parts), "warn" if left else "good")
+
+
+def _count(value: Any) -> int:
+    return len(value) if isinstance(value, list) else 0
+
+
+def _failure(error: JobMonError) -> Outcome:
+    if isinstance(error, CutOffError):
+        return Outcome("unknown: the answer broke off; look at the job's state", "warn")
+    return Outcome("failed: " + safe(str(error)), "bad")

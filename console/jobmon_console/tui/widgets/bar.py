@@ -1,0 +1,46 @@
+"""One line across the screen: spans on the left, spans on the right."""
+
+from typing import ClassVar
+
+from rich.segment import Segment
+from rich.style import Style
+from textual.strip import Strip
+from textual.widget import Widget
+
+from jobmon_console.tui.theme import CLASSES, PREFIX
+from jobmon_console.tui.widgets.lines import Span
+
+
+class Bar(Widget, can_focus=False, inherit_bindings=False):
+    """A line of text that is drawn, never parsed."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = set(CLASSES)
+
+    def __init__(self, name: str) -> None:
+        super().__init__(id=name)
+        self._left: list[Span] = []
+        self._right: list[Span] = []
+
+    def show(self, left: list[Span], right: list[Span] | None = None) -> None:
+        """Draw these, if they differ from what is drawn."""
+        right = right or []
+        if (left, right) != (self._left, self._right):
+            self._left, self._right = left, right
+            self.refresh()
+
+    def render_line(self, y: int) -> Strip:
+        """The line; what is on the right gives way."""
+        width, style = self.size.width, self.rich_style
+        if y:
+            return Strip.blank(width, style)
+        left, right = self._strip(self._left), self._strip(self._right)
+        space = width - left.cell_length - right.cell_length
+        if space > 0:
+            left = Strip([*left, Segment(" " * space), *right])
+        return left.crop_extend(0, width, style).apply_style(style)
+
+    def _strip(self, spans: list[Span]) -> Strip:
+        return Strip([Segment(text, self._look(name)) for text, name in spans])
+
+    def _look(self, name: str) -> Style:
+        return self.get_component_rich_style(PREFIX + name, partial=True)

@@ -1,0 +1,101 @@
+"""The columns of the job table, and which of them fit.
+
+Columns have a rank: a narrow table keeps the first.  What is left over goes to
+the columns that can use it.  Nothing here draws; cells are safe text.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from jobmon_console.safe import safe
+from jobmon_console.tui import texts
+from jobmon_console.tui.states import health_look, job_look
+from jobmon_wire.jobs import ENDED
+
+GAP = 1  # cells between columns
+BUSY = 5.0  # percent of a core; less is drawn dim, so that the busy ones stand out
+
+Cell = tuple[str, str]  # text, name of a style
+Record = dict[str, Any]
+
+
+class Column(NamedTuple):
+    """One column."""
+
+    id: str  # also of its order, where there is one
+    title: str
+    rank: int  # low ones stay when it gets narrow
+    width: int  # cells at least
+    most: int  # cells at most
+    is_right: bool
+    cell: Callable[[Record, float], Cell]  # record and now, s since 1970
+
+
+def _text(field: str, style: str = "plain") -> Callable[[Record, float], Cell]:
+    return lambda row, now: (safe(str(row.get(field) or "")) or texts.NOTHING, style)
+
+
+def _state(row: Record, now: float) -> Cell:
+    look = job_look(row)
+    return f"{look.glyph} {look.word}", look.style
+
+
+def _health(row: Record, now: float) -> Cell:
+    look = health_look(row)
+    return f"{look.glyph} {look.word}".strip(), look.style
+
+
+def _size(field: str) -> Callable[[Record, float], Cell]:
+    return lambda row, now: (texts.size(row.get(field)), "dim" if row.get("state") == ENDED else "plain")
+
+
+def _cpu(row: Record, now: float) -> Cell:
+    value = row.get("cpu_percent")
+    if row.get("state") == ENDED:
+        return texts.NOTHING, "dim"
+    is_busy = isinstance(value, (int, float)) and value >= BUSY
+    return texts.percent(value), "strong" if is_busy else "dim"
+
+
+def _elapsed(row: Record, now: float) -> Cell:
+    return texts.span(texts.elapsed(row, now)), "dim" if row.get("state") == ENDED else "plain"
+
+
+def _progress(row: Record, now: float) -> Cell:
+    return safe(str(row.get("progress") or "")), "dim"
+
+
+COLUMNS = (
+    Column("id", "JOB", 0, 16, 28, False, _text("id", "strong")),
+    Column("state", "STATE", 1, 12, 13, False, _state),
+    Column("name", "NAME", 2, 8, 28, False, _text("name")),
+    Column("health", "HEALTH", 8, 8, 12, False, _health),
+    Column("owner", "OWNER", 6, 7, 10, False, _text("owner", "dim")),
+    Column("node", "NODE", 5, 9, 20, False, _text("node", "dim")),
+    Column("cpu", "CPU%", 4, 5, 5, True, _cpu),
+    Column("mem", "MEM", 5, 6, 6, True, _size("rss_bytes")),
+    Column("output", "OUTPUT", 9, 6, 6, True, _size("output_bytes")),
+    Column("elapsed", "ELAPSED", 3, 9, 9, True, _elapsed),
+    Column("progress", "PROGRESS", 10, 12, 60, False, _progress),
+)
+
+
+@functools.lru_cache(maxsize=64)
+def choose(width: int, without: frozenset[str] = frozenset()) -> tuple[tuple[Column, int], ...]:
+    """The columns that fit, with their widths, in order."""
+    left, chosen = width, set()
+    for column in sorted(COLUMNS, key=lambda column: column.rank):
+        if column.id in without:
+            continue
+        if column.width + GAP > left:
+            break
+        chosen.add(column.id)
+        left -= column.width + GAP
+    widths = {column.id: column.width for column in COLUMNS if column.id in chosen}
+    while left and any(widths[column.id] < column.most for column in COLUMNS if column.id in widths):
+        for column in COLUMNS:  # a cell each in turn, so that no column starves
+            if left and column.id in widths and widths[column.id] < column.most:
+                widths[column.id] += 1
+                left -= 1
+    return tuple((column, widths[column.id]) for column in COLUMNS if column.id in widths)

@@ -1,0 +1,155 @@
+"""Rows that are drawn when they are seen, and no others.
+
+The base of the job table, the output and every list.  A row is spans of text
+and style names; text from outside is safe before it becomes one.  The widget
+has no keys of its own: the screen's one table has them all.
+"""
+
+from typing import ClassVar
+
+from rich.segment import Segment
+from rich.style import Style
+from textual import events
+from textual.geometry import Region, Size
+from textual.message import Message
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from jobmon_console.tui.theme import CLASSES, CURSOR, CURSOR_AWAY, PREFIX
+
+Span = tuple[str, str]  # text, name of a style
+
+SIDEWAYS = 8  # cells a key scrolls left or right
+
+
+class Lines(ScrollView, can_focus=True, inherit_bindings=False):
+    """A list of rows, with or without a cursor."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = set(CLASSES)
+    HAS_CURSOR = False
+    HEADS = 0  # rows above the others that do not scroll
+
+    class Moved(Message):
+        """The cursor is on another row."""
+
+        def __init__(self, lines: "Lines") -> None:
+            super().__init__()
+            self.lines = lines
+
+        @property
+        def control(self) -> "Lines":
+            """The list."""
+            return self.lines
+
+    class Chosen(Moved):
+        """A row was double-clicked."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(id=name)
+        self.cursor = 0
+
+    # What a list says of itself
+
+    def count(self) -> int:
+        """How many rows there are."""
+        return 0
+
+    def spans(self, index: int) -> list[Span]:
+        """What a row shows."""
+        return []
+
+    def head(self, y: int) -> list[Span]:
+        """What a row above the others shows."""
+        return []
+
+    def emptiness(self) -> list[list[Span]]:
+        """What is shown when there are no rows."""
+        return []
+
+    def breadth(self) -> int:
+        """Cells of the widest row, where it can be wider than the widget."""
+        return 0
+
+    # What the screen asks of it
+
+    def move(self, how: str) -> None:
+        """Move the cursor, or scroll where there is none."""
+        if how in ("left", "right"):
+            self.scroll_relative(x=SIDEWAYS if how == "right" else -SIDEWAYS, animate=False)
+            return
+        page = max(1, self.size.height - self.HEADS - 1)
+        step = {"up": -1, "down": 1, "page_up": -page, "page_down": page, "top": -self.count()}.get(how, self.count())
+        if self.HAS_CURSOR:
+            self.place(self.cursor + step)
+        else:
+            self.scroll_to(y=self.scroll_offset.y + step, animate=False)
+
+    def place(self, index: int) -> None:
+        """Put the cursor on a row, and the row on the screen."""
+        index = max(0, min(index, self.count() - 1))
+        if index != self.cursor:
+            old, self.cursor = self.cursor, index
+            self.refresh_row(old)
+            self.refresh_row(index)
+            self.cursor_moved()
+            self.post_message(self.Moved(self))
+        self.reveal()
+
+    def cursor_moved(self) -> None:
+        """Called in the same frame, before anyone else hears of it."""
+
+    def reveal(self) -> None:
+        """Scroll so that the cursor's row is seen."""
+        top, height = self.scroll_offset.y, max(1, self.size.height - self.HEADS)
+        if self.cursor < top:
+            self.scroll_to(y=self.cursor, animate=False)
+        elif self.cursor >= top + height:
+            self.scroll_to(y=self.cursor - height + 1, animate=False)
+
+    def resize_rows(self) -> None:
+        """The number or the breadth of rows changed."""
+        size = Size(self.breadth(), self.count() + self.HEADS)
+        if size != self.virtual_size:
+            self.virtual_size = size
+
+    def refresh_row(self, index: int) -> None:
+        """Paint a row again, if it is seen."""
+        y = index - self.scroll_offset.y + self.HEADS
+        if self.HEADS <= y < self.size.height:
+            self.refresh(Region(0, y, self.size.width, 1))
+
+    # Drawing
+
+    def render_line(self, y: int) -> Strip:
+        """One row of the screen."""
+        width, offset = self.size.width, self.scroll_offset
+        if y < self.HEADS:
+            return self._strip(self.head(y), 0, width, self.rich_style)
+        index, count = y - self.HEADS + offset.y, self.count()
+        if count == 0:
+            texts = self.emptiness()
+            return self._strip(texts[index] if index < len(texts) else [], 0, width, self.rich_style)
+        if index >= count:
+            return self._strip([], 0, width, self.rich_style)
+        style = self.rich_style
+        if self.HAS_CURSOR and index == self.cursor:
+            style = self.rich_style + self.look(CURSOR if self.has_focus else CURSOR_AWAY)
+        return self._strip(self.spans(index), offset.x, width, style)
+
+    def look(self, name: str) -> Style:
+        """The style of a name."""
+        return self.get_component_rich_style(PREFIX + name, partial=True)
+
+    def _strip(self, spans: list[Span], x: int, width: int, style: Style) -> Strip:
+        strip = Strip([Segment(text, self.look(name)) for text, name in spans])
+        return strip.crop_extend(x, x + width, style).apply_style(style)
+
+    # Mouse: it looks, it never acts
+
+    def on_click(self, event: events.Click) -> None:
+        """Put the cursor on the row; twice: open it."""
+        index = event.y - self.HEADS + self.scroll_offset.y
+        if self.HAS_CURSOR and event.y >= self.HEADS and 0 <= index < self.count():
+            self.place(index)
+            if event.chain > 1:
+                self.post_message(self.Chosen(self))

@@ -1,0 +1,132 @@
+"""One job named by its id is signalled at once; several only after a person, or --yes, said so."""
+
+import json
+import os
+import pty
+import select
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from jobmon_wire import frames
+
+Run = Callable[..., Any]
+Make = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def fleet(fake: Any, record: Make) -> list[dict[str, Any]]:
+    """Seven running jobs and one that has ended."""
+    jobs = [record(f"4711.{i}", uuid=f"u{i}", state="running" if i < 7 else "ended") for i in range(8)]
+    fake.rows("GET /v1/jobs", *jobs)
+    for job in jobs:
+        fake.document(f"GET /v1/jobs/{job['id']}", job)
+        fake.answer(job["uuid"], (frames.RECORD, {"signal": "TERM", "sent": [7, 8], "killed": [], "left": []}))
+    return jobs
+
+
+def signalled(fake: Any) -> list[str]:
+    return sorted(line.split("/")[3] for line, _ in fake.asked if line.startswith("POST"))
+
+
+def test_one_job_needs_no_question(at_fake: Run, fake: Any) -> None:
+    fake.answer("4711", (frames.RECORD, {"signal": "TERM", "sent": [7, 8], "killed": [8], "left": [9]}))
+
+    result = at_fake("kill", "4711", "--grace", "3")
+
+    assert (result.status, result.err) == (0, "")
+    assert result.text == "4711: TERM sent to 2 processes, 1 got KILL after the grace, 1 still there\n"
+    assert json.loads(fake.asked[-1][1])["arguments"] == {"signal": "TERM", "grace": 3.0}
+
+
+@pytest.mark.parametrize("name", ["USR1", "sigusr1", "10"])
+def test_a_signal_is_named_as_kill_names_it(at_fake: Run, fake: Any, name: str) -> None:
+    fake.answer("4711")
+
+    assert at_fake("kill", "4711", "-s", name).status == 0
+    assert json.loads(fake.asked[-1][1])["arguments"] == {"signal": "USR1"}
+
+
+def test_several_without_a_terminal_need_yes(at_fake: Run, fake: Any, fleet: Any) -> None:
+    for words in (["@state:running"], ["4711.0", "4711.1"]):
+        result = at_fake("kill", *words)
+        assert (result.status, result.out) == (2, b"")
+        assert "--yes" in result.err
+    assert signalled(fake) == []
+
+
+def test_yes_signals_every_one_that_runs_and_reports_each(at_fake: Run, fake: Any, fleet: Any) -> None:
+    fake.refuse("POST /v1/jobs/u3/query", "job-silent", "its agent is silent")
+
+    result = at_fake("kill", "--yes", "@node:wn042")
+
+    assert signalled(fake) == [f"u{i}" for i in range(7)]
+    assert len(result.text.splitlines()) == 6
+    assert "4711.3: its agent is silent" in result.err
+    assert result.status == 6
+
+
+def test_nobody_left_to_signal_is_said(at_fake: Run, fake: Any, fleet: Any) -> None:
+    fake.rows("GET /v1/jobs", fleet[7])
+    assert at_fake("kill", "--yes", "@state:ended").status == 6
+    fake.rows("GET /v1/jobs")
+    assert at_fake("kill", "--yes", "@node:none").status == 3
+    assert signalled(fake) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "answer", "status", "sent"),
+    [
+        (["@state:running"], "7\n", 0, 7),
+        (["@state:running"], "y\n", 2, 0),
+        (["@state:running"], "\n", 2, 0),
+        (["4711.0", "4711.1"], "y\n", 0, 2),
+        (["4711.0", "4711.1"], "\n", 2, 0),
+        (["@state:running"], "\x03", 130, 0),
+        (["@state:running"], "\x04", 2, 0),
+    ],
+)
+def test_a_person_is_shown_the_jobs_and_types_how_many(
+    fake: Any, context: Any, fleet: Any, clean_environment: None, words: list[str], answer: str, status: int, sent: int
+) -> None:
+    ours, theirs = pty.openpty()
+    environ = {**os.environ, "JOBMON_CREDENTIAL": context.credential, "TERM": "xterm", "NO_COLOR": "1"}
+    command = [sys.executable, "-m", "jobmon_console.cli.main", "kill", *words]
+    try:
+        with subprocess.Popen(
+            command,
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            env=environ,
+            start_new_session=True,
+            preexec_fn=_own_terminal,
+        ) as process:
+            seen = _read_until(ours, b": " if len(words) == 1 else b"[y/N] ")
+            os.write(ours, answer.encode())
+            assert process.wait(10) == status
+    finally:
+        os.close(ours)
+        os.close(theirs)
+
+    assert b"4711.1" in seen
+    assert len(signalled(fake)) == sent
+
+
+def _own_terminal() -> None:
+    import fcntl
+    import termios
+
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+
+def _read_until(descriptor: int, end: bytes) -> bytes:
+    seen, until = b"", time.monotonic() + 10
+    while not seen.endswith(end):
+        assert select.select([descriptor], [], [], max(0.0, until - time.monotonic()))[0], seen
+        seen += os.read(descriptor, 4096)
+    return seen

@@ -1,0 +1,255 @@
+"""A server's answers without a server: what the console's tests put behind its screens."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+
+from jobmon_console.errors import JobMonError
+from jobmon_console.replies import Kept
+from jobmon_console.tui.app import Console
+from jobmon_wire.documents import write_document
+from jobmon_wire.frames import CHANNEL, DATA, NOTE, RECORD, Frame
+
+ME = "/DC=org/DC=example/OU=People/CN=alice"
+
+
+def record(number: int, **fields: Any) -> dict[str, Any]:
+    """A public job record."""
+    return {
+        "id": f"8812-{number:04d}",
+        "uuid": f"uuid-{number}",
+        "owner": "alice",
+        "owner_name": ME,
+        "cluster": "caf",
+        "node": f"wn{number % 3:03d}",
+        "name": f"train-{number}",
+        "state": "running",
+        "health": "ok",
+        "exit": None,
+        "started": "2026-11-23T00:00:00.000Z",
+        "ended": None,
+        "command": f"python train.py --fold {number}",
+        "cpu_percent": 12.5 * number,
+        "rss_bytes": number * 2**28,
+        "output_bytes": 1000 * number,
+        "progress": f"{number * 7 % 100}% event {number}k",
+        "batch": {},
+        "tags": {},
+    } | fields
+
+
+def frame(type_: int, payload: bytes | dict[str, Any]) -> Frame:
+    """A frame of an answer."""
+    return Frame(type_, CHANNEL, payload if isinstance(payload, bytes) else write_document(payload))
+
+
+PROCESSES = [
+    {"pid": 100, "ppid": 1, "state": "S", "name": "bash", "command": "bash job.sh", "user": "alice", "cpu_seconds": 1.5,
+     "rss": 4_000_000, "threads": 1, "started": 1.0, "is_job": True},
+    {"pid": 101, "ppid": 100, "state": "R", "name": "python", "command": "python train.py", "user": "alice",
+     "cpu_seconds": 7000.0, "rss": 2**30, "threads": 8, "started": 2.0, "is_job": False},
+    {"pid": 102, "ppid": 100, "state": "S", "name": "tee", "command": "tee log", "user": "alice", "cpu_seconds": 0.1,
+     "rss": 900_000, "threads": 1, "started": 2.0, "is_job": False},
+]  # fmt: skip
+ENTRIES = [
+    {
+        "name": "data",
+        "kind": "directory",
+        "size": 0,
+        "modified": 1.7e9,
+        "mode": 0o755,
+        "owner": "alice",
+        "target": None,
+    },
+    {
+        "name": "out.log",
+        "kind": "file",
+        "size": 4096,
+        "modified": 1.7e9,
+        "mode": 0o644,
+        "owner": "alice",
+        "target": None,
+    },
+]
+
+
+class FakeSource:
+    """The client of a server that lives in memory.
+
+    Attributes:
+        jobs: records by uuid.
+        trouble: raised by every call, while it is set.
+        asked: calls in order, as pairs of verb or path and arguments.
+        open: verbs whose answers are under way.
+        output: what a tail sends first.
+    """
+
+    def __init__(self, jobs: list[dict[str, Any]] | None = None) -> None:
+        self.jobs = {job["uuid"]: job for job in jobs or []}
+        self.trouble: JobMonError | None = None
+        self.is_slow = False  # the list never gets complete
+        self.asked: list[tuple[str, Any]] = []
+        self.open: list[str] = []
+        self.output = b"".join(b"step %d loss 0.1\n" % number for number in range(40))
+        self.notes: list[dict[str, Any]] = []
+        self.processes: list[dict[str, Any]] = PROCESSES
+        self.entries: list[dict[str, Any]] = ENTRIES
+        self.events: list[dict[str, Any]] = [{"seq": 1, "at": 1.7e9, "kind": "registered", "text": "on wn001"}]
+        self.details: dict[str, Any] = {}
+        self.kill_answer: dict[str, Any] | JobMonError = {
+            "signal": "TERM",
+            "sent": [100, 101],
+            "killed": [],
+            "left": [],
+        }
+        self._lines: asyncio.Queue[dict[str, Any] | JobMonError] = asyncio.Queue()
+
+    def change(self, *jobs: dict[str, Any]) -> None:
+        """Jobs changed or came."""
+        for job in jobs:
+            self.jobs[job["uuid"]] = job
+        self._lines.put_nowait({"kind": "jobs", "jobs": list(jobs)})
+
+    def remove(self, *uuids: str) -> None:
+        """Jobs are gone."""
+        for uuid in uuids:
+            self.jobs.pop(uuid, None)
+        self._lines.put_nowait({"kind": "gone", "uuids": list(uuids)})
+
+    def breaks(self, error: JobMonError, for_good: bool = False) -> None:
+        """The watch ends with an error; for good: the next tries, too."""
+        self.trouble = error if for_good else None
+        self._lines.put_nowait(error)
+
+    async def fetch(self, call: Any) -> Any:
+        if self.trouble:
+            raise self.trouble
+        if call.path == "/v1/whoami":
+            return {"name": ME, "owner": "alice", "role": "owner", "clusters": [], "cluster": "caf"}
+        self.asked.append(("job", call.path))
+        uuid = call.path.rsplit("/", 1)[-1]
+        return dict(self.jobs[uuid], registration={"cwd": "/home/alice", "cpus": 8}) | self.details
+
+    async def content(self, call: Any) -> Kept:
+        self.asked.append(("output", call.query))
+        return Kept(b"last words\n", 100, 111)
+
+    async def rows(self, call: Any) -> AsyncIterator[dict[str, Any]]:
+        if self.trouble:
+            raise self.trouble
+        if call.path.endswith("/log"):
+            for event in self.events:
+                yield event
+            return
+        yield {"kind": "jobs", "jobs": list(self.jobs.values())}
+        if not self.is_slow:
+            yield {"kind": "live"}
+        while True:
+            line = await self._lines.get()
+            if isinstance(line, JobMonError):
+                raise line
+            yield line
+
+    async def frames(self, call: Any) -> AsyncIterator[Frame]:
+        verb, arguments = call.body["verb"], call.body["arguments"]
+        self.asked.append((verb, {"job": call.path.split("/")[3]} | arguments))
+        self.open.append(verb)
+        try:
+            async for one in self._answer(verb, arguments):
+                yield one
+        finally:
+            self.open.remove(verb)
+
+    async def _answer(self, verb: str, arguments: dict[str, Any]) -> AsyncIterator[Frame]:
+        if verb == "tail":
+            yield frame(DATA, self.output)
+            for note in self.notes:
+                yield frame(NOTE, note)
+            await asyncio.Event().wait()
+        elif verb == "top":
+            yield frame(RECORD, {
+                "at": 1.7e9, "job": {"cpu_percent": 812.0, "rss": 2**30, "processes": 3, "threads": 10},
+                "node": {"load": [3.2, 2.0, 1.1], "cpus": 8, "memory": 64 * 2**30, "memory_available": 40 * 2**30},
+                "processes": [dict(process, cpu_percent=50.0) for process in self.processes],
+            })  # fmt: skip
+            await asyncio.Event().wait()
+        elif verb == "ps":
+            yield frame(RECORD, {"processes": self.processes})
+        elif verb == "ls":
+            yield frame(RECORD, {"path": arguments["path"], "entries": self.entries})
+        elif verb == "head":
+            yield frame(DATA, self.output)
+        elif verb == "node":
+            yield frame(RECORD, {"node": "wn001", "kernel": "6.1", "cpus": 8, "memory": 2**36, "load": [1.0, 1.0, 1.0]})
+        elif verb == "kill":
+            if isinstance(self.kill_answer, JobMonError):
+                raise self.kill_answer
+            yield frame(RECORD, self.kill_answer)
+
+    async def aclose(self) -> None:
+        pass
+
+    def renew(self) -> None:
+        self.asked.append(("renew", None))
+
+
+class Clock:
+    """Both clocks, moved by hand."""
+
+    def __init__(self) -> None:
+        self.at = 1_795_392_000.0  # 2026-11-23T00:00:00Z
+
+    def __call__(self) -> float:
+        return self.at
+
+
+@pytest.fixture
+def make_record() -> Callable[..., dict[str, Any]]:
+    return record
+
+
+@pytest.fixture
+def make_source() -> type[FakeSource]:
+    return FakeSource
+
+
+@pytest.fixture
+def source() -> FakeSource:
+    """A server with seven jobs on three nodes."""
+    return FakeSource([record(number) for number in range(1, 8)])
+
+
+@pytest.fixture
+def console(source: FakeSource) -> Console:
+    return Console([("caf", source)])
+
+
+@pytest.fixture
+def screen_text() -> Callable[[Console], str]:
+    """The screen as a person reads it."""
+
+    def text(app: Console) -> str:
+        strips = app.screen._compositor.render_strips()
+        return "\n".join("".join(segment.text for segment in strip).rstrip() for strip in strips)
+
+    return text
+
+
+@pytest.fixture
+def settle() -> Callable[..., Any]:
+    """Tick and wait until a claim holds, or fail with the screen."""
+
+    async def wait(pilot: Any, claim: Callable[[], object], seconds: float = 5.0) -> None:
+        app = pilot.app
+        for _ in range(int(seconds / 0.01)):
+            app.jobs.tick()
+            await asyncio.sleep(0.01)
+            if claim():
+                await pilot.pause()
+                return
+        strips = app.screen._compositor.render_strips()
+        raise AssertionError("\n".join("".join(segment.text for segment in strip).rstrip() for strip in strips))
+
+    return wait

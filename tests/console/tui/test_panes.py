@@ -1,0 +1,143 @@
+"""The tabs ask only for what is looked at, show it, and stop asking."""
+
+from typing import Any
+
+from jobmon_console.errors import RefusedError
+from jobmon_console.tui.app import Console
+from jobmon_console.tui.panes.tree import arrange
+
+
+async def test_choosing_another_job_cancels_the_streams_of_the_one_before(
+    console: Console, source: Any, settle: Any
+) -> None:
+    async with console.run_test(size=(140, 40)) as pilot:
+        await settle(pilot, lambda: source.open == ["tail"])
+        await pilot.press("down")
+        await settle(pilot, lambda: len([verb for verb, _ in source.asked if verb == "tail"]) == 2)
+
+        assert source.open == ["tail"]
+        assert len({arguments["job"] for verb, arguments in source.asked if verb == "tail"}) == 2
+
+
+async def test_only_the_tab_on_the_screen_asks(console: Console, source: Any, settle: Any, screen_text: Any) -> None:
+    async with console.run_test(size=(140, 40)) as pilot:
+        await settle(pilot, lambda: source.open == ["tail"])
+        await pilot.press("2")
+        await settle(pilot, lambda: source.open == ["top"])
+        await settle(pilot, lambda: "CPU 812%" in screen_text(console))
+        await pilot.press("z", "z")
+        await settle(pilot, lambda: source.open == [])
+
+
+async def test_scrolling_up_stops_following_and_the_end_resumes_it(
+    console: Console, source: Any, settle: Any, screen_text: Any
+) -> None:
+    async with console.run_test(size=(140, 40)) as pilot:
+        await settle(pilot, lambda: "step 39" in screen_text(console))
+        await pilot.press("enter", "k", "k")
+        assert not console.jobs.detail.output.follows
+        await pilot.press("G")
+        assert console.jobs.detail.output.follows
+
+
+async def test_notes_of_the_stream_stand_between_its_lines(
+    console: Console, source: Any, settle: Any, screen_text: Any
+) -> None:
+    source.notes = [{"kind": "rotated"}, {"kind": "skipped", "bytes": 2048}, {"kind": "waiting"}]
+    async with console.run_test(size=(140, 40)) as pilot:
+        await settle(pilot, lambda: "waiting for stdout" in screen_text(console))
+
+        assert "replaced by a new one" in screen_text(console)
+        assert "2.0K skipped" in screen_text(console)
+
+
+async def test_an_ended_job_shows_its_last_words_and_asks_no_agent(
+    console: Console, source: Any, make_record: Any, settle: Any, screen_text: Any
+) -> None:
+    source.jobs = {"uuid-1": make_record(1, state="ended", exit={"code": 3, "signal": None, "source": "wrap"})}
+    async with console.run_test(size=(140, 40)) as pilot:
+        await settle(pilot, lambda: "last words" in screen_text(console))
+        assert "ended 3" in screen_text(console)
+        await pilot.press("2")
+        await settle(pilot, lambda: "nobody to ask" in screen_text(console))
+
+        assert source.open == []
+        assert {verb for verb, _ in source.asked} == {"output"}
+
+
+async def test_files_are_entered_previewed_and_followed(
+    console: Console, source: Any, settle: Any, screen_text: Any
+) -> None:
+    async with console.run_test(size=(140, 40)) as pilot:
+        await settle(pilot, lambda: console.jobs.target)
+        await pilot.press("4", "tab")
+        await settle(pilot, lambda: "data/" in screen_text(console))
+        await pilot.press("enter")
+        await settle(pilot, lambda: "../" in screen_text(console))
+        paths = [arguments["path"] for verb, arguments in source.asked if verb == "ls"]
+        await pilot.press("down", "down")
+        await settle(pilot, lambda: "step 1" in screen_text(console))
+        await pilot.press("enter")
+        await settle(pilot, lambda: "tail" in source.open)
+
+        assert paths == [".", "data"]
+        assert source.asked[-1][1]["file"] == "data/out.log"
+
+
+async def test_info_and_events_show_what_is_known(console: Console, settle: Any, screen_text: Any) -> None:
+    async with console.run_test(size=(140, 60)) as pilot:
+        await settle(pilot, lambda: console.jobs.target)
+        await pilot.press("5")
+        await settle(pilot, lambda: "Registration" in screen_text(console) and "kernel" in screen_text(console))
+        await pilot.press("6")
+        await settle(pilot, lambda: "registered on wn001" in screen_text(console))
+
+
+async def test_a_kill_names_its_frozen_targets_and_begins_on_cancel(
+    console: Console, source: Any, settle: Any, screen_text: Any
+) -> None:
+    async with console.run_test(size=(120, 40)) as pilot:
+        await settle(pilot, lambda: console.jobs.target)
+        name = console.jobs.target.row["command"]  # type: ignore[union-attr]
+        await pilot.press("x")
+        await settle(pilot, lambda: "Send a signal to 1 job" in screen_text(console))
+        assert name in screen_text(console)
+        await pilot.press("enter")
+        await settle(pilot, lambda: console.screen is console.jobs)
+        assert not [verb for verb, _ in source.asked if verb == "kill"]
+
+        await pilot.press("x", "shift+tab", "right", "tab", "tab", "enter")
+        await settle(pilot, lambda: "to 2 processes" in screen_text(console))
+
+        assert [arguments["signal"] for verb, arguments in source.asked if verb == "kill"] == ["INT"]
+
+
+async def test_more_than_a_handful_of_targets_must_be_counted(
+    console: Console, source: Any, settle: Any, screen_text: Any
+) -> None:
+    async with console.run_test(size=(120, 40)) as pilot:
+        await settle(pilot, lambda: console.jobs.target)
+        await pilot.press("A", "x")
+        await settle(pilot, lambda: "type 7 to confirm" in screen_text(console))
+        await pilot.click("#send")
+        assert not [verb for verb, _ in source.asked if verb == "kill"]
+        await pilot.click("#number")
+        await pilot.press("7")
+        await pilot.click("#send")
+        await settle(pilot, lambda: "7 of 7 answered" in screen_text(console))
+
+        assert len([verb for verb, _ in source.asked if verb == "kill"]) == 7
+
+
+async def test_a_refused_kill_says_why(console: Console, source: Any, settle: Any, screen_text: Any) -> None:
+    source.kill_answer = RefusedError("not-permitted", "administrators may look, not signal")
+    async with console.run_test(size=(120, 40)) as pilot:
+        await settle(pilot, lambda: console.jobs.target)
+        await pilot.press("x", "tab", "enter")
+        await settle(pilot, lambda: "administrators may look" in screen_text(console))
+
+
+def test_a_tree_of_processes_that_goes_in_circles_shows_each_once() -> None:
+    processes = [{"pid": 1, "ppid": 2}, {"pid": 2, "ppid": 1}, {"pid": 3, "ppid": 3}, {"pid": 3, "ppid": 1}]
+
+    assert len(arrange(processes)) == len(processes)

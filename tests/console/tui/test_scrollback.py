@@ -1,0 +1,46 @@
+"""The scrollback keeps the lines of a stream, however its bytes are cut, and no more than it may."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jobmon_console.tui.panes.scrollback import KEPT, LONGEST, SLACK, Scrollback
+
+
+@given(st.lists(st.binary(max_size=30)), st.integers(1, 7))
+def test_lines_do_not_depend_on_how_the_stream_was_cut(parts: list[bytes], step: int) -> None:
+    stream = b"\n".join(parts)
+    buffer = Scrollback()
+    for at in range(0, len(stream), step):
+        buffer.feed(stream[at : at + step])
+
+    lines = stream.split(b"\n")
+    expected = lines[:-1] if lines[-1] == b"" else lines
+
+    assert [row.data for row in buffer.rows] == expected
+
+
+def test_a_note_ends_the_line_before_it() -> None:
+    buffer = Scrollback()
+    buffer.feed(b"half")
+    buffer.note("rotated")
+    buffer.feed(b"new\n")
+
+    assert [(row.data, row.is_note) for row in buffer.rows] == [(b"half", False), (b"rotated", True), (b"new", False)]
+
+
+def test_the_oldest_lines_are_dropped_and_counted() -> None:
+    buffer = Scrollback()
+
+    dropped = buffer.feed(b"x\n" * (KEPT + SLACK + 1))
+
+    assert len(buffer.rows) == KEPT
+    assert dropped == SLACK + 1
+
+
+def test_a_line_without_end_is_cut_and_its_rest_counted() -> None:
+    buffer = Scrollback()
+    for _ in range(100):
+        buffer.feed(b"y" * 1000)
+
+    assert len(buffer.rows[0].data) == LONGEST
+    assert buffer.rows[0].hidden == 100_000 - LONGEST

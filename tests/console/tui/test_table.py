@@ -1,0 +1,157 @@
+"""The table keeps its cursor on the job it is on, and shows exactly what is so."""
+
+from types import SimpleNamespace
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from jobmon_console.jobs import Mirror
+from jobmon_console.link import Link
+from jobmon_console.tui.app import Console
+from jobmon_console.tui.board import GROUPINGS, JOB, Board
+from jobmon_console.tui.order import SORTS
+
+NAMES = st.sampled_from(["ann", "bob", "eve"])
+CHANGES = st.one_of(
+    st.tuples(st.just("put"), st.integers(0, 9), st.integers(0, 2), st.floats(0, 900), NAMES),
+    st.tuples(st.just("drop"), st.integers(0, 9)),
+    st.tuples(st.just("sort"), st.sampled_from(sorted(SORTS))),
+    st.tuples(st.just("group"), st.sampled_from(GROUPINGS)),
+    st.tuples(st.just("filter"), st.sampled_from(["", "ann", "cpu>300", "node:n1 or name:bob"])),
+)
+
+
+def _feed() -> Any:
+    return SimpleNamespace(name="caf", me="", mirror=Mirror("caf"), link=Link(0.0, lambda: 0.0))
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(CHANGES, max_size=30))
+def test_the_job_under_the_cursor_stays_whatever_changes_and_the_others_are_right(changes: list[Any]) -> None:
+    feed = _feed()
+    board = Board([feed], lambda: 2e9)
+    key, now = "", 0.0
+    for kind, *change in [("put", 0, 0, 1.0, "ann"), *changes]:
+        if kind == "put":
+            number, node, cpu, name = change
+            uuid = f"u{number}"
+            row = {"uuid": uuid, "id": f"job-{number}", "cluster": f"c{node % 2}", "node": f"n{node}", "name": name}
+            board.update(feed, feed.mirror.apply({"kind": "jobs", "jobs": [row | {"cpu_percent": cpu}]}))
+        elif kind == "drop":
+            board.update(feed, feed.mirror.apply({"kind": "gone", "uuids": [f"u{change[0]}"]}))
+        elif kind == "sort":
+            board.set_sort(change[0])
+        elif kind == "group":
+            board.grouping = change[0]
+        else:
+            board.set_filter(change[0])
+        now += 1.0
+        board.arrange(now, key)
+        key = key if key in board.index else next((line.key for line in board.lines if line.kind == JOB), "")
+
+        jobs = [line for line in board.lines if line.kind == JOB]
+        assert len({line.key for line in board.lines}) == len(board.lines)
+        assert {line.uuid for line in jobs if not line.is_ghost} == {str(e.row["uuid"]) for e in board.select()}
+        assert [line.key for line in jobs if line.is_ghost] in ([], [key])
+        assert not key or board.index[key] == [line.key for line in board.lines].index(key)
+
+
+def test_unknown_values_come_last_whichever_way_round() -> None:
+    feed = _feed()
+    board = Board([feed], lambda: 2e9)
+    board.grouping = ()
+    rows = [{"uuid": f"u{at}", "id": f"j{at}", "cpu_percent": cpu} for at, cpu in enumerate([5.0, None, 9.0])]
+    board.update(feed, feed.mirror.apply({"kind": "jobs", "jobs": rows}))
+    orders = []
+    for _ in range(2):
+        board.set_sort("cpu")
+        board.arrange(1.0)
+        orders.append([line.uuid for line in board.lines])
+
+    assert orders == [["u2", "u0", "u1"], ["u0", "u2", "u1"]]
+
+
+def test_a_job_two_contexts_see_is_shown_once_and_stays_when_one_loses_it() -> None:
+    first, second = _feed(), _feed()
+    board = Board([first, second], lambda: 2e9)
+    for feed in (second, first):
+        board.update(feed, feed.mirror.apply({"kind": "jobs", "jobs": [{"uuid": "u1", "id": "j1"}]}))
+
+    assert board.entries["u1"].feed is first
+
+    board.update(first, first.mirror.apply({"kind": "gone", "uuids": ["u1"]}))
+
+    assert board.entries["u1"].feed is second
+
+
+async def test_the_cursor_on_the_screen_follows_its_job(
+    console: Console, source: Any, make_record: Any, settle: Any
+) -> None:
+    async with console.run_test(size=(140, 30)) as pilot:
+        await settle(pilot, lambda: console.jobs.target)
+        await pilot.press("down", "down")
+        key = console.jobs.table.key
+        source.change(*(make_record(number, node="aaa") for number in range(20, 60)))
+        await settle(pilot, lambda: len(console.jobs.board.entries) == 47)
+        table = console.jobs.table
+
+        assert table.key == key
+        assert table.board.lines[table.cursor].key == key
+        assert table.scroll_offset.y <= table.cursor < table.scroll_offset.y + table.size.height - table.HEADS
+
+
+async def test_a_job_that_leaves_stays_on_its_line_until_the_cursor_does(
+    console: Console, source: Any, settle: Any, screen_text: Any
+) -> None:
+    async with console.run_test(size=(140, 30)) as pilot:
+        await settle(pilot, lambda: console.jobs.target)
+        uuid = console.jobs.target.uuid  # type: ignore[union-attr]
+        source.remove(uuid)
+        await settle(pilot, lambda: "(left)" in screen_text(console))
+
+        assert console.jobs.table.current.uuid == uuid  # type: ignore[union-attr]
+
+        await pilot.press("down")
+        source.change(*list(source.jobs.values())[:1])
+        await settle(pilot, lambda: "(left)" not in screen_text(console))
+
+
+async def test_every_row_is_as_wide_as_the_table_with_wide_and_zero_width_names(
+    console: Console, source: Any, make_record: Any, settle: Any
+) -> None:
+    async with console.run_test(size=(97, 30)) as pilot:
+        names = ["日本語の仕事" * 5, "e\u0301" * 30, "x" * 5000, "\u202eright\u202c", "🎉" * 20]
+        source.change(*(make_record(at, name=name, id=name[:40]) for at, name in enumerate(names, 30)))
+        await settle(pilot, lambda: len(console.jobs.board.entries) == 12)
+        table = console.jobs.table
+
+        assert {table.render_line(y).cell_length for y in range(table.size.height)} == {table.size.width}
+
+
+async def test_a_wrong_filter_points_at_the_character_and_keeps_the_last_good_list(
+    console: Console, settle: Any, screen_text: Any
+) -> None:
+    async with console.run_test(size=(140, 30)) as pilot:
+        await settle(pilot, lambda: console.jobs.target)
+        await pilot.press("slash", *"name:train-3 ", '"')
+        await settle(pilot, lambda: "this quote is not closed" in screen_text(console))
+        typed, complaint = screen_text(console).splitlines()[1:3]
+
+        assert complaint.index("^") == typed.index('"')
+        assert console.jobs.board.matching == 1
+
+
+async def test_marks_stay_with_jobs_and_drop_when_they_end(
+    console: Console, source: Any, make_record: Any, settle: Any
+) -> None:
+    async with console.run_test(size=(140, 40)) as pilot:
+        await settle(pilot, lambda: console.jobs.target)
+        await pilot.press("A")
+        assert len(console.jobs.board.marks) == 7
+
+        source.change(make_record(3, state="ended", exit={"code": 0, "signal": None, "source": "wrap"}))
+        await settle(pilot, lambda: len(console.jobs.board.marks) == 6)
+        await pilot.press("U")
+
+        assert not console.jobs.board.marks

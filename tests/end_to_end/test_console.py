@@ -1,0 +1,77 @@
+"""The console in a terminal: it shows the jobs, and a kill by keys ends one."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.end_to_end.sites import ANSWER, JOBMON, Site, is_running, wait_until
+from tests.end_to_end.terminals import MISSING, Terminal
+
+PRINTS = "import time\nwhile True: print('a line of output', flush=True); time.sleep(0.2)"
+pytestmark = pytest.mark.skipif(MISSING, reason="tmux, which plays the terminal, is not installed")
+
+
+@pytest.fixture
+def open_console(site: Site, tmp_path: Path) -> Iterator[Callable[[], Terminal]]:
+    terminals = []
+
+    def start() -> Terminal:
+        settings = {"JOBMON_CONFIG": str(site.config)}
+        terminals.append(Terminal(tmp_path / "tmux", [*JOBMON, "console"], settings))
+        return terminals[-1]
+
+    yield start
+    for terminal in terminals:
+        terminal.close()
+
+
+def _choose(terminal: Terminal, job: str) -> None:
+    """Filter the list down to one job and see what it prints."""
+    terminal.wait_for("live", "running")
+    terminal.type("/")
+    terminal.type("-l", f"id={job}")
+    terminal.type("Enter")
+    terminal.wait_for("Jobs 1 of", "a line of output")
+
+
+def test_a_job_is_seen_and_killed_by_keys(site: Site, open_console: Callable[[], Terminal]) -> None:
+    job, bystander = site.start_job(PRINTS), site.start_job(PRINTS)
+    terminal = open_console()
+    _choose(terminal, job.id)
+
+    terminal.type("x")
+    terminal.wait_for(f" {job.id} ", "Cancel")
+    terminal.type("Right")
+    terminal.type("Enter")
+
+    assert job.process.wait(ANSWER) == -15
+    terminal.wait_for("ended TERM", "Close")
+    assert is_running(bystander.process.pid)
+    terminal.type("Enter")
+    terminal.type("C-q")
+    wait_until(lambda: not terminal.is_open())
+
+
+def test_an_enter_too_many_kills_nothing(site: Site, open_console: Callable[[], Terminal]) -> None:
+    job = site.start_job(PRINTS)
+    terminal = open_console()
+    _choose(terminal, job.id)
+    terminal.type("x")
+    terminal.wait_for(f" {job.id} ", "Cancel")
+
+    terminal.type("Enter")
+
+    wait_until(lambda: "Cancel" not in terminal.screen())
+    assert is_running(job.process.pid)
+    assert site.rows("id=" + job.id)[0]["state"] == "running"
+
+
+def test_a_console_whose_terminal_is_closed_ends(open_console: Callable[[], Terminal]) -> None:
+    terminal = open_console()
+    terminal.wait_for("live", "running")
+    process = terminal.process()
+
+    terminal.close()
+
+    wait_until(lambda: not is_running(process))

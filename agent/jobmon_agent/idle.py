@@ -10,20 +10,17 @@ import os
 import select
 import time
 
+from jobmon_agent.parting import END_PATIENCE, GAVE_UP, REPORTED
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Dict, List
 
-END_PATIENCE = 300.0  # s after the job's end in which its report is still tried: longer than a server's restart,
-# short enough not to keep a batch slot or its clean-up waiting for a server that is gone.
 _LEAVE_AFTER = END_PATIENCE + 30.0  # s; the worker has its own deadline, this one is for a worker that hangs
 _FIRST_RESTART = 1.0  # s after a worker's crash
 _SLOWEST_RESTART = 60.0  # s
 _STEADY = 120.0  # s a worker must have lived for its crash to count as the first
 _LOOK = 1.0  # s between two looks at /proc where the kernel has no pidfd
-
-REPORTED = 0  # exit status of a worker: the server has the end report
-GAVE_UP = 3  # exit status of a worker: the end report was tried for long enough
 
 
 class _Workers:

@@ -83,7 +83,11 @@ class Members:
 
     def _marked(self, found: Set[int], processes: Dict[int, Process]) -> Set[int]:
         me = os.geteuid()
-        others = (pid for pid, process in processes.items() if pid not in found and not self._is_foreign(process))
+        others = (
+            pid
+            for pid, process in processes.items()
+            if pid not in found and not process.is_dead and not self._is_foreign(process)
+        )
         return {pid for pid in others if owner(pid) == me and has_marker(pid, self._marker)}
 
 

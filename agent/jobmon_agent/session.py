@@ -10,8 +10,8 @@ from typing import Any, Dict, Optional
 
 from jobmon_agent import VERSION, http, report
 from jobmon_agent.channel import MEDIA_TYPE, Channel, ChannelLostError, Health
-from jobmon_agent.idle import END_PATIENCE, GAVE_UP, REPORTED
 from jobmon_agent.job import Job
+from jobmon_agent.parting import END_PATIENCE, GAVE_UP, REPORTED
 from jobmon_agent.progress import Progress
 from jobmon_agent.tls import Address, Connection, client_context, connect, read_address
 from jobmon_agent.watch import Watch
@@ -123,13 +123,12 @@ class Session:
         connection = self._connect()
         try:
             if self._watch.ended is None or not self._is_registered:
-                ping = self._register(connection)
-                if self._watch.ended is None:
-                    self._open_channel(connection, ping)
-                    # The channel stays open meanwhile: else the job would look silent for a moment.
-                    self._report_end(None)
-                    return
-            self._report_end(connection)
+                # Also for a job that is over already: its progress lines go through the channel.
+                self._open_channel(connection, self._register(connection))
+                # The channel stays open meanwhile: else the job would look silent for a moment.
+                self._report_end(None)
+            else:
+                self._report_end(connection)
         finally:
             connection.close()
 

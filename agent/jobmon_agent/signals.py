@@ -83,7 +83,7 @@ def send(job: Job, target: Target, number: int) -> bool:
 
 def _send_through(descriptor: int, number: int) -> None:
     if hasattr(signal, "pidfd_send_signal"):  # Python 3.9
-        signal.pidfd_send_signal(descriptor, number)
+        signal.pidfd_send_signal(descriptor, number)  # novm
         return
     import ctypes  # 0.6 MB, for those who kill on an older Python alone
 

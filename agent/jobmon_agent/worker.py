@@ -8,8 +8,8 @@ import os
 from typing import Any, Dict
 
 from jobmon_agent import kernel
-from jobmon_agent.idle import GAVE_UP
 from jobmon_agent.job import Job
+from jobmon_agent.parting import GAVE_UP
 from jobmon_agent.session import Session
 from jobmon_agent.watch import OrphanedError, Watch
 from jobmon_wire.credential import LARGEST, CredentialError, parse_credential

@@ -1,5 +1,6 @@
 """What the agent's tests stand on: real Pythons, a real credential, a server of TLS and frames, real agents."""
 
+import contextlib
 import os
 import re
 import shutil
@@ -372,10 +373,8 @@ class Launcher:
     def _kill_all(self) -> bool:
         left = self.processes()
         for pid in left:
-            try:
+            with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
         return not left
 
 

@@ -1,5 +1,7 @@
 """The agent's HTTP reads what a server sends, in any pieces, and refuses what could be read in two ways."""
 
+import contextlib
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -22,10 +24,8 @@ def test_a_response_is_the_same_however_it_is_cut(wire: bytes, cuts: list[int]) 
 @given(st.binary(max_size=300))
 def test_arbitrary_bytes_are_a_response_or_an_error(noise: bytes) -> None:
     for start in (b"", b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"):
-        try:
+        with contextlib.suppress(HttpError):
             assert len(Response().feed(start + noise)) <= len(noise)
-        except HttpError:
-            pass
 
 
 @pytest.mark.parametrize(

@@ -94,12 +94,11 @@ def test_signals_meant_for_jobs_do_not_end_the_agent(launcher: Any, server: Any,
     assert job.wait() == 1
 
 
-def test_other_users_processes_cannot_look_into_the_worker(launcher: Any, server: Any) -> None:
+def test_the_worker_leaves_no_core_file_with_the_key_in_it(launcher: Any, server: Any) -> None:
     job = launcher.start(launcher.line(None, "sleep", "30"))
     server.channel()
 
     idle, worker = agents(launcher, job.pid)
 
-    # The files of a process that may not be dumped belong to root; here all do, so the limit tells.
     assert "Max core file size        0                    0" in Path(f"/proc/{worker}/limits").read_text()
     assert idle != worker

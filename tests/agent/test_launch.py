@@ -116,7 +116,9 @@ def test_a_job_without_stdin_and_stdout_runs(launcher: Any, old_or_new: Path, mo
 
 
 def test_in_exec_mode_the_job_is_the_process_that_was_started_and_has_no_child(launcher: Any, python: Path) -> None:
-    script = "import os, sys\nprint(os.getpid(), os.getppid())\ntry: os.waitpid(-1, 0)\nexcept ChildProcessError: print('none')"
+    script = (
+        "import os\nprint(os.getpid(), os.getppid())\ntry: os.waitpid(-1, 0)\nexcept ChildProcessError: print('none')"
+    )
     job = launcher.start(launcher.line(python, sys.executable, "-I", "-c", script), stdout=subprocess.PIPE)
 
     output, _ = job.communicate()

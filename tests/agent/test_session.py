@@ -89,3 +89,14 @@ def test_the_credential_may_go_after_the_start(launcher: Any, server: Any, until
     assert job.wait() == 2
     with pytest.raises(Exception, match="cannot open"):
         os.close(open_credential(str(launcher.credential))[0])
+
+
+def test_an_agent_does_not_stay_where_the_node_is_cleared_up(launcher: Any, server: Any, until: Any) -> None:
+    server.stop()
+    job = launcher.start(launcher.line(None, "sleep", "0.1"))
+    job.wait()
+
+    launcher.directory.joinpath(*[path.name for path in launcher.directory.glob(".jobmon*")]).unlink()
+    launcher.directory.rmdir()
+
+    until(lambda: not launcher.processes())

@@ -5,6 +5,7 @@
 Prints one line of JSON for the test to judge.
 """
 
+import contextlib
 import json
 import os
 import signal
@@ -20,7 +21,6 @@ from jobmon_agent.pidfd import open_pidfd
 from jobmon_agent.verbs import VERBS as FUNCTIONS
 from jobmon_wire import frames
 from jobmon_wire.verbs import VERBS, check_arguments
-import contextlib
 
 SCRIPT = "(setsid sh -c 'echo $$ > daemon.pid; exec sleep 300' &) ; echo eins; echo zwei; sleep 300 & touch ready; wait"
 UUID = "3f0b6c1e-verbs-on-" + "-".join(map(str, sys.version_info[:2]))

@@ -20,7 +20,7 @@ START = 60.0  # s; a whole site on a busy machine
 ANSWER = 30.0  # s; far beyond any command's time, for the harm of hanging for ever
 
 
-def wait_until(claim: Callable[[], Any], limit: float = 10.0, every: float = 0.03) -> Any:
+def wait_until(claim: Callable[[], Any], limit: float = 20.0, every: float = 0.03) -> Any:
     """The claim's value as soon as it is true."""
     deadline = time.monotonic() + limit
     while True:

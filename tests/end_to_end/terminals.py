@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 MISSING = shutil.which("tmux") is None
-PATIENCE = 20.0  # s; on a busy machine
+PATIENCE = 60.0  # s; a whole demo on a busy machine
 
 
 class Terminal:

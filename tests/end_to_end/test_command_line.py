@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import shlex
 import subprocess
 import time
@@ -15,9 +16,14 @@ from tests.end_to_end.sites import ANSWER, JOBMON, Demo, Site, is_running, wait_
 
 FOLLOW = 0.5  # s from a line's writing to its reading
 PRINTS = "import time\nwhile True: print('%.4f line' % time.time(), flush=True); time.sleep(0.1)"
-PRINTS_A_LITTLE = (
-    "import time\nfor n in range(20): print('%.4f line %d' % (time.time(), n), flush=True); time.sleep(0.1)"
-)
+PRINTS_A_LITTLE = """
+import os, time
+print("ready", flush=True)
+while not os.path.exists("go"): time.sleep(0.02)
+for n in range(20):
+    print("%.4f line %d" % (time.time(), n), flush=True)
+    time.sleep(0.1)
+"""
 SPAWNS = """
 import os, time
 if os.fork() == 0:
@@ -29,6 +35,11 @@ if os.fork() == 0:
 os.wait()
 time.sleep(600)
 """
+
+
+def _shortage() -> float:
+    """How many processes wait for each processor here: 1 on a machine with time for its tests."""
+    return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
 
 
 def _owner(job: str, demo: Demo) -> str:
@@ -74,16 +85,16 @@ def test_a_selector_chooses_jobs(site: Site) -> None:
 
 def test_a_followed_line_is_seen_within_half_a_second_of_its_writing(site: Site) -> None:
     job = site.start_job(PRINTS_A_LITTLE)
-    began = time.time()
-    follower = site.start_jobmon("tail", "-f", "-n", "100", job.id)
-    seen = [(time.time(), line) for line in follower.stdout]
+    follower = site.start_jobmon("tail", "-f", job.id)
+    assert follower.stdout.readline() == "ready\n"
+
+    (job.sandbox / "go").touch()
+    seen = [(time.time(), *line.split()) for line in follower.stdout]
     _, stderr = follower.communicate(timeout=ANSWER)
 
     assert (follower.returncode, stderr) == (0, "jobmon: the job has ended\n")
-    assert [line.split()[2] for _, line in seen] == [str(number) for number in range(20)]
-    delays = [at - float(line.split()[0]) for at, line in seen if float(line.split()[0]) > began + 0.5]
-    assert len(delays) >= 5
-    assert max(delays) < FOLLOW
+    assert [number for _, _, _, number in seen] == [str(number) for number in range(20)]
+    assert max(read - float(written) for read, written, _, _ in seen) < FOLLOW * _shortage()
 
 
 def test_a_follow_ends_with_its_job(site: Site) -> None:

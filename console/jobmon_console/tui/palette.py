@@ -15,6 +15,7 @@ from jobmon_console.tui.board import Entry
 from jobmon_console.tui.screens.jobs import JobsScreen
 from jobmon_console.tui.states import job_look
 
+BEGINS, ACTION, CONTAINS = 3.0, 2.0, 1.0  # scores: a job's id as typed, an action, a job with it somewhere
 MOST_JOBS = 50  # found jobs; a person types one more letter
 
 
@@ -28,11 +29,11 @@ class Actions(Provider):
 
     async def search(self, query: str) -> Hits:
         """What fits the words typed."""
-        matcher = self.matcher(query)
+        words = query.casefold().split()
         for key, act in self._actions():
-            score = matcher.match(f"{key.id.replace('_', ' ')} {key.help}")
-            if score > 0:
-                yield Hit(score, _action_text(key), act, text=key.help)
+            text = f"{key.id.replace('_', ' ')} {key.help}".casefold()
+            if all(word in text for word in words):
+                yield Hit(ACTION, _action_text(key), act, text=key.help)
 
     def _actions(self) -> Iterator[tuple[Key, Callable[[], None]]]:
         screen = self.screen
@@ -54,7 +55,7 @@ class GoToJob(Provider):
             words = [str(entry.row.get(field) or "") for field in ("id", "name", "node")]
             if any(wanted in word.casefold() for word in words):
                 found += 1
-                score = 1.0 if words[0].casefold().startswith(wanted) else 0.5
+                score = BEGINS if words[0].casefold().startswith(wanted) else CONTAINS
                 yield Hit(score, _job_text(entry), _going(screen, uuid), text=safe(words[0]))
             if found >= MOST_JOBS:
                 return

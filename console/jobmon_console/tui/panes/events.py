@@ -49,7 +49,7 @@ class Events(Pane):
 
     def breadth(self) -> int:
         """The longest text."""
-        return max((50 + len(str(event.get("text") or "")) for event in self._events), default=0)
+        return max((34 + len(str(event.get("text") or "")) for event in self._events), default=0)
 
     def spans(self, index: int) -> list[Span]:
         """When, what, and what was said."""

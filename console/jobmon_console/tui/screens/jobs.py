@@ -167,9 +167,6 @@ class JobsScreen(JobsView, inherit_bindings=True):
 
     def do_fold(self) -> None:
         """Fold or unfold the heading, or the one above the job."""
-        line = self.table.current
-        if line is None:
-            return
         key = self.board.toggle_fold(self.table.key)
         self._rearrange()
         self.table.go_to(key)

@@ -149,13 +149,18 @@ class JobTable(Lines):
         return [*left, (" " * self.size.width, "bar")]
 
     def _titles(self) -> list[Span]:
-        spans: list[Span] = [(" " * MARGIN, "dim")]
-        for column, width in self.columns:
+        spans: list[Span] = [(" " * (MARGIN + self._indent), "dim")]
+        for at, (column, width) in enumerate(self.columns):
+            width = max(LEAST_FIRST, width - self._indent) if at == 0 else width
             is_sort = column.id == self.board.sort
             title = column.title + (("▲" if self.board.is_reversed else "▼") if is_sort else "")
             style = "accent" if is_sort else "dim"
             spans.append((texts.fit(title, width, right=column.is_right) + " " * GAP, style))
         return spans
+
+    @property
+    def _indent(self) -> int:
+        return 2 * max(0, len(self.board.grouping) - 1)
 
     def _heading(self, line: Line) -> list[Span]:
         is_cluster = line.kind == CLUSTER
@@ -184,13 +189,12 @@ class JobTable(Lines):
             return []
         is_marked = line.uuid in self.board.marks
         fades = line.is_ghost or not entry.feed.link.is_usable
-        indent = 2 * max(0, len(self.board.grouping) - 1)
-        spans: list[Span] = [("◆ " if is_marked else "  ", "mark"), (" " * indent, "plain")]
+        spans: list[Span] = [("◆ " if is_marked else "  ", "mark"), (" " * self._indent, "plain")]
         now = self._now()
         for at, (column, width) in enumerate(self.columns):
             text, style = column.cell(entry.row, now)
             if at == 0:
-                width = max(LEAST_FIRST, width - indent)
+                width = max(LEAST_FIRST, width - self._indent)
                 if line.is_ghost:
                     text = "(left) " + text
             style = "dim" if fades else "mark" if is_marked and at == 0 else style

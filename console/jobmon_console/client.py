@@ -30,7 +30,7 @@ from jobmon_wire.documents import write_document
 from jobmon_wire.frames import Frame
 
 IDLE_CONNECTIONS = 4  # a watch, a follow, a top and a question come one after the other
-IDLE = 4.0  # s; below the server's 5, so that no request meets a closing connection
+IDLE = 50.0  # s; below the server's 60, so that no request meets a closing connection
 
 
 class Client:

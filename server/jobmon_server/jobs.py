@@ -96,6 +96,8 @@ class Job(msgspec.Struct, gc=False):
         self.exit = dict(report.exit._asdict())
         self.state = ENDED
         self.cpu_percent = self.rss_bytes = self.processes = None
+        if (written := _written(report)) is not None:
+            self.output_bytes = written
 
     def revive(self) -> None:
         """Forget an earlier run: the batch system has started the job anew."""
@@ -106,6 +108,15 @@ class Job(msgspec.Struct, gc=False):
     def examine(self, now: float) -> None:
         """Judge the job's health."""
         self.health, self.health_reason = _health(self, now)
+
+
+def _written(report: EndReport) -> int | None:
+    """Bytes of stdout and stderr together, if both are known."""
+    if report.stdout_bytes is None or report.stderr_bytes is None:
+        return None
+    # `2>&1`: both are one file, which counts once.
+    is_one = (report.stdout, report.stdout_bytes) == (report.stderr, report.stderr_bytes)
+    return report.stdout_bytes if is_one else report.stdout_bytes + report.stderr_bytes
 
 
 def new_job(uuid: str, job_id: str, owner: Name, cluster: str, now: float) -> Job:

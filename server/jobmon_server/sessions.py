@@ -124,10 +124,11 @@ class Sessions:
                 raise RefusedError("session-taken", TAKEN)
             ended = copy.copy(job)
             ended.close(report)
+            ended.last_seen = now = self._ears.clock()
             text = f"exit {exit_text(ended.exit)}, {report.survivors} of its processes are left"
-            now = self._ears.clock()
             await self._ears.events.record(Snapshot(ended, report=report), Event(job.uuid, now, events.ENDED, text))
             job.close(report)
+            job.last_seen = now
             job.examine(now)
             self._ears.registry.changed(job)
             self._ears.events.wake(job.uuid)

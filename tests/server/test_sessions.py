@@ -152,7 +152,7 @@ async def test_the_end_of_a_job_is_kept_with_its_last_words_and_told_once(house:
         log = rows(await alice.get("/v1/jobs/4711.0/log"))
 
     assert (first, second) == (204, 204)
-    assert (job["state"], job["exit"]["code"]) == ("ended", 3)
+    assert (job["state"], job["exit"]["code"], job["output_bytes"]) == ("ended", 3, 1000)
     assert detail["end"]["cpu_seconds"] == 1.5
     assert "stdout" not in detail["end"]
     assert output.content == b"last words\n"

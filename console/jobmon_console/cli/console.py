@@ -11,13 +11,15 @@ from jobmon_console.errors import JobMonError, UsageError
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of the command."""
     parser.add_argument("selector", metavar="SELECTOR", nargs="*", help="which jobs to begin with")
+    parser.add_argument("--read-only", action="store_true", help="look at jobs, but do nothing to them")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Open the console."""
     selector = " ".join(arguments.selector)
     reach.check_selector(selector)
-    if not (sys.stdin and sys.stdin.isatty() and sys.stdout.isatty()):
+    # Textual draws on stderr, so that stdout stays free: all three must be the terminal.
+    if not all(stream and stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
         raise UsageError("the console needs a terminal; without one use: jobmon jobs")
     contexts = reach.contexts_of(arguments)
     failed: list[JobMonError] = []
@@ -30,4 +32,4 @@ def run(arguments: argparse.Namespace) -> int:
         raise failed[0]
     from jobmon_console.tui import app
 
-    return int(app.run(contexts, selector))
+    return int(app.run(contexts, selector, arguments.read_only))

@@ -33,10 +33,20 @@ class _Stopped(BaseException):
 def main(count: int) -> int:
     """Keep a demo of ``count`` jobs until the front is gone; give the exit status."""
     directory = Path(tempfile.mkdtemp(prefix="jobmon-demo-"))  # mode 0700
-    processes = None
+    processes = Processes(_environment(directory))
+    try:
+        return _keep(count, directory, processes)
+    except _Stopped:
+        return 0
+    finally:
+        processes.end()
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def _keep(count: int, directory: Path, processes: Processes) -> int:
+    status = 0
     try:
         _listen()
-        processes = Processes(_environment(directory))
         site = Site(directory, processes)
         site.start()
         planned = jobs.plan(count)
@@ -50,18 +60,12 @@ def main(count: int) -> int:
             }
         )
         processes.watch()
-        return 0
     except DemoError as error:
         _tell(failed=str(error))
-        return 1
-    except _Stopped:
-        return 0
-    finally:
-        for number in STOPS:
-            signal.signal(number, signal.SIG_IGN)
-        if processes is not None:
-            processes.end()
-        shutil.rmtree(directory, ignore_errors=True)
+        status = 1
+    # From here on nothing may interrupt the cleaning up.
+    _ignore_stops()
+    return status
 
 
 def _listen() -> None:
@@ -74,9 +78,13 @@ def _listen() -> None:
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
-    for each in STOPS:
-        signal.signal(each, signal.SIG_IGN)
+    _ignore_stops()
     raise _Stopped
+
+
+def _ignore_stops() -> None:
+    for number in STOPS:
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _wait_for_the_front() -> None:

@@ -12,6 +12,8 @@ from jobmon_wire import limits
 from jobmon_wire.jobs import command_text
 from jobmon_wire.records import EndReport, Exit, Registration
 
+_INTERPRETERS = ("python", "perl", "ruby", "bash", "sh", "Rscript", "julia")  # with or without a version
+
 
 def registration(job: Job, facts: Dict[str, Any]) -> Registration:
     """Who registers: the agent, its job and its node."""
@@ -26,7 +28,7 @@ def registration(job: Job, facts: Dict[str, Any]) -> Registration:
         pid=job.pid,
         started=facts["epoch"] / 1000.0,
         command=command_text(words)[: limits.TEXT],
-        name=(name or os.path.basename(words[0]))[: limits.LABEL],
+        name=(name or program_name(words))[: limits.LABEL],
         cwd=_text(os.fsencode(job.sandbox_path))[: limits.TEXT],
         user=_user()[: limits.LABEL],
         node=str(around["node"])[:255],
@@ -38,6 +40,13 @@ def registration(job: Job, facts: Dict[str, Any]) -> Registration:
         stdout=facts["stdout_kind"],
         stderr=facts["stderr_kind"],
     )
+
+
+def program_name(words: "tuple[str, ...]") -> str:
+    """What people call a command: of ``python3 train.py --fold 7`` the script, not its interpreter."""
+    name = os.path.basename(words[0])
+    is_script = name.startswith(_INTERPRETERS) and len(words) > 1 and not words[1].startswith("-")
+    return os.path.basename(words[1]) if is_script else name
 
 
 def end_report(job: Job, epoch: int, ended: float, exit: Exit, health: Health) -> EndReport:

@@ -21,8 +21,7 @@ from jobmon_console.errors import JobMonError
 __all__ = ["PackError", "write_agent"]
 
 PACKAGES = ("jobmon_agent", "jobmon_wire")
-ENTRY = "__main__.py"  # what Python runs in a zip
-CHECKOUT = "agent"  # the folder of the packages in a checkout
+ENTRY = "__main__.py"  # what Python runs in a zip: a copy of the agent package's own
 SHEBANG = b"#!/usr/bin/env python3\n"  # a worker node's own Python, whichever it has
 DATE = (1980, 1, 1, 0, 0, 0)  # the first a zip can name
 UNIX = 3  # the zip's code for the system that made it: else it would be the writer's own
@@ -60,14 +59,7 @@ def _members() -> Iterator[_Member]:
         folder = _folder(package)
         for path in folder.rglob("*.py"):
             yield _Member(f"{package}/{path.relative_to(folder).as_posix()}", _read(path))
-    yield _Member(ENTRY, _read(_entry(_folder(PACKAGES[0]))))
-
-
-def _entry(agent: Path) -> Path:
-    """What Python runs first: in a checkout a file next to the packages, in an installation the package's own."""
-    beside = agent.parent / ENTRY
-    # Only in a folder of that name: a stranger's site-packages/__main__.py must not travel to the nodes.
-    return beside if agent.parent.name == CHECKOUT and beside.exists() else agent / ENTRY
+    yield _Member(ENTRY, _read(_folder(PACKAGES[0]) / ENTRY))
 
 
 def _folder(package: str) -> Path:

@@ -83,7 +83,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The agent as a directory: compiled once for each Python, so that many agents start in short time."""
     path = tmp_path_factory.mktemp("tree") / "jobmond"
     path.mkdir()
-    shutil.copy(ROOT / "__main__.py", path)
+    shutil.copy(ROOT / "jobmon_agent" / "__main__.py", path)
     for package in ("jobmon_agent", "jobmon_wire"):
         shutil.copytree(ROOT / package, path / package, ignore=shutil.ignore_patterns("__pycache__"))
     return path
@@ -94,7 +94,7 @@ def pyz(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The agent in one file."""
     path = tmp_path_factory.mktemp("pyz") / "jobmond.pyz"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.write(ROOT / "__main__.py", "__main__.py")
+        archive.write(ROOT / "jobmon_agent" / "__main__.py", "__main__.py")
         for package in ("jobmon_agent", "jobmon_wire"):
             for module in sorted((ROOT / package).glob("*.py")):
                 archive.write(module, f"{package}/{module.name}")

@@ -29,7 +29,6 @@ def _copied_sources(tmp_path: Path) -> Path:
     copy = tmp_path / "agent"
     for package in ("jobmon_agent", "jobmon_wire"):
         shutil.copytree(ROOT / "agent" / package, copy / package, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "agent" / "__main__.py", copy)
     return copy
 
 

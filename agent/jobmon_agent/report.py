@@ -12,7 +12,7 @@ from jobmon_wire import limits
 from jobmon_wire.jobs import command_text
 from jobmon_wire.records import EndReport, Exit, Registration
 
-_INTERPRETERS = ("python", "perl", "ruby", "bash", "sh", "Rscript", "julia")  # with or without a version
+_INTERPRETERS = frozenset(["python", "perl", "ruby", "bash", "sh", "Rscript", "julia"])  # versions left out
 
 
 def registration(job: Job, facts: Dict[str, Any]) -> Registration:
@@ -45,7 +45,7 @@ def registration(job: Job, facts: Dict[str, Any]) -> Registration:
 def program_name(words: "tuple[str, ...]") -> str:
     """What people call a command: of ``python3 train.py --fold 7`` the script, not its interpreter."""
     name = os.path.basename(words[0])
-    is_script = name.startswith(_INTERPRETERS) and len(words) > 1 and not words[1].startswith("-")
+    is_script = name.rstrip("0123456789.") in _INTERPRETERS and len(words) > 1 and not words[1].startswith("-")
     return os.path.basename(words[1]) if is_script else name
 
 

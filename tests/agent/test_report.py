@@ -14,6 +14,7 @@ from jobmon_agent.report import program_name
         ("python3 -m train", "python3"),
         ("bash -c true", "bash"),
         ("python3", "python3"),
+        ("shuffle deck", "shuffle"),
     ],
 )
 def test_a_job_is_called_by_its_script_not_by_the_interpreter(command: str, name: str) -> None:

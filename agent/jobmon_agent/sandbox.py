@@ -14,6 +14,7 @@ import stat
 from typing import List, Optional
 
 from jobmon_agent.job import Job, VerbFailure
+from jobmon_wire.credential import TITLE
 
 LINKS = 40  # as many as the kernel follows in one path
 DEPTH = 256  # directories below each other; each holds a descriptor during the walk
@@ -21,6 +22,8 @@ _O_PATH = 0o10000000  # os.O_PATH, where an old C library left it out
 _WALK = getattr(os, "O_PATH", _O_PATH) | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _SHOWN = 200  # characters of a path in a sentence
+
+_CREDENTIAL = TITLE.encode("ascii")  # what every credential begins with, whatever its name
 
 _MISSING = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.EINVAL)
 
@@ -45,7 +48,7 @@ def open_file(job: Job, path: str) -> int:
         status = os.fstat(found)
         if not stat.S_ISREG(status.st_mode):
             raise VerbFailure("not-a-file", "%s is %s, no regular file" % (shown(path), _kind(status.st_mode)))
-        return _reopen(found, _READ, path)
+        return _refuse_credential(_reopen(found, _READ, path), path)
     finally:
         os.close(found)
 
@@ -155,6 +158,17 @@ def _reopen(found: int, flags: int, path: str) -> int:
         return os.open("/proc/self/fd/%d" % found, flags)
     except OSError as error:
         raise failure(error, path)
+
+
+def _refuse_credential(descriptor: int, path: str) -> int:
+    """The descriptor, unless the file is a credential: who may look into a job must not become its owner by that."""
+    try:
+        if os.pread(descriptor, len(_CREDENTIAL), 0) != _CREDENTIAL:
+            return descriptor
+    except OSError:  # a disk that fails: whoever reads on is told
+        return descriptor
+    os.close(descriptor)
+    raise VerbFailure("file-refused", "%s is a credential; nobody reads those through JobMon" % shown(path))
 
 
 def _is_elsewhere(job: Job, found: int) -> bool:

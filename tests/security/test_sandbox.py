@@ -16,6 +16,7 @@ import pytest
 
 from jobmon_agent import sandbox
 from jobmon_agent.job import Job, VerbFailure
+from jobmon_wire.credential import TITLE
 from tests.agent.trees import Yard, a_yard, answer, data
 
 TRIES = 20_000  # of each reader; the naive one leaks in 2 to 7 of 100
@@ -273,3 +274,16 @@ def test_the_sandbox_stays_the_same_directory_when_its_name_is_given_to_another(
 
     inside.unlink()
     (tmp_path / "moved").rename(inside)
+
+
+@pytest.mark.parametrize("verb", ["cat", "head", "tail"])
+def test_a_credential_in_the_sandbox_is_not_shown_under_any_name(job: Job, inside: Path, verb: str) -> None:
+    """An administrator may read a job's files, and must not become its owner by that."""
+    (inside / "notes.txt").write_text(TITLE + "\nServer: https://head:8443\n")
+    (inside / "control.txt").write_text("about " + TITLE)
+
+    with pytest.raises(VerbFailure, match="is a credential") as caught:
+        list(data(job, verb, file="notes.txt"))
+
+    assert caught.value.code == "file-refused"
+    assert data(job, verb, file="control.txt").startswith(b"about")

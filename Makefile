@@ -4,9 +4,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-SOURCES := agent server console pki tests benchmarks
+SOURCES := agent server console pki tests benchmarks docs
 
-.PHONY: demo test check format agent lock clean
+.PHONY: demo test check format agent pictures bench lock clean
 
 demo: $(READY)  ## a throw-away site on this machine, and the console on it
 	$(BIN)/jobmon demo $(DEMO)
@@ -28,6 +28,12 @@ format: $(READY)
 
 agent: $(READY)  ## the one-file agent for the worker nodes
 	$(BIN)/jobmon agent --out jobmond.pyz
+
+bench: $(READY)  ## how long commands take, beside the least that any could
+	$(BIN)/python benchmarks/commands.py
+
+pictures: $(READY)  ## the README's picture, made from the program itself
+	$(BIN)/python docs/pictures.py
 
 lock: $(READY)  ## pin every dependency anew; hashes, no addresses
 	$(BIN)/python -m pip install --quiet uv

@@ -106,9 +106,12 @@ def test_a_person_is_shown_the_jobs_and_types_how_many(
             start_new_session=True,
             preexec_fn=_own_terminal,
         ) as process:
-            seen = _read_until(ours, b": " if len(words) == 1 else b"[y/N] ")
-            os.write(ours, answer.encode())
-            assert process.wait(10) == status
+            try:
+                seen = _read_until(ours, b": " if len(words) == 1 else b"[y/N] ")
+                os.write(ours, answer.encode())
+                assert process.wait(10) == status
+            finally:
+                process.kill()
     finally:
         os.close(ours)
         os.close(theirs)

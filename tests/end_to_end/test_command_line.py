@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import shlex
+import signal
 import subprocess
 import time
 from datetime import datetime
@@ -146,6 +147,7 @@ def test_a_kill_ends_the_job_and_its_daemon_and_nothing_else(site: Site) -> None
     assert is_running(daemons[1])
     assert is_running(bystander.process.pid)
     assert site.rows(bystander.id)[0]["state"] == "running"
+    os.kill(daemons[1], signal.SIGKILL)
 
 
 def test_every_way_of_looking_answers(site: Site) -> None:

@@ -112,6 +112,17 @@ def test_a_file_of_an_ended_job_has_nobody_to_ask(at_fake: Run, fake: Any) -> No
     assert (result.status, result.out) == (6, b"")
 
 
+def test_an_answer_cut_off_by_a_revocation_says_so(at_fake: Run, fake: Any) -> None:
+    fake.answer("4711", (frames.DATA, b"some"), is_whole=False)
+    fake.document("GET /v1/whoami", {"name": "alice"})
+    cut = at_fake("tail", "-f", "4711")
+    fake.refuse("GET /v1/whoami", "credential-refused", "the certificate was revoked")
+    revoked = at_fake("tail", "-f", "4711")
+
+    assert (cut.status, revoked.status) == (5, 7)
+    assert "revoked" in revoked.err
+
+
 def test_output_is_out_before_the_next_frame_is_made(fake: Any, context: Any, clean_environment: None) -> None:
     printed = threading.Event()
     fake.chunks("POST /v1/jobs/j/query", frame(b"one\n"), lambda: frame(b"two\n") if printed.wait(10) else b"", END)

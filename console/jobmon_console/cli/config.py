@@ -12,6 +12,7 @@ from jobmon_console.contexts import Context, read_settings
 from jobmon_console.errors import UsageError
 from jobmon_console.safe import safe
 from jobmon_wire import answers
+from jobmon_wire.credential import CredentialError, open_credential
 
 _PLAIN = argparse.RawDescriptionHelpFormatter
 
@@ -74,7 +75,7 @@ def _list(arguments: argparse.Namespace) -> int:
             screen.put(safe(name))
         return answers.DONE
     rows = [
-        ["*" if name in settings.current else "", name, context.server, context.credential or context.cert]
+        ["*" if name in settings.current else "", name, _server(context), context.credential or context.cert]
         for name, context in settings.contexts.items()
     ]
     for line in table.lines([Column(""), Column("CONTEXT"), Column("SERVER"), Column("CREDENTIAL")], rows):
@@ -82,6 +83,18 @@ def _list(arguments: argparse.Namespace) -> int:
     if not rows:
         screen.note(f"{settings.path} has no contexts; run: jobmon config add NAME FILE")
     return answers.DONE
+
+
+def _server(context: Context) -> str:
+    """The server's address; of a credential that cannot be read why not stands in ``jobmon doctor``."""
+    if not context.credential:
+        return context.server
+    try:
+        descriptor, credential = open_credential(context.credential)
+    except CredentialError:
+        return "-"
+    os.close(descriptor)
+    return safe(credential.server)
 
 
 def _use(arguments: argparse.Namespace) -> int:

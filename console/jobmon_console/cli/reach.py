@@ -9,12 +9,20 @@ import os
 import queue
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any, NamedTuple, TypeVar
 
 from jobmon_console import calls
 from jobmon_console.cli import screen
 from jobmon_console.contexts import Context, Flags, load_contexts
-from jobmon_console.errors import AmbiguousJobError, JobMonError, RefusedError, UsageError
+from jobmon_console.errors import (
+    AmbiguousJobError,
+    CutOffError,
+    JobMonError,
+    RefusedError,
+    UnreachableError,
+    UsageError,
+)
 from jobmon_console.jobs import Record
 from jobmon_console.session import Session
 from jobmon_wire import answers, verbs
@@ -177,7 +185,17 @@ def ask_frames(target: Target, verb: str, arguments: dict[str, Any]) -> Iterator
     except verbs.ArgumentError as error:
         raise UsageError(f"{error}; see: jobmon {verb} --help") from None
     with Session(target.context) as session:
-        yield from session.frames(call)
+        try:
+            yield from session.frames(call)
+        except CutOffError:
+            _ask_why(target.context)
+            raise
+
+
+def _ask_why(context: Context) -> None:
+    """After an answer broke off: raise what the server says of the credential now, if it was revoked or has expired."""
+    with suppress(UnreachableError), Session(context) as session:
+        session.fetch(calls.whoami())
 
 
 def _select(contexts: list[Context], selector: str) -> list[Target]:

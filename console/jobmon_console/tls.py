@@ -62,11 +62,14 @@ def ask_passphrase(question: str) -> str:
     """Ask the person at the terminal.
 
     Raises:
-        CredentialFileError: there is no terminal.
+        CredentialFileError: there is no terminal, or no answer.
     """
     if not sys.stdin or not sys.stdin.isatty():
         raise CredentialFileError("the private key has a passphrase and there is no terminal to ask at; decrypt it")
-    return getpass.getpass(question)
+    try:
+        return getpass.getpass(question)
+    except EOFError:
+        raise CredentialFileError("no passphrase was given for the private key; try again") from None
 
 
 def open_link(context: Context, ask: Ask = ask_passphrase) -> Link:

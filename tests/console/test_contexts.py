@@ -2,11 +2,14 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives import serialization
 
 from jobmon_console.contexts import Context, ContextError, Flags, load_contexts, read_settings
 from jobmon_console.errors import CredentialFileError
+from tests.console.prompts import answer_prompt
 
 FILE = """\
 current = ["caf", "desy"]
@@ -118,3 +121,28 @@ def test_a_wrong_file_is_answered_by_a_sentence(environ: dict[str, str], text: s
         load_contexts(Flags(), environ)
     assert "\n" not in str(caught.value)
     assert caught.value.exit_status == 2
+
+
+@pytest.mark.parametrize(
+    ("answer", "status", "said"),
+    [("open sesame\n", 0, ""), ("wrong\n", 7, "wrong passphrase"), ("\x04", 7, "no passphrase"), ("\x03", 130, "")],
+)
+def test_a_passphrase_may_be_given_mistyped_or_refused(
+    fake: Any, alice: Any, tmp_path: Path, clean_environment: None, answer: str, status: int, said: str
+) -> None:
+    key = serialization.load_pem_private_key(alice.key.encode(), None).private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.BestAvailableEncryption(b"open sesame"),
+    )
+    flags = ["--server", fake.url]
+    for name, content in (("cert", alice.certificate), ("key", key.decode()), ("ca", alice.server_ca)):
+        (tmp_path / name).write_text(content)
+        (tmp_path / name).chmod(0o600)
+        flags += [f"--{name}", str(tmp_path / name)]
+    fake.rows("GET /v1/jobs")
+
+    ended, seen = answer_prompt([*flags, "jobs"], {}, b": ", answer)
+
+    assert (ended, said in seen) == (status, True), seen
+    assert "fault" not in seen

@@ -1,18 +1,13 @@
 """One job named by its id is signalled at once; several only after a person, or --yes, said so."""
 
 import json
-import os
-import pty
-import select
-import subprocess
-import sys
-import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from jobmon_wire import frames
+from tests.console.prompts import answer_prompt
 
 Run = Callable[..., Any]
 Make = Callable[..., dict[str, Any]]
@@ -93,43 +88,10 @@ def test_nobody_left_to_signal_is_said(at_fake: Run, fake: Any, fleet: Any) -> N
 def test_a_person_is_shown_the_jobs_and_types_how_many(
     fake: Any, context: Any, fleet: Any, clean_environment: None, words: list[str], answer: str, status: int, sent: int
 ) -> None:
-    ours, theirs = pty.openpty()
-    environ = {**os.environ, "JOBMON_CREDENTIAL": context.credential, "TERM": "xterm", "NO_COLOR": "1"}
-    command = [sys.executable, "-m", "jobmon_console.cli.main", "kill", *words]
-    try:
-        with subprocess.Popen(
-            command,
-            stdin=theirs,
-            stdout=theirs,
-            stderr=theirs,
-            env=environ,
-            start_new_session=True,
-            preexec_fn=_own_terminal,
-        ) as process:
-            try:
-                seen = _read_until(ours, b": " if len(words) == 1 else b"[y/N] ")
-                os.write(ours, answer.encode())
-                assert process.wait(10) == status
-            finally:
-                process.kill()
-    finally:
-        os.close(ours)
-        os.close(theirs)
+    prompt = b": " if words[0].startswith("@") else b"[y/N] "
 
-    assert b"4711.1" in seen
+    ended, seen = answer_prompt(["kill", *words], {"JOBMON_CREDENTIAL": context.credential}, prompt, answer)
+
+    assert ended == status
+    assert "4711.1" in seen
     assert len(signalled(fake)) == sent
-
-
-def _own_terminal() -> None:
-    import fcntl
-    import termios
-
-    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-
-
-def _read_until(descriptor: int, end: bytes) -> bytes:
-    seen, until = b"", time.monotonic() + 10
-    while not seen.endswith(end):
-        assert select.select([descriptor], [], [], max(0.0, until - time.monotonic()))[0], seen
-        seen += os.read(descriptor, 4096)
-    return seen

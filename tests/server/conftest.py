@@ -1,11 +1,13 @@
 """A site of its own for each test that asks, and one server for all of a module's."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from jobmon_pki.site import Site
+from tests.server.house import House
 from tests.server.running import RunningServer, new_site, start_server
 
 
@@ -28,3 +30,19 @@ def desk(tmp_path: Path) -> Path:
     path = tmp_path / "desk"
     path.mkdir()
     return path
+
+
+@pytest.fixture(scope="module")
+def contexts() -> dict[Any, Any]:
+    """People's TLS, made once for each site."""
+    return {}
+
+
+@pytest.fixture
+async def house(site: Site, desk: Path, tmp_path: Path, contexts: dict[Any, Any]) -> AsyncIterator[House]:
+    """The server within the test's process, with an empty store."""
+    site.store_path = tmp_path / "store.sqlite"
+    house = House(site, desk, contexts)
+    await house.start()
+    yield house
+    await house.stop()

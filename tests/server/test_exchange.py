@@ -5,28 +5,13 @@ import contextlib
 import json
 import socket
 import sqlite3
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from jobmon_pki.site import Site
 from jobmon_wire import frames
 from jobmon_wire.frames import FrameReader, write_frame, write_object
 from tests.server.house import PING, WINDOW, House, Reader, ask, rows, until
-
-CONTEXTS: dict[Any, Any] = {}  # people's TLS, made once
-
-
-@pytest.fixture
-async def house(site: Site, desk: Path, tmp_path: Path) -> AsyncIterator[House]:
-    """A running server with an empty store."""
-    site.store_path = tmp_path / "store.sqlite"
-    house = House(site, desk, CONTEXTS)
-    await house.start()
-    yield house
-    await house.stop()
 
 
 async def test_a_request_reaches_the_agent_and_its_answer_the_reader(house: House) -> None:

@@ -2,30 +2,15 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from cryptography import x509
 
 from jobmon_pki import keys
-from jobmon_pki.site import Site
 from jobmon_wire import limits
 from tests.server.house import END_REPORT, House, ask, rows, until
 from tests.server.running import person_text
-
-CONTEXTS: dict[Any, Any] = {}  # people's TLS, made once
-
-
-@pytest.fixture
-async def house(site: Site, desk: Path, tmp_path: Path) -> AsyncIterator[House]:
-    """A running server with an empty store."""
-    site.store_path = tmp_path / "store.sqlite"
-    house = House(site, desk, CONTEXTS)
-    await house.start()
-    yield house
-    await house.stop()
 
 
 def code(response: Any) -> tuple[int, str]:

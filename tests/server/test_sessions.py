@@ -2,28 +2,13 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from jobmon_pki.site import Site
 from jobmon_wire.jobs import FIELDS
 from tests.server.house import PING, REGISTRATION, Agent, House, ask, rows, until
 from tests.server.running import person_text
-
-CONTEXTS: dict[Any, Any] = {}  # people's TLS, made once
-
-
-@pytest.fixture
-async def house(site: Site, desk: Path, tmp_path: Path) -> AsyncIterator[House]:
-    """A running server with an empty store."""
-    site.store_path = tmp_path / "store.sqlite"
-    house = House(site, desk, CONTEXTS)
-    await house.start()
-    yield house
-    await house.stop()
 
 
 def code(response: Any) -> tuple[int, str]:

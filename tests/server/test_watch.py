@@ -3,27 +3,12 @@
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from jobmon_pki.site import Site
 from tests.server.house import House, a_job, until
-
-CONTEXTS: dict[Any, Any] = {}  # people's TLS, made once
-
-
-@pytest.fixture
-async def house(site: Site, desk: Path, tmp_path: Path) -> AsyncIterator[House]:
-    """A running server with an empty store."""
-    site.store_path = tmp_path / "store.sqlite"
-    house = House(site, desk, CONTEXTS)
-    await house.start()
-    yield house
-    await house.stop()
 
 
 class Lines:

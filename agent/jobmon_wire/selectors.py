@@ -6,21 +6,18 @@
     not   := ["-" | "not"] atom      atom := "(" or ")" | field op value | word | "quoted"
 
 One language for console, command line and API.  ``parse_selector`` gives a
-tree, ``compile_selector`` a predicate over public job records.  There are no
-regular expressions: globs are matched in linear time.
+tree, or the place of what is wrong; ``matching`` applies it to jobs.  There are
+no regular expressions.
 """
 
 import re
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple, Union
+from typing import Any, List, NamedTuple, Optional, Tuple, Union
 
-from jobmon_wire.jobs import HEALTHS, STATES, exit_text
+from jobmon_wire.jobs import HEALTHS, STATES
 from jobmon_wire.moments import read_moment
 
 LONGEST = 1024  # characters of a selector; a person types less, a script names ids in a list
 DEEPEST = 32  # nested parentheses and negations
-
-Record = Dict[str, Any]
-Predicate = Callable[[Record], bool]
 
 TEXT, NUMBER, SIZE, PERCENT, AGE, MOMENT = "text", "number", "size", "percent", "time", "date"
 
@@ -55,21 +52,10 @@ FIELDS = {
     "cmd": Field(TEXT, ("command",)),
     "callback": Field(TEXT, ("callback",)),
 }
-WORD_KEYS = ("id", "name", "owner", "node", "cluster")  # what a bare word is looked for in
-
 OPERATORS = (":", "!=", ">=", "<=", "=", ">", "<")
-_ORDER: Dict[str, Callable[[float, float], bool]] = {
-    "=": lambda a, b: a == b,
-    "!=": lambda a, b: a != b,
-    ">": lambda a, b: a > b,
-    ">=": lambda a, b: a >= b,
-    "<": lambda a, b: a < b,
-    "<=": lambda a, b: a <= b,
-}
-
 _SIZES = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 _TIMES = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
-_NUMBER = re.compile(r"-?[0-9]{1,15}(?:\.[0-9]{1,9})?")
+NUMBER_TEXT = re.compile(r"-?[0-9]{1,15}(?:\.[0-9]{1,9})?")
 _SIZE = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,6})?)([KMGT]?)i?B?", re.IGNORECASE)
 _TIME = re.compile(r"(?:[0-9]{1,9}(?:\.[0-9]{1,3})?[smhdw])+")
 _TIME_PART = re.compile(r"([0-9.]+)([smhdw])")
@@ -137,25 +123,6 @@ def parse_selector(text: str) -> Node:
     if parser.token is not None:
         raise SelectorError(parser.token.position, "no parenthesis is open here")
     return tree
-
-
-def compile_selector(tree: Node, me: str, now: Callable[[], float]) -> Predicate:
-    """A predicate over public job records.
-
-    Args:
-        tree: from ``parse_selector``.
-        me: the distinguished name that ``owner:me`` stands for.
-        now: the clock that ages are measured against, s since 1970.
-    """
-    if isinstance(tree, Not):
-        inner = compile_selector(tree.part, me, now)
-        return lambda record: not inner(record)
-    if isinstance(tree, (All, Either)):
-        parts = [compile_selector(part, me, now) for part in tree.parts]
-        if isinstance(tree, All):
-            return lambda record: all(part(record) for part in parts)
-        return lambda record: any(part(record) for part in parts)
-    return _compile_test(tree, me, now)
 
 
 class _Parser:
@@ -260,25 +227,31 @@ def _has_operator(raw: str) -> bool:
     return any(mark in head for mark in OPERATORS)
 
 
-def _field(name: str) -> Field:
+def field_named(name: str) -> Field:
+    """The field of a test; ``tag.KEY`` is one for every key."""
     return FIELDS[name] if name in FIELDS else Field(TEXT, ("tags." + name[4:],))
 
 
 def _check_value(test: Test) -> None:
-    field = _field(test.field)
+    field = field_named(test.field)
     if field.kind == TEXT:
         if test.operator in ("<", ">", "<=", ">=") and test.field != "exit":
             raise SelectorError(test.position - len(test.operator), "%s is text: use : = or !=" % test.field)
         for value in test.value.split(",") if field.values else ():
             if "*" not in value and not any(known.startswith(value.lower()) for known in field.values):
                 raise SelectorError(test.position, "%s is one of %s" % (test.field, " ".join(field.values)))
-        if test.field == "exit" and test.operator not in (":", "=", "!=") and not _NUMBER.fullmatch(test.value):
+        if test.field == "exit" and test.operator not in (":", "=", "!=") and not NUMBER_TEXT.fullmatch(test.value):
             raise SelectorError(test.position, "a number was expected")
         return
-    _read_values(field, test, 0.0)
+    read_values(field, test)
 
 
-def _read_values(field: Field, test: Test, now: float) -> List[Tuple[float, bool]]:
+def read_values(field: Field, test: Test) -> List[Tuple[float, bool]]:
+    """The numbers a test compares with, each with whether it is a moment (else an age or an amount).
+
+    Raises:
+        SelectorError: one of them is none.
+    """
     values = test.value.split(",") if test.operator in (":", "=", "!=") else [test.value]
     return [_read_value(field.kind, value, test.position) for value in values]
 
@@ -300,115 +273,6 @@ def _read_value(kind: str, value: str, position: int) -> Tuple[float, bool]:
         except ValueError:
             raise SelectorError(position, "a time such as 2h or a date such as 2026-11-23 was expected")
     trimmed = value[:-1] if kind == PERCENT and value.endswith("%") else value
-    if _NUMBER.fullmatch(trimmed):
+    if NUMBER_TEXT.fullmatch(trimmed):
         return float(trimmed), False
     raise SelectorError(position, "a number was expected")
-
-
-def _compile_test(test: Test, me: str, now: Callable[[], float]) -> Predicate:
-    if not test.field:
-        wanted = _pattern(test.value.lower(), True)
-        return lambda record: any(wanted(str(record.get(key) or "").lower()) for key in WORD_KEYS)
-    field = _field(test.field)
-    if test.field == "owner" and test.value == "me":
-        return lambda record: (record.get("owner_name") == me) == (test.operator != "!=")
-    if test.field == "exit":
-        return _compile_exit(test)
-    if field.kind == TEXT:
-        return _compile_text(field, test)
-    return _compile_number(field, test, now)
-
-
-def _compile_text(field: Field, test: Test) -> Predicate:
-    contains = test.operator == ":" and not field.values
-    patterns = [_pattern(value.lower(), contains) for value in _values(field, test)]
-    keys = field.keys
-
-    def found(record: Record) -> bool:
-        texts = [text.lower() for key in keys for text in _texts(record, key)]
-        return any(pattern(text) for pattern in patterns for text in texts)
-
-    return (lambda record: not found(record)) if test.operator == "!=" else found
-
-
-def _values(field: Field, test: Test) -> List[str]:
-    values = test.value.split(",") if test.operator == ":" else [test.value]
-    if field.values:  # "state:run" means running
-        return [next((v for v in field.values if v.startswith(value.lower())), value) for value in values]
-    return values
-
-
-def _texts(record: Record, key: str) -> List[str]:
-    group, dot, name = key.partition(".")
-    value = record.get(group)
-    if not dot:
-        return [] if value is None else [str(value)]
-    if not isinstance(value, dict):
-        return []
-    return [str(text) for key_, text in value.items() if name in ("*", key_)]
-
-
-def _compile_exit(test: Test) -> Predicate:
-    if _NUMBER.fullmatch(test.value) and test.operator not in (":",):
-        wanted, order = float(test.value), _ORDER[test.operator]
-
-        def matches(record: Record) -> bool:
-            text = exit_text(record.get("exit"))
-            if text in ("", "unknown"):
-                return False
-            # Death by a signal is no code, but it is not 0 either.
-            return order(float(text), wanted) if text.isdigit() else test.operator == "!="
-
-        return matches
-    values = [value.upper() for value in test.value.split(",")]
-    values = [value[3:] if value.startswith("SIG") else value for value in values]
-
-    def named(record: Record) -> bool:
-        text = exit_text(record.get("exit")).upper()
-        return bool(text) and (text in values) == (test.operator != "!=")
-
-    return named
-
-
-def _compile_number(field: Field, test: Test, now: Callable[[], float]) -> Predicate:
-    wanted = _read_values(field, test, now())
-    order = _ORDER["=" if test.operator == ":" else test.operator]
-    key, is_time = field.keys[0], field.kind in (AGE, MOMENT)
-
-    def matches(record: Record) -> bool:
-        value = record.get(key)
-        if value is None:
-            return False
-        for number, is_moment in wanted:
-            found = value
-            if is_time:
-                found = read_moment(value) if isinstance(value, str) else value
-                found = found if is_moment else now() - found
-            if order(found, number) != (test.operator == "!="):
-                return test.operator != "!="
-        return test.operator == "!="
-
-    return matches
-
-
-def _pattern(pattern: str, contains: bool) -> Callable[[str], bool]:
-    if "*" not in pattern and "?" not in pattern:
-        return (lambda text: pattern in text) if contains else (lambda text: text == pattern)
-    return lambda text: _glob(pattern, text)
-
-
-def _glob(pattern: str, text: str) -> bool:
-    """Match ``*`` and ``?`` over the whole text, in time linear in it for each star."""
-    p = t = 0
-    star, mark = -1, 0
-    while t < len(text):
-        if p < len(pattern) and pattern[p] == "*":
-            star, mark, p = p, t, p + 1
-        elif p < len(pattern) and pattern[p] in ("?", text[t]):
-            p, t = p + 1, t + 1
-        elif star >= 0:
-            mark += 1
-            p, t = star + 1, mark
-        else:
-            return False
-    return all(character == "*" for character in pattern[p:])

@@ -10,7 +10,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from jobmon_wire import selectors
+from jobmon_wire.matching import compile_selector
+from jobmon_wire.selectors import parse_selector
 
 Record = dict[str, Any]  # a public job record, jobmon_wire.jobs
 Predicate = Callable[[Record], bool]
@@ -100,7 +101,7 @@ def compile_filter(text: str, me: str, now: Callable[[], float]) -> Predicate:
     Raises:
         SelectorError: the text is no selector; it names position and expectation.
     """
-    return selectors.compile_selector(selectors.parse_selector(text), me, now)
+    return compile_selector(parse_selector(text), me, now)
 
 
 def total(mirrors: Iterable[Mirror], field: str) -> Counter[str]:

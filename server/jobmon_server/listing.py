@@ -14,7 +14,8 @@ from jobmon_server.peer import Peer
 from jobmon_server.refusals import RefusedError
 from jobmon_server.registry import Registry
 from jobmon_wire.jobs import FIELDS, exit_text
-from jobmon_wire.selectors import Predicate, SelectorError, compile_selector, parse_selector
+from jobmon_wire.matching import Predicate, compile_selector
+from jobmon_wire.selectors import SelectorError, parse_selector
 
 NEWEST_FIRST = "-started"
 _UNORDERED = ("batch", "tags")  # objects: there is no order among them

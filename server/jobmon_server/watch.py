@@ -16,8 +16,8 @@ from jobmon_server.lines import document
 from jobmon_server.peer import Peer
 from jobmon_server.policy import sees
 from jobmon_server.registry import Registry, scopes_of
+from jobmon_wire.matching import Predicate
 from jobmon_wire.moments import write_moment
-from jobmon_wire.selectors import Predicate
 
 PACE = 0.25  # s a line: at most four lines a second
 ALIVE = 5.0  # s between two signs of life

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobmon_wire.selectors import SelectorError, compile_selector, parse_selector
+from jobmon_wire.matching import compile_selector
+from jobmon_wire.selectors import SelectorError, parse_selector
 
 NOW = 1_795_392_000.0  # 2026-11-23T00:00:00Z
 ME = "/DC=org/OU=People/CN=alice"

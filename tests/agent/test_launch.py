@@ -174,9 +174,13 @@ def test_a_job_does_not_notice_that_its_agent_is_killed(
     job = launcher.start(launcher.line(None, "sh", "-c", "read x; echo $x; exit 33", mode=mode), stdin=-1, stdout=-1)
     if when == "later":
         server.channel()
-    own = {job.pid, *map(int, _children(job.pid))}
-    agents = set(until(lambda: set(launcher.agents()) - own))
-    for pid in agents:
+
+    def helpers() -> set[int]:
+        # Looked at first: a child that comes between the two looks is the job, on its way to its command.
+        found = set(launcher.agents())
+        return found - {job.pid, *map(int, _children(job.pid))}
+
+    for pid in until(helpers):
         os.kill(pid, signal.SIGKILL)
 
     output, _ = job.communicate(b"still here\n")

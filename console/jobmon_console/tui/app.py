@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 
 from textual.app import App, SystemCommand
 from textual.binding import BindingType
+from textual.events import Key
 from textual.filter import LineFilter
 from textual.screen import Screen
 
@@ -109,6 +110,17 @@ class Console(App[None]):
         """The themes; a screenshot would write what is secret to a file that all can read."""
         yield SystemCommand("Theme: dark", "calm colours on dark", lambda: self._use(DARK.name))
         yield SystemCommand("Theme: light", "calm colours on light", lambda: self._use(LIGHT.name))
+
+    def on_key(self, event: Key) -> None:
+        """Take what was typed ahead of a focus that moved.
+
+        Keys that come in one burst all go to what had the focus before the
+        first of them was heard.  Those behind a ``/`` bubble up to here, after
+        it; they were meant for the filter.
+        """
+        if self.jobs.is_typing and event.is_printable and event.character:
+            event.stop()
+            self.jobs.filter.input.insert_text_at_cursor(event.character)
 
     def action_do(self, id_: str) -> None:
         """The keys that mean the same everywhere, dialogs included."""

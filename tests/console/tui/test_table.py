@@ -5,6 +5,7 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from textual.events import Key
 
 from jobmon_console.jobs import Mirror
 from jobmon_console.link import Link
@@ -12,6 +13,7 @@ from jobmon_console.tui.app import Console
 from jobmon_console.tui.board import GROUPINGS, JOB, Board
 from jobmon_console.tui.order import SORTS
 
+KEYS = {"/": "slash", ":": "colon", "-": "minus"}  # as Textual names them
 NAMES = st.sampled_from(["ann", "bob", "eve"])
 CHANGES = st.one_of(
     st.tuples(st.just("put"), st.integers(0, 9), st.integers(0, 2), st.floats(0, 900), NAMES),
@@ -140,6 +142,15 @@ async def test_a_wrong_filter_points_at_the_character_and_keeps_the_last_good_li
 
         assert complaint.index("^") == typed.index('"')
         assert console.jobs.board.matching == 1
+
+
+async def test_what_is_typed_in_one_burst_behind_the_slash_reaches_the_filter(console: Console, settle: Any) -> None:
+    async with console.run_test(size=(140, 30)) as pilot:
+        await settle(pilot, lambda: console.jobs.target)
+        for character in "/name:train-3":
+            console.post_message(Key(KEYS.get(character, character), character))
+        await settle(pilot, lambda: console.jobs.filter.input.value == "name:train-3")
+        await settle(pilot, lambda: console.jobs.board.matching == 1)
 
 
 async def test_marks_stay_with_jobs_and_drop_when_they_end(

@@ -22,22 +22,27 @@ def _find() -> list[Python]:
             os.path.join(folder, "python3.[0-9][0-9]")
         )
     places += glob.glob(os.path.expanduser("~/.pyenv/versions/3.*/bin/python3"))
-    found: dict[tuple[int, int], Python] = {}
+    found: dict[tuple[int, ...], Python] = {}
     for place in dict.fromkeys(places):
-        version = _version(place)
-        minor = tuple(int(part) for part in version.split(".")[:2]) if version else (0, 0)
-        if minor >= OLDEST:
-            found.setdefault((minor[0], minor[1]), Python(version, place))
+        python = _ask(place)
+        minor = tuple(int(part) for part in python.version.split(".")[:2]) if python else (0, 0)
+        if python and minor >= OLDEST:
+            found.setdefault(minor, python)
     return [found[minor] for minor in sorted(found)]
 
 
-def _version(place: str) -> str:
-    # A shim of a version manager may name a version that is not installed: ask, do not guess.
-    command = [place, "-I", "-S", "-c", "import sys; print('.'.join(map(str, sys.version_info[:3])))"]
+def _ask(place: str) -> Python | None:
+    # A shim of a version manager may name a version that is not installed, and a Python without ssl runs no
+    # agent: ask, do not guess.
+    question = "import ssl, sys; print('.'.join(map(str, sys.version_info[:3])), sys.executable)"
     try:
-        return subprocess.run(command, capture_output=True, text=True, timeout=30, check=True).stdout.strip()
+        told = subprocess.run(
+            [place, "-I", "-S", "-c", question], capture_output=True, text=True, timeout=30, check=True
+        ).stdout
     except (OSError, subprocess.SubprocessError):
-        return ""
+        return None
+    version, _, path = told.strip().partition(" ")
+    return Python(version, path)
 
 
 PYTHONS = _find()

@@ -25,30 +25,11 @@ from jobmon_pki.site import Site
 from jobmon_wire import frames
 from jobmon_wire.documents import read_object, write_document
 from jobmon_wire.frames import Frame, FrameReader, write_frame, write_object
+from tests.pythons import PYTHONS
 
 ROOT = Path(__file__).parents[2] / "agent"
 DEADLINE = 20.0  # s; the machine may be busy
 MARKER = "JOBMON_TEST_RUN"
-# A name on PATH may be a script that starts the interpreter; one without ssl cannot run an agent.
-_ASK = "import sys, ssl; print('%d.%d' % sys.version_info[:2], sys.executable)"
-
-
-def _pythons() -> list[Path]:
-    """One interpreter of every version from 3.6 on."""
-    places = [Path(folder) for folder in os.environ.get("PATH", "").split(":") if folder]
-    places += sorted(Path.home().glob(".pyenv/versions/*/bin"))
-    found: dict[str, Path] = {}
-    for place in places:
-        for name in ["python3"] + [f"python3.{minor}" for minor in range(6, 30)]:
-            if (place / name).is_file():
-                asked = [str(place / name), "-I", "-S", "-c", _ASK]
-                version, _, itself = subprocess.run(asked, capture_output=True, text=True).stdout.strip().partition(" ")
-                if re.fullmatch(r"3\.([6-9]|\d\d)", version):
-                    found.setdefault(version, Path(itself))
-    return [found[version] for version in sorted(found, key=lambda text: int(text[2:]))]
-
-
-PYTHONS = _pythons()
 
 
 def wait_for(claim: Callable[[], Any], deadline: float = DEADLINE) -> Any:
@@ -61,18 +42,21 @@ def wait_for(claim: Callable[[], Any], deadline: float = DEADLINE) -> Any:
         time.sleep(0.01)
 
 
+PATHS = [Path(each.path) for each in PYTHONS]
+
+
 @pytest.fixture(scope="session")
 def pythons() -> list[Path]:
-    return PYTHONS
+    return PATHS
 
 
-@pytest.fixture(params=PYTHONS, ids=lambda path: path.resolve().name)
+@pytest.fixture(params=PATHS, ids=lambda path: path.resolve().name)
 def python(request: pytest.FixtureRequest) -> Path:
     """Each Python of this machine in turn."""
     return request.param
 
 
-@pytest.fixture(params=sorted({PYTHONS[0], PYTHONS[-1]}), ids=lambda path: path.resolve().name)
+@pytest.fixture(params=sorted({PATHS[0], PATHS[-1]}), ids=lambda path: path.resolve().name)
 def old_or_new(request: pytest.FixtureRequest) -> Path:
     """The oldest and the newest Python, for tests of much work."""
     return request.param

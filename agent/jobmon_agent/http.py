@@ -9,7 +9,6 @@ from typing import Dict, Optional
 
 HEAD_BYTES = 16 * 1024  # bytes of a response's head; ours have 300
 _LINE_BYTES = 256  # bytes of a line that tells a chunk's length
-LAST_CHUNK = b"0\r\n\r\n"
 _HEX = frozenset(b"0123456789abcdefABCDEF")
 
 

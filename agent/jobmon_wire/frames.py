@@ -28,7 +28,7 @@ PING = 4  # either way; eight bytes that PONG repeats
 PONG = 5
 DATA = 6  # agent to reader; bytes exactly as they stand in the file
 RECORD = 7  # agent to reader; object: a row or a table of the answer
-NOTE = 8  # agent to reader; object: kind (see NOTES), and its figures
+NOTE = 8  # agent to reader; object: kind and its figures, by verb: docs/protocol.md section 6
 END = 9  # agent to reader; object: status, code, message; the last of a request
 LOG = 10  # agent to server; object: at, text: one line of progress from the job
 VITALS = 11  # agent to server; object: records.Vitals
@@ -38,8 +38,6 @@ DOWN = frozenset([REQUEST, CREDIT, CANCEL, PING, PONG, GOODBYE])
 UP = frozenset([PING, PONG, DATA, RECORD, NOTE, END, LOG, VITALS])
 ANSWER = frozenset([DATA, RECORD, NOTE, END])
 METERED = frozenset([DATA, RECORD, NOTE])  # their payload uses up credit
-
-NOTES = ("waiting", "truncated", "rotated", "skipped", "more", "ended")
 
 
 class FrameError(ValueError):

@@ -19,7 +19,7 @@ from jobmon_wire.moments import read_moment
 LONGEST = 1024  # characters of a selector; a person types less, a script names ids in a list
 DEEPEST = 32  # nested parentheses and negations
 
-TEXT, NUMBER, SIZE, PERCENT, AGE, MOMENT = "text", "number", "size", "percent", "time", "date"
+TEXT, SIZE, PERCENT, AGE, MOMENT = "text", "size", "percent", "time", "date"
 
 
 class Field(NamedTuple):

@@ -23,7 +23,7 @@ from jobmon_wire.frames import Frame
 
 ANSWER_TIMEOUT = 60.0  # s for an answer that should come at once; a busy server's worst was 9
 WATCH_SILENCE = 20.0  # s; the server says `alive` every 5
-REUSE = 1.0  # s; servers close idle connections after a few, and a request lost that way is not repeated
+REUSE = 1.0  # s; a request that meets a closing connection is lost and not repeated, so reuse one only at once
 _READ = 64 * 1024  # bytes
 _KEEPALIVE = ((socket.TCP_KEEPIDLE, 15), (socket.TCP_KEEPINTVL, 5), (socket.TCP_KEEPCNT, 3))  # s, s, times
 

@@ -48,11 +48,6 @@ class Feed:
         self._inbox: deque[dict[str, Any]] = deque()
         self._wake = asyncio.Event()
 
-    @property
-    def has_synced(self) -> bool:
-        """The list was whole once, so that what is not in it does not exist."""
-        return self.mirror.is_live or bool(self.mirror.rows)
-
     def drain(self) -> set[str]:
         """Apply what came; give the uuids it touched."""
         dirty: set[str] = set()

@@ -38,7 +38,6 @@ class Output(Pane):
         self.follows = True
         self._buffer = Scrollback()
         self._unseen = 0  # lines that came since following stopped
-        self._is_again = False  # the answer broke off before; what comes repeats lines
 
     # Rows
 

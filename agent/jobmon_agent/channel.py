@@ -18,6 +18,7 @@ from jobmon_agent.watch import Watch
 from jobmon_wire import frames, limits
 from jobmon_wire.documents import DocumentError, number
 from jobmon_wire.frames import Frame, FrameReader, write_frame, write_object
+from jobmon_wire.records import Vitals
 from jobmon_wire.verbs import KILL_GRACE, VERBS, ArgumentError, Verb, check_arguments
 
 MEDIA_TYPE = "application/vnd.jobmon.frames"
@@ -53,9 +54,9 @@ class Health:
     def beat(self) -> bytes:
         """The frame of a beat now."""
         sample, self._state = vitals.sample(self._job, self._state)
-        if sample.rss_bytes is not None:
-            self.peak_rss = max(sample.rss_bytes, self.peak_rss or 0)
-        return write_object(frames.VITALS, frames.CHANNEL, sample.document())
+        self.peak_rss = max(sample.rss_bytes, self.peak_rss or 0)
+        said = Vitals(*[getattr(sample, field) for field in Vitals._fields])
+        return write_object(frames.VITALS, frames.CHANNEL, said.document())
 
 
 class Channel:

@@ -1,13 +1,18 @@
 """One process as /proc tells it: numbers from `stat`, text on request.
 
 ``stat`` never waits for the process; ``cmdline`` and ``environ`` take the lock
-of its memory and may wait for it, so only verbs and rare scans read them.
-Nothing here knows which processes belong to a job.
+of its memory and may wait for it, so only verbs read them, in processes of
+their own.  Nothing here knows which processes belong to a job.
+
+The idle process imports this, so nothing large is imported here.
 """
 
 import os
 import time
-from typing import Dict, Iterator, NamedTuple, Optional
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Dict, Iterator, Optional
 
 TICKS = os.sysconf("SC_CLK_TCK")  # clock ticks a second, the unit of stat's times
 PAGE = os.sysconf("SC_PAGE_SIZE")  # bytes
@@ -18,20 +23,38 @@ _ENVIRON_BYTES = 8 * 1024 * 1024  # the kernel's own bound for arguments and env
 _BOOTTIME = 7  # CLOCK_BOOTTIME, which Python 3.6 does not name; start times count by it
 
 
-class Process(NamedTuple):
+class Process:
     """One line of /proc/PID/stat."""
 
-    pid: int
-    name: bytes  # as the process set it: any bytes
-    state: str  # one letter
-    ppid: int
-    group: int
-    session: int
-    cpu: int  # clock ticks, user and system
-    reaped: int  # clock ticks that its children had used, as far as it has waited for them
-    threads: int
-    starttime: int  # clock ticks since the node started
-    rss: int  # bytes
+    __slots__ = (
+        "pid", "name", "state", "ppid", "group", "session", "cpu", "reaped", "threads", "starttime", "rss",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        pid: int,
+        name: bytes,  # as the process set it: any bytes
+        state: str,  # one letter
+        ppid: int,
+        group: int,
+        session: int,
+        cpu: int,  # clock ticks, user and system
+        reaped: int,  # clock ticks that its children had used, as far as it has waited for them
+        threads: int,
+        starttime: int,  # clock ticks since the node started
+        rss: int,  # bytes
+    ) -> None:
+        self.pid = pid
+        self.name = name
+        self.state = state
+        self.ppid = ppid
+        self.group = group
+        self.session = session
+        self.cpu = cpu
+        self.reaped = reaped
+        self.threads = threads
+        self.starttime = starttime
+        self.rss = rss
 
     @property
     def is_dead(self) -> bool:
@@ -65,7 +88,7 @@ def parse_stat(line: bytes) -> Process:
     )
 
 
-def read_process(pid: int) -> Optional[Process]:
+def read_process(pid: int) -> "Optional[Process]":
     """The process with that number now, or None."""
     line = _read("/proc/%d/stat" % pid, _STAT_BYTES)
     try:
@@ -74,7 +97,7 @@ def read_process(pid: int) -> Optional[Process]:
         return None
 
 
-def read_processes() -> Dict[int, Process]:
+def read_processes() -> "Dict[int, Process]":
     """Every process that /proc shows, by its number."""
     found = (read_process(pid) for pid in _pids())
     return {process.pid: process for process in found if process}
@@ -109,7 +132,7 @@ def text(name: bytes) -> str:
     return name.decode("utf-8", "surrogateescape")
 
 
-def _pids() -> Iterator[int]:
+def _pids() -> "Iterator[int]":
     try:
         return (int(name) for name in os.listdir("/proc") if name.isdigit())
     except OSError:

@@ -1,18 +1,28 @@
-"""What the members of a job use: looks at them, and what lies between two looks."""
+"""What the members of a job use: looks at them, and what lies between two looks.
+
+The idle process imports this, so nothing large is imported here.
+"""
 
 import time
-from typing import Dict, NamedTuple, Optional
 
-from jobmon_agent.job import Job
 from jobmon_agent.members import Members
 from jobmon_agent.proc import TICKS, Process, boot_moment
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Dict, Optional
 
-class Look(NamedTuple):
+    from jobmon_agent.members import AnyJob
+
+
+class Look:
     """What the members had used at one moment."""
 
-    at: float  # s of the monotonic clock
-    members: Dict[int, Process]
+    __slots__ = ("at", "members")
+
+    def __init__(self, at: float, members: "Dict[int, Process]") -> None:
+        self.at = at  # s of the monotonic clock
+        self.members = members
 
 
 class Watch:
@@ -25,11 +35,11 @@ class Watch:
         marker_every: seconds between looks at environments; another 70 ms.
     """
 
-    def __init__(self, job: Job, scan_every: float, marker_every: float) -> None:
+    def __init__(self, job: "AnyJob", scan_every: float, marker_every: float) -> None:
         self._members = Members(job)
         self._scan_every, self._marker_every = scan_every, marker_every
-        self._scanned: Optional[float] = None
-        self._marked: Optional[float] = None
+        self._scanned: "Optional[float]" = None
+        self._marked: "Optional[float]" = None
 
     def look(self) -> Look:
         """The members now."""
@@ -43,10 +53,10 @@ class Watch:
         return Look(now, self._members.scan(with_marker))
 
 
-def cpu_by_member(before: Look, now: Look) -> Dict[int, float]:
+def cpu_by_member(before: Look, now: Look) -> "Dict[int, float]":
     """Seconds of CPU that each member itself used between two looks."""
     born_after = _ticks_at(before)
-    used: Dict[int, float] = {}
+    used: "Dict[int, float]" = {}
     for pid, process in now.members.items():
         earlier = _earlier(before, process)
         base = _base(earlier.cpu if earlier else None, process.cpu, process.starttime >= born_after)
@@ -79,14 +89,14 @@ def cpu_so_far(look: Look) -> float:
     return sum(process.cpu + process.reaped for process in look.members.values()) / TICKS
 
 
-def _base(earlier: Optional[int], total: int, is_born_since: bool) -> int:
+def _base(earlier: "Optional[int]", total: int, is_born_since: bool) -> int:
     """What to take off a total: what a member that is new to us used before the looks is not of this time."""
     if earlier is not None:
         return earlier
     return 0 if is_born_since else total
 
 
-def _earlier(look: Look, process: Process) -> Optional[Process]:
+def _earlier(look: Look, process: Process) -> "Optional[Process]":
     found = look.members.get(process.pid)
     return found if found is not None and found.starttime == process.starttime else None
 

@@ -116,6 +116,9 @@ class Vitals(NamedTuple):
     processes: Optional[int]
     output_bytes: Optional[int]  # of stdout and stderr together
     output_at: Optional[float]  # s since 1970
+    memory_limit: Optional[int] = None  # bytes that the job may have; None: no limit, or none known
+    oom_kills: Optional[int] = None  # processes of it that the kernel killed for want of memory
+    state: Optional[str] = None  # letter of the job's own process, T when it is stopped
 
     def document(self) -> Dict[str, Any]:
         """As it is sent."""
@@ -135,6 +138,9 @@ class Vitals(NamedTuple):
             processes=optional_integer(document, "processes"),
             output_bytes=optional_integer(document, "output_bytes"),
             output_at=optional_number(document, "output_at"),
+            memory_limit=optional_integer(document, "memory_limit"),
+            oom_kills=optional_integer(document, "oom_kills"),
+            state=_state(document),
         )
 
 
@@ -208,6 +214,15 @@ def _one_of(document: Dict[str, Any], key: str, known: "tuple[str, ...]") -> str
     if value not in known:
         raise DocumentError("%s: one of %s was expected" % (key, " ".join(known)))
     return value
+
+
+def _state(document: Dict[str, Any]) -> Optional[str]:
+    if document.get("state") is None:
+        return None
+    state = text(document, "state", longest=1)
+    if not (state.isalpha() and state < "\x7f"):
+        raise DocumentError("state: one letter was expected")
+    return state
 
 
 def _last_words(document: Dict[str, Any], key: str) -> bytes:

@@ -9,8 +9,10 @@ import select
 import time
 from typing import Dict, List, Optional
 
-from jobmon_agent import http, vitals
+from jobmon_agent import http
+from jobmon_agent.health import Health
 from jobmon_agent.job import Job
+from jobmon_agent.parting import BRIEF
 from jobmon_agent.performer import Perform, Performer, failure
 from jobmon_agent.progress import INTERVAL, Progress
 from jobmon_agent.tls import Connection
@@ -18,7 +20,7 @@ from jobmon_agent.watch import Watch
 from jobmon_wire import frames, limits
 from jobmon_wire.documents import DocumentError, number
 from jobmon_wire.frames import Frame, FrameReader, write_frame, write_object
-from jobmon_wire.records import Vitals
+from jobmon_wire.records import Configuration, Vitals
 from jobmon_wire.verbs import KILL_GRACE, VERBS, ArgumentError, Verb, check_arguments
 
 MEDIA_TYPE = "application/vnd.jobmon.frames"
@@ -38,53 +40,42 @@ class ChannelLostError(Exception):
         self.retry_after = retry_after  # s, where the server said so
 
 
-class Health:
-    """What the worker remembers of the job from beat to beat, over all its channels."""
-
-    def __init__(self, job: Job) -> None:
-        self._job = job
-        self._state: Optional[vitals.State] = None
-        self.peak_rss: Optional[int] = None  # bytes
-
-    @property
-    def cpu_seconds(self) -> Optional[float]:
-        """CPU that the job used, as far as beats saw it."""
-        return None if self._state is None else self._state.cpu_seconds
-
-    def beat(self) -> bytes:
-        """The frame of a beat now."""
-        sample, self._state = vitals.sample(self._job, self._state)
-        self.peak_rss = max(sample.rss_bytes, self.peak_rss or 0)
-        said = Vitals(*[getattr(sample, field) for field in Vitals._fields])
-        return write_object(frames.VITALS, frames.CHANNEL, said.document())
-
-
 class Channel:
     """One exchange on a connection that has registered.
 
     Args:
-        ping: s between beats.
+        configuration: the server's.
+        is_brief: nobody has asked: the channel was opened to tell of progress.
     """
 
     def __init__(
-        self, connection: Connection, job: Job, watch: Watch, health: Health, progress: Progress, ping: float
+        self,
+        connection: Connection,
+        job: Job,
+        watch: Watch,
+        health: Health,
+        progress: Progress,
+        configuration: Configuration,
+        is_brief: bool,
     ) -> None:
         self._connection = connection
         self._job = job
         self._watch = watch
         self._health = health
         self._progress = progress
-        self._ping = ping
+        self._ping, self._quiet = configuration.ping, configuration.quiet
         self._response = http.Response()
         self._reader = FrameReader(frames.DOWN)
         self._performers: Dict[bytes, Performer] = {}
         self._heard = time.monotonic()
         self._next_beat = self._next_look = self._heard
         self._has_beaten = False
+        self._next_leave = self._heard + (min(BRIEF, self._quiet) if is_brief else self._quiet)
+        self._is_let_go = False
         self._over: Optional[float] = None  # when the job's end was seen, by the monotonic clock
 
     def run(self, head: bytes) -> None:
-        """Serve until the job is over and its answers are out.
+        """Serve until the server lets go of the channel, or the job is over and its answers are out.
 
         Args:
             head: of the request that opens the channel.
@@ -95,7 +86,7 @@ class Channel:
         """
         self._connection.unsent += head
         try:
-            while not self._is_finished():
+            while not self._is_let_go and not self._is_finished():
                 self._speak()
                 self._wait()
                 self._hear()
@@ -127,7 +118,11 @@ class Channel:
             # The second beat comes soon: CPU is known from two.
             self._next_beat = now + (self._ping if self._has_beaten else min(self._ping, _SECOND_BEAT))
             self._has_beaten = True
-            self._connection.unsent += http.chunk(self._health.beat())
+            self._connection.unsent += http.chunk(_vitals(self._health))
+        if now >= self._next_leave:
+            self._next_leave = now + self._quiet
+            if not self._performers:
+                self._send(Frame(frames.LEAVE, frames.CHANNEL, b""))
         if now >= self._next_look:
             self._next_look = now + INTERVAL
             self._look_at_progress(now)
@@ -142,7 +137,7 @@ class Channel:
         if len(self._connection.unsent) < _UNSENT:
             hungry = [performer for performer in self._performers.values() if performer.is_hungry]
             interests.update((performer.pipe, select.POLLIN) for performer in hungry)
-        due = min(self._next_beat, self._next_look, self._heard + _SERVER_DEAD * self._ping)
+        due = min(self._next_beat, self._next_look, self._next_leave, self._heard + _SERVER_DEAD * self._ping)
         if self._over is not None:
             due = min([due] + [self._over + performer.patience for performer in self._performers.values()])
         ready = self._watch.poll(interests, due - time.monotonic())
@@ -171,6 +166,8 @@ class Channel:
         elif frame.type == frames.CANCEL and performer:
             self._send(failure(frame.request, "cancelled", "the reader left"))
             self._forget(performer)
+        elif frame.type == frames.LEAVE:
+            self._is_let_go = not self._performers
         elif frame.type == frames.PING:
             self._send(Frame(frames.PONG, frames.CHANNEL, frame.payload))
         elif frame.type == frames.GOODBYE:
@@ -212,6 +209,7 @@ class Channel:
                 self._forget(performer)
 
     def _forget(self, performer: Performer) -> None:
+        self._next_leave = time.monotonic() + self._quiet
         performer.stop()
         del self._performers[performer.request]
 
@@ -224,6 +222,12 @@ def _performs(verb: Optional[Verb]) -> Optional[Perform]:
     from jobmon_agent.verbs import VERBS as KNOWN
 
     return None if verb is None else KNOWN.get(verb.name)
+
+
+def _vitals(health: Health) -> bytes:
+    sample = health.sample()
+    said = Vitals(*[getattr(sample, field) for field in Vitals._fields])
+    return write_object(frames.VITALS, frames.CHANNEL, said.document())
 
 
 def _retry_after(frame: Frame) -> Optional[float]:

@@ -4,12 +4,13 @@ An agent that kept a job's pipe open would hide the end of the job from
 whoever reads the pipe.  Nothing here knows what a descriptor is for.
 """
 
+import _socket
 import fcntl
 import os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Iterable, List
+    from typing import Iterable, List, Tuple
 
 FIRST_FREE = 3  # descriptors 0 to 2 have a meaning
 _MOST = 65536  # descriptors looked at where /proc cannot list them
@@ -25,6 +26,12 @@ def out_of_the_way(descriptor: int) -> int:
     moved = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, FIRST_FREE)
     os.close(descriptor)
     return moved
+
+
+def pair() -> "Tuple[int, int]":
+    """A pair of sockets that keep messages whole, so that each can be looked at and left there."""
+    here, there = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
+    return out_of_the_way(here.detach()), out_of_the_way(there.detach())
 
 
 def keep_only(wanted: "Iterable[int]") -> None:

@@ -1,81 +1,113 @@
-"""The agent while nobody asks: a small process that waits for the job's end.
+"""The agent while nobody asks: a small process that beats, and waits for the doorbell and the job's end.
 
-It keeps one worker alive, which has the TLS connection to the server, and
-restarts it when it crashes.  It imports nothing large and keeps no secret but
-the credential's descriptor: 8 MB instead of 18.  ``_ring`` is the place
-where a wake-up by datagram will start the worker on demand.
+It forks a worker, which has TLS and talks to the server, when there is something
+to say or to be asked: at the start, when it is rung, when the job has written
+progress, at the job's end, and all the time where no datagrams pass.  It
+imports nothing large and keeps no secret but the credential's descriptor and
+the keys of its beats: 8 MB instead of 18.
 """
 
+import marshal
 import os
 import select
 import time
 
-from jobmon_agent.parting import END_PATIENCE, GAVE_UP, REPORTED
+from jobmon_agent import descriptors
+from jobmon_agent.beats import NEVER, Beats
+from jobmon_agent.health import Health
+from jobmon_agent.parting import GAVE_UP, LEFT, LINGER, REPORTED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, List
+    from typing import Any, Dict, List, Optional
 
-_LEAVE_AFTER = END_PATIENCE + 30.0  # s; the worker has its own deadline, this one is for a worker that hangs
+_LEAVE_AFTER = LINGER + 30.0  # s; the worker has its own deadline, this one is for a worker that hangs
 _FIRST_RESTART = 1.0  # s after a worker's crash
 _SLOWEST_RESTART = 60.0  # s
 _STEADY = 120.0  # s a worker must have lived for its crash to count as the first
 _LOOK = 1.0  # s between two looks at /proc where the kernel has no pidfd
+_PROGRESS_EVERY = 60.0  # s between two workers started to tell of progress: each takes 50 ms of CPU
+_DEAF_WORKER = 10.0  # s a worker may leave the bell unanswered: its connection is dead, and it does not know
+_FLOODED = 0.5  # s that the bell is not listened to, when more than the allowed datagrams have come
+_WORD = 8192  # bytes of what a worker says at once
+
+
+class _Subject:
+    """The job, as far as health and beats need it."""
+
+    __slots__ = ("group", "pid", "starttime", "stderr", "stdout", "uuid")
+
+    def __init__(self, facts: "Dict[str, Any]") -> None:
+        self.uuid: str = facts["uuid"]
+        self.pid: int = facts["pid"]
+        self.starttime: int = facts["starttime"]
+        self.group: int = facts["group"]
+        self.stdout: "Optional[int]" = facts["descriptors"].get("stdout")
+        self.stderr: "Optional[int]" = facts["descriptors"].get("stderr")
 
 
 class _Workers:
-    """At most one worker process, and when to start the next."""
+    """At most one worker process, what it says, and when to start the next."""
 
     def __init__(self, facts: "Dict[str, Any]") -> None:
         self._facts = facts
         self._delay = _FIRST_RESTART
         self._started = 0.0
         self.pid = 0
-        self.alive = -1  # readable at the worker's end
-        self._life = -1  # the worker reads its end when this process ends
+        self.words = -1  # socket on which the worker speaks: readable and empty at the worker's end, there at ours
         self.next_start = 0.0  # by the monotonic clock
 
     def start(self) -> None:
         """Fork a worker."""
-        alive, its_alive = os.pipe()
-        its_life, life = os.pipe()
+        try:
+            words, its_end = descriptors.pair()
+        except OSError:  # no descriptor left
+            self._plan()
+            return
         try:
             pid = os.fork()
         except OSError:  # no process left on the node: later perhaps
-            for descriptor in (alive, its_alive, its_life, life):
-                os.close(descriptor)
+            os.close(words)
+            os.close(its_end)
             self._plan()
             return
         if not pid:
             status = 1
             try:
-                os.close(alive)
-                os.close(life)
+                os.close(words)
                 from jobmon_agent import worker
 
-                status = worker.run(self._facts, its_life)
+                status = worker.run(self._facts, its_end)
             finally:
                 os._exit(status)
-        os.close(its_alive)
-        os.close(its_life)
-        self.pid, self.alive, self._life = pid, alive, life
+        os.close(its_end)
+        self.pid, self.words = pid, words
         self._started = time.monotonic()
+
+    def hear(self) -> "Optional[Dict[str, Any]]":
+        """What the worker says; None when it has ended."""
+        said = os.read(self.words, _WORD)
+        return marshal.loads(said) if said else None  # noqa: S302 - from our own child
 
     def reap(self) -> int:
         """The exit status of the worker, which has ended; a signal counts as a crash."""
         _, status = os.waitpid(self.pid, 0)
-        os.close(self.alive)
-        os.close(self._life)
-        self.pid, self.alive = 0, -1
-        if time.monotonic() - self._started > _STEADY:
+        os.close(self.words)
+        self.pid, self.words = 0, -1
+        code = os.WEXITSTATUS(status) if os.WIFEXITED(status) else 1
+        if code == LEFT or time.monotonic() - self._started > _STEADY:
             self._delay = _FIRST_RESTART
-        self._plan()
-        return os.WEXITSTATUS(status) if os.WIFEXITED(status) else 1
+        if code == LEFT:
+            self.next_start = 0.0
+        else:
+            self._plan()
+        return code
 
     def stop(self) -> None:
-        """End the worker, which hangs."""
+        """End the worker, which hangs; the next may come at once."""
         os.kill(self.pid, 9)
         self.reap()
+        self.next_start = 0.0
 
     def _plan(self) -> None:
         self.next_start = time.monotonic() + self._delay
@@ -85,7 +117,7 @@ class _Workers:
 def watch(facts: "Dict[str, Any]") -> None:
     """Stay until the job is over and its end is reported; leave nothing behind."""
     try:
-        _watch(facts)
+        _Idle(facts).run()
     finally:
         remove_log(facts)
 
@@ -99,56 +131,119 @@ def remove_log(facts: "Dict[str, Any]") -> None:
             pass
 
 
-def _watch(facts: "Dict[str, Any]") -> None:
-    workers = _Workers(facts)
-    leave = None
-    while True:
-        now = time.monotonic()
-        if leave is not None and now > leave:
-            if workers.pid:
-                workers.stop()
+class _Idle:
+    """The idle process."""
+
+    def __init__(self, facts: "Dict[str, Any]") -> None:
+        self._facts = facts
+        self._pidfd: "Optional[int]" = facts["descriptors"].get("pidfd")
+        facts["health"] = health = Health(_Subject(facts))
+        facts["progress"] = None  # where the last worker stopped reading progress
+        self._beats = Beats(health)
+        self._workers = _Workers(facts)
+        self._leave: "Optional[float]" = None  # when to give up, once the job is over, by the monotonic clock
+        self._has_progress = False  # the job has written some that no worker has read
+        self._told_progress = 0.0  # when a worker was last needed for it, by the monotonic clock
+
+    def run(self) -> None:
+        """Beat and wait, until the job's end is reported or was tried for long enough."""
+        while True:
+            now = time.monotonic()
+            if self._leave is not None and now > self._leave:
+                if self._workers.pid:
+                    self._workers.stop()
+                return
+            self._attend(now)
+            ready = self._wait(now)
+            now = time.monotonic()
+            if self._workers.words in ready and self._hear_worker() in (REPORTED, GAVE_UP):
+                return
+            self._beats.hear(now)
+            if self._leave is not None:
+                continue
+            if now >= self._beats.next:
+                self._beats.beat(now)
+                self._look_at_progress(now)
+            if self._is_over(ready):
+                self._end()
+
+    def _attend(self, now: float) -> None:
+        """Have a worker where one is needed, and no dead one."""
+        if self._workers.pid and now - self._beats.rung_at > _DEAF_WORKER:
+            self._beats.rung_at = now
+            self._workers.stop()
+        if not self._workers.pid and now >= self._workers.next_start and self._is_worker_needed():
+            self._facts["is_brief"] = self._leave is None and self._beats.works and not self._beats.is_rung
+            self._workers.start()
+
+    def _is_worker_needed(self) -> bool:
+        return self._leave is not None or self._beats.is_rung or not self._beats.works or self._has_progress
+
+    def _hear_worker(self) -> "Optional[int]":
+        """Take what the worker says; its exit status, where it has ended."""
+        said = self._workers.hear()
+        if said is None:
+            return self._workers.reap()
+        if "progress" in said:
+            self._facts["progress"] = said["progress"]
+            self._has_progress = False
+        else:
+            self._beats.begin(said)
+        return None
+
+    def _look_at_progress(self, now: float) -> None:
+        """Need a worker when the job has written progress that none has read."""
+        if self._workers.pid or not self._facts["log"] or now - self._told_progress < _PROGRESS_EVERY:
             return
-        if not workers.pid and now >= workers.next_start and _ring(leave is not None):
-            workers.start()
-        ready = _wait(facts, workers, leave)
-        if workers.alive in ready and workers.reap() in (REPORTED, GAVE_UP):
+        try:
+            status = os.stat(self._facts["log"], dir_fd=self._facts["descriptors"]["sandbox"], follow_symlinks=False)
+        except OSError:  # the job has removed it
             return
-        if leave is None and _is_over(facts, ready):
-            facts["ended"] = time.time()
-            leave = time.monotonic() + _LEAVE_AFTER
+        read = self._facts["progress"]
+        if status.st_size and (read is None or read[0] != (status.st_ino, status.st_size, status.st_mtime_ns)):
+            self._has_progress = True
+            self._told_progress = now
 
+    def _wait(self, now: float) -> "List[int]":
+        """Sleep until something happens, or the next thing is due; the descriptors that are ready."""
+        waiting = select.poll()
+        timeouts = []
+        if self._workers.pid:
+            waiting.register(self._workers.words, select.POLLIN)
+            timeouts.append(self._beats.rung_at + _DEAF_WORKER)
+        elif self._is_worker_needed():
+            timeouts.append(self._workers.next_start)
+        if self._leave is not None:
+            timeouts.append(self._leave)
+        else:
+            timeouts.append(self._beats.next)
+            if self._pidfd is not None:
+                waiting.register(self._pidfd, select.POLLIN)
+            else:
+                timeouts.append(now + _LOOK)
+        bell = self._beats.descriptor(now)
+        if bell is None:
+            pass
+        elif bell >= 0:
+            waiting.register(bell, select.POLLIN)
+        else:
+            timeouts.append(now + _FLOODED)
+        due = min(timeouts)
+        timeout = None if due == NEVER else max(0, int((due - now) * 1000) + 1)
+        return [descriptor for descriptor, _ in waiting.poll(timeout)]
 
-def _ring(is_over: bool) -> bool:
-    """Whether a worker is wanted now: always, since the channel is the callback."""
-    return True
+    def _is_over(self, ready: "List[int]") -> bool:
+        if self._pidfd is not None:
+            return self._pidfd in ready
+        try:
+            with open("/proc/%d/stat" % self._facts["pid"], "rb", 0) as file:
+                fields = file.read(4096).rpartition(b")")[2].split()
+        except OSError:
+            return True
+        return fields[0] in (b"Z", b"X") or int(fields[19]) != self._facts["starttime"]
 
-
-def _wait(facts: "Dict[str, Any]", workers: "_Workers", leave: "Any") -> "List[int]":
-    """Sleep until the worker or the job ends, or the next thing is due; the descriptors that are ready."""
-    pidfd = facts["descriptors"].get("pidfd")
-    waiting = select.poll()
-    timeouts = []
-    if workers.pid:
-        waiting.register(workers.alive, select.POLLIN)
-    else:
-        timeouts.append(workers.next_start)
-    if leave is not None:
-        timeouts.append(leave)
-    elif pidfd is not None:
-        waiting.register(pidfd, select.POLLIN)
-    else:
-        timeouts.append(time.monotonic() + _LOOK)
-    timeout = max(0, int((min(timeouts) - time.monotonic()) * 1000) + 1) if timeouts else None
-    return [descriptor for descriptor, _ in waiting.poll(timeout)]
-
-
-def _is_over(facts: "Dict[str, Any]", ready: "List[int]") -> bool:
-    pidfd = facts["descriptors"].get("pidfd")
-    if pidfd is not None:
-        return pidfd in ready
-    try:
-        with open("/proc/%d/stat" % facts["pid"], "rb", 0) as file:
-            fields = file.read(4096).rpartition(b")")[2].split()
-    except OSError:
-        return True
-    return fields[0] in (b"Z", b"X") or int(fields[19]) != facts["starttime"]
+    def _end(self) -> None:
+        """The job is over: tell at once what is known, and have a worker report the rest."""
+        self._facts["ended"] = ended = time.time()
+        self._leave = time.monotonic() + _LEAVE_AFTER
+        self._beats.bye(ended, 0, "unknown")

@@ -17,6 +17,9 @@ _BLOCK = 64 * limits.KIB  # bytes read at a look
 _BACKLOG = limits.MIB  # bytes; what lies farther back is passed over
 _FINGERPRINT = 64  # bytes before the position, kept to notice that the file was written anew
 
+Seen = Tuple[int, int, int]  # inode, size, time of change
+State = Tuple[Seen, int, bytes, bytes]  # what was seen, position, fingerprint, rest
+
 
 class Progress:
     """The position in one job's progress file.
@@ -24,15 +27,18 @@ class Progress:
     Args:
         directory: descriptor of the job's working directory.
         name: of the file in it; empty if there is none.
+        state: where an earlier worker stopped, None for the start.
     """
 
-    def __init__(self, directory: int, name: str) -> None:
+    def __init__(self, directory: int, name: str, state: Optional[State] = None) -> None:
         self._directory = directory
         self._name = name
-        self._seen: Optional[Tuple[int, int, int]] = None  # inode, size, time of change
+        self._seen: Optional[Seen] = None
         self._position = 0
         self._fingerprint = b""
         self._rest = b""  # of a line without its end
+        if state is not None:
+            self._seen, self._position, self._fingerprint, self._rest = state
         self._allowed = BURST
         self._filled_at: Optional[float] = None
         self._dropped = 0
@@ -43,6 +49,13 @@ class Progress:
             return []
         self._refill(now)
         return list(self._limited(self._read()))
+
+    @property
+    def state(self) -> Optional[State]:
+        """Where reading has come to; None where nothing was read."""
+        if self._seen is None:
+            return None
+        return self._seen, self._position, self._fingerprint, self._rest[: limits.LOG_LINE]
 
     def _read(self) -> List[str]:
         try:

@@ -5,7 +5,7 @@ import platform
 from typing import Any, Dict, List, Optional
 
 from jobmon_agent import VERSION, batch, node
-from jobmon_agent.channel import Health
+from jobmon_agent.health import Health
 from jobmon_agent.job import Job
 from jobmon_agent.members import Members
 from jobmon_wire import limits

@@ -5,13 +5,16 @@ job knows nothing of it.
 """
 
 import os
+import ssl
 import time
 from typing import Any, Dict, Optional
 
 from jobmon_agent import VERSION, http, report
-from jobmon_agent.channel import MEDIA_TYPE, Channel, ChannelLostError, Health
+from jobmon_agent.channel import MEDIA_TYPE, Channel, ChannelLostError
+from jobmon_agent.health import Health
 from jobmon_agent.job import Job
-from jobmon_agent.parting import END_PATIENCE, GAVE_UP, REPORTED
+from jobmon_agent.parent import Parent
+from jobmon_agent.parting import GAVE_UP, LEFT, LINGER, REPORTED
 from jobmon_agent.progress import Progress
 from jobmon_agent.tls import Address, Connection, client_context, connect, read_address
 from jobmon_agent.watch import Watch
@@ -82,26 +85,35 @@ class Retries:
 class Session:
     """One worker's dealings with the server."""
 
-    def __init__(self, job: Job, watch: Watch, credential: Credential, descriptor: int, facts: Dict[str, Any]) -> None:
+    def __init__(
+        self,
+        job: Job,
+        watch: Watch,
+        credential: Credential,
+        descriptor: int,
+        facts: Dict[str, Any],
+        parent: Parent,
+    ) -> None:
         self._job = job
         self._watch = watch
         self._facts = facts
+        self._parent = parent
+        self._certificate = ssl.PEM_cert_to_DER_cert(credential.certificate)
         self._address: Address = read_address(credential.server)
         self._context = client_context(credential, descriptor)
         self._registration: Optional[Registration] = None
-        self._health = Health(job)
-        self._progress = Progress(job.sandbox, facts["log"])
+        self._health: Health = facts["health"]
+        self._progress = Progress(job.sandbox, facts["log"], facts["progress"])
         self._retries = Retries()
         self._is_registered = False
         self._report = b""
 
     def run(self) -> int:
-        """Serve until the end is reported: REPORTED, or GAVE_UP."""
+        """Serve until nobody asks any more or the end is reported: LEFT, REPORTED, or GAVE_UP."""
         while True:
             asked, is_slow = None, False
             try:
-                self._serve()
-                return REPORTED
+                return self._serve()
             except RefusedError as error:
                 if self._watch.ended is not None and error.is_final:
                     return GAVE_UP
@@ -117,38 +129,47 @@ class Session:
     def _patience(self) -> float:
         """Seconds after the job's end in which its report is tried."""
         is_cleared = os.fstat(self._job.sandbox).st_nlink == 0
-        return _CLEARED_PATIENCE if is_cleared else END_PATIENCE
+        return _CLEARED_PATIENCE if is_cleared else LINGER
 
-    def _serve(self) -> None:
+    def _serve(self) -> int:
         connection = self._connect()
         try:
             if self._watch.ended is None or not self._is_registered:
                 # Also for a job that is over already: its progress lines go through the channel.
                 self._open_channel(connection, self._register(connection))
+                if self._watch.ended is None:
+                    return LEFT
                 # The channel stays open meanwhile: else the job would look silent for a moment.
                 self._report_end(None)
             else:
                 self._report_end(connection)
+            return REPORTED
         finally:
             connection.close()
 
     def _connect(self) -> Connection:
         return connect(self._address, self._context, self._watch.wait)
 
-    def _register(self, connection: Connection) -> float:
+    def _register(self, connection: Connection) -> Configuration:
         self._registration = self._registration or report.registration(self._job, self._facts)
         answer = self._post(connection, "/v1/register", self._registration.document())
         configuration = Configuration.read(read_object(answer))
         # Only an answer that was read means success: TLS 1.3 tells a refused certificate that late.
         self._is_registered = True
-        return configuration.ping
+        if configuration.beats is not None:
+            self._parent.tell_session(configuration.beats, self._certificate, connection.socket)
+        return configuration
 
-    def _open_channel(self, connection: Connection, ping: float) -> None:
+    def _open_channel(self, connection: Connection, configuration: Configuration) -> None:
         head = http.request_head("/v1/channel", self._address.authority, _AGENT, MEDIA_TYPE, None)
         start = time.monotonic()
         try:
-            Channel(connection, self._job, self._watch, self._health, self._progress, ping).run(head)
+            Channel(
+                connection, self._job, self._watch, self._health, self._progress, configuration, self._facts["is_brief"]
+            ).run(head)
         finally:
+            if self._progress.state is not None:
+                self._parent.tell_progress(self._progress.state)
             # A server that registers an agent and drops its channel at once is no success.
             if time.monotonic() - start > _STEADY:
                 self._retries.reset()

@@ -75,7 +75,7 @@ class Introduction:
 def introduce(command: "List[bytes]", credential: str, mode: str, is_quiet: bool) -> "Optional[Introduction]":
     """Start herald and agent; None if there is no credential, which the herald has said on stderr."""
     pipes = [descriptors.out_of_the_way(end) for end in os.pipe() + os.pipe()]
-    status, status_end = [descriptors.out_of_the_way(end) for end in _pair()]
+    status, status_end = descriptors.pair()
     ask_end, ask, told, tell = pipes
     herald = os.fork()
     if not herald:
@@ -96,12 +96,6 @@ def introduce(command: "List[bytes]", credential: str, mode: str, is_quiet: bool
         return None
     uuid, log = answer.split(b"\0")
     return Introduction(herald, ask, told, status, mode, uuid, log)
-
-
-def _pair() -> "Tuple[int, int]":
-    """A pair of sockets that keep messages whole, so that each can be looked at and left there."""
-    here, there = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
-    return here.detach(), there.detach()
 
 
 def _read_in_time(told: int) -> bytes:
@@ -134,7 +128,7 @@ class _Herald:
 
     def run(self, credential: str, is_quiet: bool) -> None:
         """Find what the agent needs, hand it over, end."""
-        here, there = [descriptors.out_of_the_way(end) for end in _pair()]
+        here, there = descriptors.pair()
         child = os.fork()
         if not child:
             try:

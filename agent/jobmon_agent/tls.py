@@ -137,14 +137,14 @@ class Connection:
     """An open connection: what is to be sent waits in ``unsent``."""
 
     def __init__(self, secure: ssl.SSLSocket) -> None:
-        self._socket = secure
+        self.socket = secure
         self.unsent = bytearray()
         self.is_at_end = False  # the peer will send no more
         self._wants_to_write = False
 
     def fileno(self) -> int:
         """The descriptor to wait for."""
-        return self._socket.fileno()
+        return self.socket.fileno()
 
     def interest(self) -> int:
         """What to wait for, as poll's mask."""
@@ -165,7 +165,7 @@ class Connection:
         # SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER; the bytes themselves stay the same until they have gone.
         while self.unsent:
             try:
-                sent = self._socket.send(bytes(self.unsent[: 16 * limits.KIB]))
+                sent = self.socket.send(bytes(self.unsent[: 16 * limits.KIB]))
             except ssl.SSLWantWriteError:
                 return
             except ssl.SSLWantReadError:
@@ -177,9 +177,9 @@ class Connection:
         received = 0
         # TLS may hold decrypted bytes that poll cannot see, so read until there are none;
         # yet not for ever, or a flood would starve everything else.
-        while received < 16 * _READ or self._socket.pending():
+        while received < 16 * _READ or self.socket.pending():
             try:
-                data = self._socket.recv(_READ)
+                data = self.socket.recv(_READ)
             except ssl.SSLWantReadError:
                 break
             except ssl.SSLWantWriteError:
@@ -196,4 +196,4 @@ class Connection:
 
     def close(self) -> None:
         """Drop the connection."""
-        self._socket.close()
+        self.socket.close()

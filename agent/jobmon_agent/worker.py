@@ -1,7 +1,7 @@
 """The worker: the agent's process that has TLS, forked from the idle one.
 
-It ends when the job's end is reported, or with its parent; when it crashes its
-parent starts another.
+It ends when nobody asks any more and the server can ring, when the job's end is
+reported, or with its parent; when it crashes its parent starts another.
 """
 
 import os
@@ -9,6 +9,7 @@ from typing import Any, Dict
 
 from jobmon_agent import kernel
 from jobmon_agent.job import Job
+from jobmon_agent.parent import Parent
 from jobmon_agent.parting import GAVE_UP
 from jobmon_agent.session import Session
 from jobmon_agent.watch import OrphanedError, Watch
@@ -17,12 +18,12 @@ from jobmon_wire.credential import LARGEST, CredentialError, parse_credential
 _CRASHED = 1
 
 
-def run(facts: Dict[str, Any], life: int) -> int:
+def run(facts: Dict[str, Any], parent: int) -> int:
     """Be the worker; the exit status to end with.
 
     Args:
         facts: what the herald told: descriptors, numbers and names.
-        life: readable when the idle process has ended.
+        parent: socket on which the idle process is told things; readable when it has ended.
     """
     kernel.keep_memory_private()
     descriptors = facts["descriptors"]
@@ -42,8 +43,8 @@ def run(facts: Dict[str, Any], life: int) -> int:
         # The file that was checked at the start; its name may mean another by now, or nothing.
         content = os.pread(descriptors["credential"], LARGEST, 0).decode("ascii", "replace")
         credential = parse_credential(content, "the credential")
-        watch = Watch(job, life, facts["status"], facts.get("ended"))
-        return Session(job, watch, credential, descriptors["credential"], facts).run()
+        watch = Watch(job, parent, facts["status"], facts.get("ended"))
+        return Session(job, watch, credential, descriptors["credential"], facts, Parent(parent)).run()
     except CredentialError:  # written over since
         return GAVE_UP
     except OrphanedError:

@@ -33,9 +33,10 @@ END = 9  # agent to reader; object: status, code, message; the last of a request
 LOG = 10  # agent to server; object: at, text: one line of progress from the job
 VITALS = 11  # agent to server; object: records.Vitals
 GOODBYE = 12  # server to agent; object: reason, retry_after (s): come back later
+LEAVE = 16  # either way; empty: nobody asks, may the agent close the channel; the server: it may, no request follows
 
-DOWN = frozenset([REQUEST, CREDIT, CANCEL, PING, PONG, GOODBYE])
-UP = frozenset([PING, PONG, DATA, RECORD, NOTE, END, LOG, VITALS])
+DOWN = frozenset([REQUEST, CREDIT, CANCEL, PING, PONG, GOODBYE, LEAVE])
+UP = frozenset([PING, PONG, DATA, RECORD, NOTE, END, LOG, VITALS, LEAVE])
 ANSWER = frozenset([DATA, RECORD, NOTE, END])
 METERED = frozenset([DATA, RECORD, NOTE])  # their payload uses up credit
 

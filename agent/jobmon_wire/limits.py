@@ -30,6 +30,11 @@ LINES = 1000000  # lines one head or tail may ask for
 
 # Time
 PING_INTERVAL = 10.0  # s between beats on an open channel
+BEAT_INTERVAL = 25.0  # s between datagrams: mappings of NAT gateways last 30 s and more (Linux: 30 s, then 120 s)
+QUIET = (
+    60.0  # s without a request until a channel is closed that a datagram can open: a second command needs no wake-up
+)
+LONGEST_QUIET = 86400.0  # s
 SILENT_AFTER = 3  # missed beats until a job counts as silent
 CONNECT_TIMEOUT = 10.0  # s for TCP and TLS; a lost SYN is repeated within 7 s
 GRACE_LIMIT = 600.0  # s between TERM and KILL; batch systems give minutes at most

@@ -8,9 +8,10 @@ does not know are passed over, so that a newer peer may say more.
 
 import base64
 import binascii
+import os
 from typing import Any, Dict, NamedTuple, Optional
 
-from jobmon_wire import PROTOCOL, limits
+from jobmon_wire import PROTOCOL, datagrams, limits
 from jobmon_wire.documents import (
     DocumentError,
     integer,
@@ -21,6 +22,7 @@ from jobmon_wire.documents import (
     text,
 )
 from jobmon_wire.jobs import EXIT_SOURCES
+from jobmon_wire.verbs import signal_name
 
 EXEC = "exec"  # the agent stands beside the job, whose process the batch system started
 WRAP = "wrap"  # a thin waiter is the job's parent
@@ -85,14 +87,51 @@ class Registration(NamedTuple):
         )
 
 
+class Beats(NamedTuple):
+    """A session by datagram, as the server opens it for an agent; told over mutual TLS alone."""
+
+    port: int  # UDP, on the address that the agent registered at
+    session: bytes  # datagrams.SESSION_BYTES
+    secret: bytes  # datagrams.SECRET_BYTES
+    interval: float  # s between beats
+    counter: int  # the server's last one: lower ones are old
+    pending: int  # level of requests that the agent fetches by opening its channel now
+
+    def document(self) -> Dict[str, Any]:
+        """As it is sent; bytes in hexadecimal."""
+        return dict(self._asdict(), session=self.session.hex(), secret=self.secret.hex())
+
+    @classmethod
+    def read(cls, document: Dict[str, Any]) -> "Beats":
+        """From what was received.
+
+        Raises:
+            DocumentError: a field is missing or out of range.
+        """
+        port, interval = integer(document, "port"), number(document, "interval")
+        if not 0 < port < 65536 or not 0.05 <= interval <= 600.0:
+            raise DocumentError("beats: a port, and an interval of 0.05 to 600 s were expected")
+        return cls(
+            port=port,
+            session=_hexadecimal(document, "session", datagrams.SESSION_BYTES),
+            secret=_hexadecimal(document, "secret", datagrams.SECRET_BYTES),
+            interval=interval,
+            counter=integer(document, "counter"),
+            pending=integer(document, "pending"),
+        )
+
+
 class Configuration(NamedTuple):
     """What the server answers to a registration."""
 
     ping: float  # s between beats on the channel
+    quiet: float = limits.QUIET  # s without a request after which the channel may be closed, if the agent can be rung
+    beats: Optional[Beats] = None  # None: this server takes no datagrams, and the channel stays open
 
     def document(self) -> Dict[str, Any]:
         """As it is sent."""
-        return dict(self._asdict(), protocol=PROTOCOL)
+        beats = self.beats.document() if self.beats else None
+        return {"ping": self.ping, "quiet": self.quiet, "beats": beats, "protocol": PROTOCOL}
 
     @classmethod
     def read(cls, document: Dict[str, Any]) -> "Configuration":
@@ -102,9 +141,13 @@ class Configuration(NamedTuple):
             DocumentError: a field is missing or out of range.
         """
         ping = number(document, "ping", limits.PING_INTERVAL)
-        if not 0.05 <= ping <= 600.0:
-            raise DocumentError("ping: 0.05 to 600 s was expected")
-        return cls(ping=ping)
+        quiet = number(document, "quiet", limits.QUIET)
+        if not 0.05 <= ping <= 600.0 or not 0.05 <= quiet <= limits.LONGEST_QUIET:
+            raise DocumentError("ping and quiet: 0.05 to 600 s, and to %d s, were expected" % limits.LONGEST_QUIET)
+        beats = document.get("beats")
+        if beats is not None and not isinstance(beats, dict):
+            raise DocumentError("beats: an object was expected")
+        return cls(ping=ping, quiet=quiet, beats=None if beats is None else Beats.read(beats))
 
 
 class Vitals(NamedTuple):
@@ -162,6 +205,15 @@ class Exit(NamedTuple):
         return cls(code, signal, document.get("core") is True, _one_of(document, "source", EXIT_SOURCES))
 
 
+def exit_of(status: int, source: str) -> Exit:
+    """How a job ended, from what wait() tells of its process and how that is known."""
+    if source == "unknown":
+        return Exit(None, None, False, source)
+    if os.WIFSIGNALED(status):
+        return Exit(None, signal_name(os.WTERMSIG(status)), os.WCOREDUMP(status), source)
+    return Exit(os.WEXITSTATUS(status), None, False, source)
+
+
 class EndReport(NamedTuple):
     """The last word of an agent on its job."""
 
@@ -213,6 +265,17 @@ def _one_of(document: Dict[str, Any], key: str, known: "tuple[str, ...]") -> str
     value = text(document, key, longest=limits.LABEL)
     if value not in known:
         raise DocumentError("%s: one of %s was expected" % (key, " ".join(known)))
+    return value
+
+
+def _hexadecimal(document: Dict[str, Any], key: str, length: int) -> bytes:
+    digits = text(document, key, longest=2 * length)
+    try:
+        value = bytes.fromhex(digits)
+    except ValueError:
+        value = b""
+    if len(value) != length:
+        raise DocumentError("%s: %d bytes in hexadecimal were expected" % (key, length))
     return value
 
 

@@ -57,6 +57,7 @@ class SiteFiles:
         self.ledger_path = directory / "ledger.sqlite"
         self.store_path = directory / "store.sqlite"
         self.config_path = directory / "server.toml"
+        self.beats_secret = directory / "beats.key"
 
     def read_settings(self) -> dict[str, str]:
         """What ``site.toml`` says, after a look whether the site is whole.

@@ -40,6 +40,9 @@ class Hearer(Protocol):
     def progress(self, document: dict[str, Any]) -> None:
         """A line of progress; raises FrameError where it is none."""
 
+    def lets_go(self, channel: Channel) -> bool:
+        """Whether the agent may close the channel; where it may, no request comes by it any more."""
+
     def gone(self, channel: Channel) -> None:
         """The channel has ended."""
 
@@ -165,6 +168,9 @@ class Channel:
             self._hearer.vitals(frame.document())
         elif frame.type == frames.LOG:
             self._hearer.progress(frame.document())
+        elif frame.type == frames.LEAVE and not self._answers and self._hearer.lets_go(self):
+            self._send(write_frame(frames.LEAVE))
+            self.close()
 
     def _send(self, data: bytes) -> None:
         if not self.is_open:

@@ -14,10 +14,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from jobmon_server.errors import ServerError
-from jobmon_wire.limits import PING_INTERVAL
+from jobmon_wire import limits
 
 LARGEST_FILE = 64 * 1024  # bytes
 DAY = 86400.0  # s
+
+AUTO = "auto"  # agents are rung by datagram where that works
+TCP = "tcp"  # their channels stay open
 
 Check = Callable[[Any], Any]
 
@@ -42,7 +45,10 @@ class Configuration(NamedTuple):
     site: Path  # directory of certificates, ledger and store
     users: Address
     agents: Address
-    ping: float  # s between the beats of an agent
+    callback: str  # AUTO or TCP
+    ping: float  # s between the beats of an agent on an open channel
+    beat: float  # s between the datagrams of an agent
+    quiet: float  # s without a request until an agent closes its channel, if it can be rung
     lost_after: float  # s of silence until a job is given up
     retention: float  # s that an ended job is kept
     log: str  # least level that is logged
@@ -59,8 +65,17 @@ site = "."
 users = "{users}"
 agents = "{agents}"
 
-# An agent says that it lives every so often; after three missed beats its job counts as silent.
+# How agents are reached.  "auto": by a datagram (UDP, the agents' port's number) that has them open their
+# channel, and by a channel that stays open where no datagrams pass; "tcp": by open channels alone.
+#callback = "{callback}"
+
+# An agent says that it lives every so often, on an open channel and by datagram; after three missed beats
+# its job counts as silent.  Gateways forget a way for datagrams after 30 s.
 #ping = {ping:g}
+#beat = {beat:g}
+
+# An agent that can be rung by datagram closes its channel after so long without a request.
+#quiet = {quiet:g}
 
 # A job that stays silent this long is given up as lost.
 #lost_after = {lost_after:g}
@@ -97,7 +112,7 @@ def read_configuration(path: Path) -> Configuration:
 
 def template(users: Address, agents: Address) -> str:
     """A commented configuration with the defaults."""
-    defaults = {key: _KEYS[key][0] for key in ("ping", "lost_after", "retention", "log")}
+    defaults = {key: _KEYS[key][0] for key in ("callback", "ping", "beat", "quiet", "lost_after", "retention", "log")}
     return TEMPLATE.format(users=users, agents=agents, **defaults)
 
 
@@ -112,8 +127,9 @@ def _configuration(document: dict[str, Any], path: Path) -> Configuration:
         except ValueError as error:
             raise ConfigurationError(f"{path}: {key} is {document.get(key)!r}; {error}") from error
     values["site"] = (path.parent / values["site"]).resolve()
-    if values["lost_after"] < 3 * values["ping"]:
-        raise ConfigurationError(f"{path}: lost_after is less than three beats; make it longer than 3 x ping")
+    for key in ("ping", "beat"):
+        if values["lost_after"] < limits.SILENT_AFTER * values[key]:
+            raise ConfigurationError(f"{path}: lost_after is less than three beats; make it longer than 3 x {key}")
     if values["users"] == values["agents"] and values["users"].port:
         raise ConfigurationError(f"{path}: users and agents are the same address; give each its own port")
     return Configuration(**values)
@@ -146,11 +162,13 @@ def _seconds(low: float, high: float) -> Check:
     return check
 
 
-def _level(value: Any) -> str:
-    levels = ("debug", "info", "warning", "error")
-    if value not in levels:
-        raise ValueError(f"one of {', '.join(levels)} was expected")
-    return str(value)
+def _one_of(*words: str) -> Check:
+    def check(value: Any) -> str:
+        if value not in words:
+            raise ValueError(f"one of {', '.join(words)} was expected")
+        return str(value)
+
+    return check
 
 
 # Every key with its default and its check, in the order of the template.
@@ -158,8 +176,11 @@ _KEYS: dict[str, tuple[Any, Check]] = {
     "site": (".", _text),
     "users": ("0.0.0.0:8443", _address),
     "agents": ("0.0.0.0:8444", _address),
-    "ping": (PING_INTERVAL, _seconds(0.2, 600)),  # below, beats would be most of the traffic
+    "callback": (AUTO, _one_of(AUTO, TCP)),
+    "ping": (limits.PING_INTERVAL, _seconds(0.2, 600)),  # below, beats would be most of the traffic
+    "beat": (limits.BEAT_INTERVAL, _seconds(0.2, 120)),  # above, no gateway keeps the way open
+    "quiet": (limits.QUIET, _seconds(0.2, limits.LONGEST_QUIET)),
     "lost_after": (3600.0, _seconds(1, 30 * DAY)),
     "retention": (30 * DAY, _seconds(60, 3650 * DAY)),
-    "log": ("info", _level),
+    "log": ("info", _one_of("debug", "info", "warning", "error")),
 }

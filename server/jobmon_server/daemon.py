@@ -12,6 +12,7 @@ import contextlib
 import logging
 import resource
 import signal
+import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -22,10 +23,10 @@ from jobmon_pki.errors import PkiError
 from jobmon_pki.profiles import ADMIN, JOB, OWNER
 from jobmon_pki.site import Site
 from jobmon_server.application import build
-from jobmon_server.configuration import Address, Configuration, ConfigurationError, read_configuration
+from jobmon_server.configuration import TCP, Address, Configuration, ConfigurationError, read_configuration
 from jobmon_server.doors import Door
 from jobmon_server.notify import notify, notify_reloading
-from jobmon_server.ports import Port, bind
+from jobmon_server.ports import Port, bind, bind_datagrams
 from jobmon_server.revocation import Revocations
 from jobmon_server.state import State
 from jobmon_server.tls import TLSError, TLSFiles
@@ -73,6 +74,7 @@ class Daemon:
             jobs = Door((JOB,), self._revocations, issuer_key_id=self._site.job_key_id())
             self._users = self._port(stack, self._configuration.users, self._site.people_ca, people)
             self._agents = self._port(stack, self._configuration.agents, self._site.job_ca, jobs)
+            datagrams = self._datagrams(stack)
             state = State.open(self._configuration, self._site, time.time)
             stack.push_async_callback(self._drain, state)
             await state.start()
@@ -80,6 +82,8 @@ class Daemon:
             users_app, agents_app = build(state)
             await self._users.open(users_app)
             await self._agents.open(agents_app)
+            if datagrams is not None:
+                await asyncio.get_running_loop().create_datagram_endpoint(lambda: state.beats, sock=datagrams)
             self._listen_to_signals()
             self._sweep()
             sweeper = asyncio.create_task(self._sweep_for_ever())
@@ -101,6 +105,14 @@ class Daemon:
         sock = bind(address)
         stack.callback(sock.close)
         return Port(sock, TLSFiles(self._site.server_certificate, self._site.server_key, anchor), door)
+
+    def _datagrams(self, stack: contextlib.AsyncExitStack) -> socket.socket | None:
+        """The socket for beats: on the agents' port's number, so that a firewall has one number to open."""
+        if self._configuration.callback == TCP:
+            return None
+        sock = bind_datagrams(self._configuration.agents._replace(port=self._agents.number))
+        stack.callback(sock.close)
+        return sock
 
     async def _drain(self, state: State) -> None:
         """Refuse what is new, say goodbye, let what is under way come to its end."""
@@ -130,6 +142,8 @@ class Daemon:
             ended = port.sweep(is_thorough=self._is_unswept)
             if ended:
                 log.info("connections ended: revoked, expired or overdue", extra={"facts": {"number": ended}})
+        if self._is_unswept:
+            self._state.beats.sweep(self._revocations.reason)
         self._is_unswept = False
 
     def _refresh(self) -> bool:
@@ -170,9 +184,10 @@ class Daemon:
 
     def _take(self, configuration: Configuration) -> None:
         old = self._configuration
-        if (configuration.site, configuration.users, configuration.agents) != (old.site, old.users, old.agents):
-            log.warning("a change of site, users or agents takes a restart")
-        self._configuration = configuration._replace(site=old.site, users=old.users, agents=old.agents)
+        fixed = {key: getattr(old, key) for key in ("site", "users", "agents", "callback")}
+        if configuration != configuration._replace(**fixed):
+            log.warning("a change of site, users, agents or callback takes a restart")
+        self._configuration = configuration._replace(**fixed)
         self._state.configuration = self._configuration
         logging.getLogger().setLevel(configuration.log.upper())
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from jobmon_server import events
+from jobmon_server.beats import Beats
 from jobmon_server.channel import Channel
 from jobmon_server.events import Events
 from jobmon_server.exchange import Exchange
@@ -19,7 +20,7 @@ from jobmon_server.rows import Event
 from jobmon_wire import documents, limits
 from jobmon_wire.documents import DocumentError
 from jobmon_wire.frames import FrameError
-from jobmon_wire.jobs import ENDED
+from jobmon_wire.jobs import ENDED, RUNNING
 from jobmon_wire.records import Vitals
 
 RESOLUTION = 1.0  # s; signs of life closer together than this say nothing new
@@ -33,6 +34,7 @@ class Ears(NamedTuple):
     registry: Registry
     events: Events
     exchange: Exchange
+    beats: Beats
     clock: Callable[[], float]
 
 
@@ -51,14 +53,21 @@ class Hearing:
         self._seen(self._ears.clock())
 
     def vitals(self, document: dict[str, Any]) -> None:
-        """A beat."""
+        """A beat on the channel."""
         try:
-            vitals = Vitals.read(document)
-            if self._job.state == ENDED:
-                return
-            self._job.feel(vitals)
+            self.feel(Vitals.read(document))
         except (DocumentError, HearsayError) as error:
             raise FrameError(f"vitals: {error}") from error
+
+    def feel(self, vitals: Vitals) -> None:
+        """A beat, whichever way it came.
+
+        Raises:
+            HearsayError: it says what cannot be.
+        """
+        if self._job.state == ENDED:
+            return
+        self._job.feel(vitals)
         now = self._ears.clock()
         self._seen(now)
         self._job.examine(now)
@@ -79,15 +88,24 @@ class Hearing:
         self._ears.events.note(Event(self._job.uuid, at, events.PROGRESS, line))
         self._ears.registry.changed(self._job)
 
+    def lets_go(self, channel: Channel) -> bool:
+        """Whether the agent may close its channel: it can be rung by datagram."""
+        if not self._ears.beats.reaches(self._job.uuid):
+            return False
+        self._ears.exchange.detach(channel)
+        return True
+
     def gone(self, channel: Channel) -> None:
         """The channel has ended."""
         if self._ears.exchange.detach(channel):
-            self._job.callback = None
+            self._job.callback = self._ears.beats.callback(self._job.uuid)
             self._ears.registry.changed(self._job)
 
     def _seen(self, now: float) -> None:
         job = self._job
-        if now - job.last_seen >= RESOLUTION and self._ears.registry.seen(job, now):
+        if job.state == RUNNING and now - job.last_seen < RESOLUTION:
+            return
+        if self._ears.registry.seen(job, now):
             self._ears.events.note(Event(job.uuid, now, events.RETURNED, "its agent is heard again"))
 
     def _may_speak(self) -> bool:

@@ -61,6 +61,7 @@ class Job(msgspec.Struct, gc=False):
     epoch: int = 0  # of the agent that speaks for it
     issued: float = 0.0
     expires: float = 0.0  # of its certificate
+    serial: str = ""  # of its certificate
 
     def describe(self, said: Registration) -> None:
         """Take what an agent says of itself and the job.

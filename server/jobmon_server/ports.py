@@ -28,33 +28,52 @@ class PortError(ServerError):
 
 
 def bind(address: Address) -> socket.socket:
-    """A socket bound to the address, not yet listening.
+    """A socket bound to the address and listening, so that a port in use is told at once.
 
     Raises:
         PortError: it is in use, reserved, or no address of this machine.
     """
-    try:
-        family, _, _, _, where = socket.getaddrinfo(
-            address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-    except OSError as error:
-        raise PortError(f"{address} is no address: {error.strerror}; correct it in server.toml") from error
     # The protocol is named: asyncio sets TCP_NODELAY only where it sees that it is TCP.
-    sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    sock = _bound(address, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.bind(where)
         # Two sockets may bind with SO_REUSEADDR as long as none listens: ask for the port now.
         sock.listen(BACKLOG)
     except OSError as error:
         sock.close()
-        # The event loop's wording repeats the address; the errno's does not.
-        reason = os.strerror(error.errno) if error.errno else str(error)
-        raise PortError(
-            f"cannot listen on {address}: {reason}; stop what listens there, or change server.toml"
-        ) from error
+        raise _refused(address, error) from error
+    return sock
+
+
+def bind_datagrams(address: Address) -> socket.socket:
+    """A socket for datagrams, bound to the address.
+
+    Raises:
+        PortError: as ``bind``.
+    """
+    return _bound(address, socket.SOCK_DGRAM, socket.IPPROTO_UDP)
+
+
+def _bound(address: Address, kind: socket.SocketKind, protocol: int) -> socket.socket:
+    try:
+        family, _, _, _, where = socket.getaddrinfo(address.host, address.port, type=kind, flags=socket.AI_PASSIVE)[0]
+    except OSError as error:
+        raise PortError(f"{address} is no address: {error.strerror}; correct it in server.toml") from error
+    sock = socket.socket(family, kind, protocol)
+    try:
+        if kind == socket.SOCK_STREAM:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind(where)
+    except OSError as error:
+        sock.close()
+        raise _refused(address, error) from error
     sock.setblocking(False)
     return sock
+
+
+def _refused(address: Address, error: OSError) -> PortError:
+    # The event loop's wording repeats the address; the errno's does not.
+    reason = os.strerror(error.errno) if error.errno else str(error)
+    return PortError(f"cannot listen on {address}: {reason}; stop what listens there, or change server.toml")
 
 
 class Port:

@@ -154,14 +154,14 @@ class Registry:
         """Seconds since the job's last sign of life."""
         return now - max(job.last_seen, self._opened)
 
-    def review(self, now: float, silent_after: float, lost_after: float) -> list[Job]:
+    def review(self, now: float, silent_after: Callable[[Job], float], lost_after: float) -> list[Job]:
         """Turn jobs without a sign of life silent, and lost; give those that turned."""
         turned = []
         for job in self._jobs.values():
             if job.state not in ALIVE:
                 continue
             silence = self.silence(job, now)
-            if silence < silent_after:
+            if silence < silent_after(job):
                 continue
             state = LOST if silence >= lost_after else SILENT
             if job.state != state:

@@ -14,10 +14,11 @@ from typing import NamedTuple
 
 from jobmon_pki.ledger import Ledger
 from jobmon_pki.names import common_name, owner_of
+from jobmon_pki.profiles import Identity
 from jobmon_server import events
 from jobmon_server.audit import Audit
 from jobmon_server.channel import Channel
-from jobmon_server.configuration import Configuration
+from jobmon_server.configuration import TCP, Configuration
 from jobmon_server.hearing import Ears, Hearing
 from jobmon_server.jobs import Job, new_job
 from jobmon_server.peer import Peer
@@ -69,11 +70,12 @@ class Sessions:
             StoreFullError: a take-over cannot be written down.
         """
         registry, now = self._ears.registry, self._ears.clock()
-        job = self._job(peer, now)
+        job, identity = self._job(peer, now)
         earlier = job.epoch
         if self._is_take_over(job, said.epoch, now):
             await self._audit.begin(peer, "take-over", job, {"epoch": said.epoch, "earlier": earlier})
         job.describe(said)
+        job.serial = peer.serial
         if job.state == ENDED and said.epoch > earlier:
             job.revive()
         job.expires = peer.not_after
@@ -88,7 +90,10 @@ class Sessions:
         if said.epoch != earlier:
             self._ears.events.note(Event(job.uuid, now, events.REGISTERED, f"runs on {job.node}, process {said.pid}"))
             self._store.defer(Snapshot(job, said))
-        return Answer(ping=self._configuration().ping)
+        beats = None
+        if self._configuration().callback != TCP:
+            beats = self._ears.beats.open(job, identity, Hearing(job, self._ears))
+        return Answer(self._configuration().ping, self._configuration().quiet, beats)
 
     def open_channel(self, peer: Peer) -> Channel:
         """The channel of the agent that registered on this connection.
@@ -102,7 +107,7 @@ class Sessions:
             raise RefusedError("session-taken", "a channel is opened on the connection that has registered the agent")
         channel = Channel(job.uuid, self._configuration().ping, Hearing(job, self._ears))
         self._ears.exchange.attach(channel)
-        job.callback = "tcp"
+        job.callback = self._ears.beats.callback(job.uuid) or TCP
         self._ears.registry.changed(job)
         return channel
 
@@ -131,14 +136,28 @@ class Sessions:
             job.last_seen = now
             job.examine(now)
             self._ears.registry.changed(job)
+            self._ears.beats.close(job.uuid)
             self._ears.events.wake(job.uuid)
+
+    def restore(self, job: Job) -> None:
+        """Know the agent of an earlier run of the server again, so that its beats are understood."""
+        issued = self._ledger.find(job.serial) if job.serial and self._configuration().callback != TCP else None
+        if issued is not None:
+            self._ears.beats.restore(job, issued.identity, Hearing(job, self._ears))
+
+    def patience(self, job: Job) -> float:
+        """Seconds without a sign of life after which a job counts as silent: three beats, by whichever way it beats."""
+        configuration = self._configuration()
+        is_beating = job.callback != TCP and self._ears.beats.knows(job.uuid)
+        return limits.SILENT_AFTER * max(configuration.ping, configuration.beat if is_beating else 0.0)
 
     def forget(self, uuid: str) -> None:
         """The job is forgotten."""
         self._sessions.pop(uuid, None)
+        self._ears.beats.close(uuid)
 
-    def _job(self, peer: Peer, now: float) -> Job:
-        """The job of a certificate.
+    def _job(self, peer: Peer, now: float) -> tuple[Job, Identity]:
+        """The job of a certificate, and what the ledger knows of that.
 
         Raises:
             RefusedError: this site did not issue it for that job.
@@ -153,7 +172,7 @@ class Sessions:
         elif job.owner_rdns != owner:
             raise RefusedError("credential-refused", "the job was issued to somebody else")
         job.issued = issued.issued_at
-        return job
+        return job, issued.identity
 
     def _is_take_over(self, job: Job, epoch: int, now: float) -> bool:
         """Whether another agent spoke for the job before.
@@ -167,6 +186,6 @@ class Sessions:
             if epoch < job.epoch:
                 raise RefusedError("session-taken", "a newer agent has told of this job's end")
             return False
-        if self._ears.registry.silence(job, now) < limits.SILENT_AFTER * self._configuration().ping:
+        if self._ears.registry.silence(job, now) < self.patience(job):
             raise RefusedError("session-taken", TAKEN)
         return True

@@ -18,6 +18,7 @@ from jobmon_pki.ledger import Ledger
 from jobmon_pki.site import Site
 from jobmon_server import events
 from jobmon_server.audit import Audit
+from jobmon_server.beats import Beats, read_secret
 from jobmon_server.configuration import Configuration
 from jobmon_server.credentials import Credentials
 from jobmon_server.events import Events
@@ -30,8 +31,7 @@ from jobmon_server.rows import Event, Snapshot
 from jobmon_server.sessions import Sessions
 from jobmon_server.store import Store, StoreFullError, open_store
 from jobmon_server.watch import Watch
-from jobmon_wire import limits
-from jobmon_wire.jobs import ALIVE, LOST, SILENT
+from jobmon_wire.jobs import ALIVE, LOST
 
 LOOK = 1.0  # s between two looks for silent jobs
 WRITE = 0.2  # s until a deferred row is on the disk
@@ -47,7 +47,13 @@ class State:
     """Everything a request may need; made by ``open``."""
 
     def __init__(
-        self, configuration: Configuration, site: Site, store: Store, ledger: Ledger, clock: Callable[[], float]
+        self,
+        configuration: Configuration,
+        site: Site,
+        store: Store,
+        ledger: Ledger,
+        secret: bytes,
+        clock: Callable[[], float],
     ) -> None:
         self.configuration = configuration  # may be exchanged while the server runs
         self.site = site
@@ -55,13 +61,14 @@ class State:
         self.version = importlib.metadata.version("jobmon")
         self.store = store
         self.registry = Registry(opened=clock())
-        self.exchange = Exchange()
+        self.beats = Beats(secret, lambda: self.configuration.beat, clock)
+        self.exchange = Exchange(self.beats)
         self.events = Events(store)
         self.audit = Audit(store, self.events, site.cluster, clock)
         self.readers = Readers()
         self.watches: set[Watch] = set()
         self.credentials = Credentials(site, ledger, self.audit, self.events, clock)
-        ears = Ears(self.registry, self.events, self.exchange, clock)
+        ears = Ears(self.registry, self.events, self.exchange, self.beats, clock)
         self.sessions = Sessions(ears, store, self.audit, ledger, site.cluster, lambda: self.configuration)
         self._ledger = ledger
         self._tasks: list[asyncio.Task[None]] = []
@@ -72,15 +79,17 @@ class State:
 
         Raises:
             StoreError: the store cannot be opened.
+            BeatsError: the secret of the beats cannot be read.
             PkiError: the ledger cannot.
         """
         store = open_store(site.store_path)
         try:
+            secret = read_secret(site.beats_secret)
             ledger = Ledger(site.ledger_path)
         except BaseException:
             store.close()
             raise
-        state = State(configuration, site, store, ledger, clock)
+        state = State(configuration, site, store, ledger, secret, clock)
         for job in store.load():
             state._remember(job)
         state.registry.unsaved.clear()
@@ -94,6 +103,7 @@ class State:
     async def stop(self) -> None:
         """Say goodbye, let readers come to their end, write everything down and close."""
         self.exchange.drain()
+        self.beats.shut()
         self.events.close()
         for watch in self.watches:
             watch.close()
@@ -115,16 +125,14 @@ class State:
 
     def _remember(self, job: Job) -> None:
         job.callback = None
-        if job.state in ALIVE:
-            job.state = SILENT
-            job.examine(self.clock())
-            self.events.note(Event(job.uuid, self.clock(), events.SILENT, "the server was started anew"))
         self.registry.add(job)
+        if job.state in ALIVE:
+            self.sessions.restore(job)
 
     async def _look(self) -> None:
         now = self.clock()
-        silent_after = limits.SILENT_AFTER * self.configuration.ping
-        for job in self.registry.review(now, silent_after, self.configuration.lost_after):
+        for job in self.registry.review(now, self.sessions.patience, self.configuration.lost_after):
+            self.exchange.wake(job.uuid)
             kind = events.LOST if job.state == LOST else events.SILENT
             silence = self.registry.silence(job, now)
             self.events.note(Event(job.uuid, now, kind, f"no word from its agent for {silence:.0f} s"))

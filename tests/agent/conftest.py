@@ -25,6 +25,7 @@ from jobmon_pki.site import Site
 from jobmon_wire import frames
 from jobmon_wire.documents import read_object, write_document
 from jobmon_wire.frames import Frame, FrameReader, write_frame, write_object
+from tests.agent.bell import Bell
 from tests.pythons import PYTHONS
 
 ROOT = Path(__file__).parents[2] / "agent"
@@ -146,6 +147,9 @@ class Server:
         self.errors: list[str] = []
         self.departed = 0  # connections that have ended
         self.ping = 0.2
+        self.quiet = 60.0
+        self.grants_leave = True
+        self.bell: Bell | None = None  # where it takes datagrams
         self.address = "127.0.0.1"
         self.port = 0
         self._stopping = False
@@ -226,17 +230,18 @@ class Server:
         length = int(re.search(rb"(?i)content-length: (\d+)", head)[1])  # type: ignore[index]
         while len(body) < length:
             body += self._read(secure) or b""
-        status, extra, answer = self._answer(path, read_object(body))
+        status, extra, answer = self._answer(path, read_object(body), secure)
         response = f"HTTP/1.1 {status} X\r\n{extra}Content-Length: {len(answer)}\r\n\r\n".encode() + answer
         secure.sendall(response if status != 204 else b"HTTP/1.1 204 X\r\n\r\n")
         return True
 
-    def _answer(self, path: str, document: dict[str, Any]) -> tuple[int, str, bytes]:
+    def _answer(self, path: str, document: dict[str, Any], secure: ssl.SSLSocket) -> tuple[int, str, bytes]:
         if self.refusals:
             return (*self.refusals.pop(0), b"{}")
         if path == "/v1/register":
             self.registrations.append(document)
-            return 200, "", write_document({"ping": self.ping, "protocol": 1})
+            beats = self.bell.told(secure.getpeercert(True) or b"") if self.bell else None
+            return 200, "", write_document({"ping": self.ping, "quiet": self.quiet, "beats": beats, "protocol": 1})
         assert path == "/v1/end"
         self.ends.append(document)
         return 204, "", b""
@@ -257,6 +262,8 @@ class Server:
                     secure.sendall(b"%x\r\n%s\r\n" % (len(part), part))
                 body, taken = _unchunk(body)
                 exchange.frames += reader.feed(taken)
+                if self.bell and self.grants_leave and any(frame.type == frames.LEAVE for frame in exchange.frames):
+                    exchange.send(write_frame(frames.LEAVE))
                 part = self._read(secure)
                 if part == b"":
                     return
@@ -284,6 +291,14 @@ def server(site: Site) -> Iterator[Server]:
     yield server
     if not server._stopping:
         server.stop()
+
+
+@pytest.fixture
+def bell(server: Server) -> Iterator[Bell]:
+    """The server takes datagrams, and wants a beat five times a second."""
+    server.bell = Bell(0.2)
+    yield server.bell
+    server.bell.close()
 
 
 @pytest.fixture

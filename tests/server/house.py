@@ -21,10 +21,10 @@ from jobmon_pki.names import parse
 from jobmon_pki.profiles import ADMIN, JOB, OWNER
 from jobmon_pki.site import Site
 from jobmon_server.application import build
-from jobmon_server.configuration import Address, Configuration
+from jobmon_server.configuration import TCP, Address, Configuration
 from jobmon_server.doors import Door
 from jobmon_server.jobs import Job, new_job
-from jobmon_server.ports import Port
+from jobmon_server.ports import Port, bind_datagrams
 from jobmon_server.state import State
 from jobmon_server.tls import TLSFiles
 from jobmon_wire import frames, limits
@@ -97,6 +97,7 @@ class House:
         self.desk = desk
         self.clock = Clock()
         self.lost_after = 900.0
+        self.callback = TCP
         self.state: State
         self._contexts = contexts
         self._ports: list[Port] = []
@@ -116,7 +117,8 @@ class House:
         """Start it; after ``stop``, start it anew on the same ports."""
         site = self.site
         addresses = [Address("127.0.0.1", number) for number in self._numbers]
-        configuration = Configuration(site.directory, *addresses, PING, self.lost_after, 86400.0, "info")
+        times = (PING, PING, 60.0, self.lost_after, 86400.0)
+        configuration = Configuration(site.directory, *addresses, self.callback, *times, "info")
         self.state = State.open(configuration, site, self.clock)
         await self.state.start()
         apps = build(self.state)
@@ -130,6 +132,9 @@ class House:
             await port.open(app)
             self._ports.append(port)
         self._numbers = [port.number for port in self._ports]
+        if self.callback != TCP:
+            datagrams = bind_datagrams(Address("127.0.0.1", self.agents))
+            await asyncio.get_running_loop().create_datagram_endpoint(lambda: self.state.beats, sock=datagrams)
 
     async def stop(self) -> None:
         """Stop it as the daemon does."""

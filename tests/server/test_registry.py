@@ -99,7 +99,7 @@ def test_silence_turns_a_job_silent_then_lost_and_a_sign_of_life_brings_it_back(
     registry = registry_of(job)
     turned = []
     for now in (1029.0, 1030.0, 1031.0, 1900.0, 2000.0):
-        turned.append([each.state for each in registry.review(now, 30.0, 900.0)])
+        turned.append([each.state for each in registry.review(now, lambda _: 30.0, 900.0)])
 
     returned = registry.seen(job, 2001.0)
 
@@ -113,7 +113,7 @@ def test_an_ended_job_stays_ended_whatever_is_heard() -> None:
     job = a_job("u", state="ended")
     registry = registry_of(job)
 
-    assert registry.review(10000.0, 30.0, 900.0) == []
+    assert registry.review(10000.0, lambda _: 30.0, 900.0) == []
     assert not registry.seen(job, 10001.0)
     assert job.state == "ended"
 
@@ -122,8 +122,8 @@ def test_a_server_that_was_away_does_not_call_its_own_absence_silence() -> None:
     registry = Registry(opened=5000.0)
     registry.add(a_job("u"))
 
-    assert registry.review(5029.0, 30.0, 900.0) == []
-    assert [job.state for job in registry.review(5030.0, 30.0, 900.0)] == ["silent"]
+    assert registry.review(5029.0, lambda _: 30.0, 900.0) == []
+    assert [job.state for job in registry.review(5030.0, lambda _: 30.0, 900.0)] == ["silent"]
 
 
 def test_a_record_is_made_anew_after_a_change_and_only_then() -> None:

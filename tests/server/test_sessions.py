@@ -224,7 +224,7 @@ async def test_a_job_without_beats_turns_silent_then_lost_and_comes_back(house: 
     assert [event["kind"] for event in log] == ["registered", "silent", "lost", "request", "returned"]
 
 
-async def test_a_restarted_server_knows_ended_jobs_and_takes_running_ones_for_silent(house: House) -> None:
+async def test_a_restarted_server_knows_ended_jobs_and_gives_running_ones_three_beats_to_be_heard(house: House) -> None:
     running = house.job(job_id="1.0")
     async with house.agent(credential=running), house.agent(job_id="2.0") as ended:
         await ended.end()
@@ -233,10 +233,11 @@ async def test_a_restarted_server_knows_ended_jobs_and_takes_running_ones_for_si
     async with house.user() as alice:
         jobs = {job["id"]: job for job in rows(await alice.get("/v1/jobs"))}
         output = await alice.get("/v1/jobs/2.0/output")
+        await until(lambda: house.state.registry.get(running.uuid).state == "silent")
         async with house.agent(credential=running):
             (back,) = rows(await alice.get("/v1/jobs?select=state:running"))
 
-    assert (jobs["1.0"]["state"], jobs["2.0"]["state"]) == ("silent", "ended")
+    assert (jobs["1.0"]["state"], jobs["2.0"]["state"]) == ("running", "ended")
     assert jobs["2.0"]["exit"]["code"] == 3
     assert output.content == b"last words\n"
     assert back["id"] == "1.0"

@@ -1,0 +1,159 @@
+"""Beats: how the idle agent keeps in touch by datagram, and how it is rung.
+
+It sends a beat now and then, and listens for a wake-up on a socket that the
+kernel lets nobody but the server write to.  A flood from there costs nothing
+either: only so many datagrams a second are looked at, and the server rings
+again.  The session comes from a worker, which has registered over TLS; nothing
+large is imported here.
+"""
+
+import _socket
+import os
+import time
+
+from jobmon_wire import datagrams
+from jobmon_wire.datagrams import ACK, BEAT, BYE, WAKE, Ends
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, Optional
+
+    from jobmon_agent.health import Health
+
+JITTER = 0.1  # of the interval, either way: agents that started together drift apart
+DOUBTFUL = 2  # unanswered beats after which the next come soon
+SOON = (2.0, 4.0)  # s until the third and the fourth
+DEAF = 4  # unanswered beats after which datagrams count as blocked; the channel stays open then
+RATE = 10.0  # datagrams a second that are looked at in the long run: 0.1 % of a core
+BURST = 20.0  # at once
+BUFFER = 8192  # bytes of the socket's buffer, a dozen datagrams: what a flood leaves behind is soon gone through
+NEVER = float("inf")
+
+
+class Beats:
+    """The agent's end of its session."""
+
+    def __init__(self, health: "Health") -> None:
+        self._health = health
+        self._socket: "Optional[Any]" = None
+        self._ends: "Optional[Ends]" = None
+        self._interval = 0.0  # s
+        self._echo = bytes(datagrams.CHALLENGE_BYTES)
+        self._seen = self._pending = 0  # levels of requests: fetched, and waiting at the server
+        self._unanswered = 0
+        self._allowed, self._refilled = BURST, 0.0
+        self.rung_at = NEVER  # when it was rung and nobody has come yet, by the monotonic clock
+        self.next = NEVER  # when the next beat is due, by the monotonic clock
+
+    @property
+    def is_rung(self) -> bool:
+        """Requests wait at the server."""
+        return self._pending > self._seen
+
+    @property
+    def works(self) -> bool:
+        """The server answers beats, as far as is known: it can ring."""
+        return self._ends is not None and self._unanswered < DEAF
+
+    def begin(self, told: "Dict[str, Any]") -> None:
+        """Take a session as a worker was told it; the same one goes on.
+
+        Args:
+            told: family and address of the server's socket, session, keys
+                (up and down), interval, the server's counter, level of requests.
+        """
+        self._interval = told["interval"]
+        self._seen = max(self._seen, told["pending"])
+        self.rung_at = NEVER
+        now = time.monotonic()
+        if self._ends is None or self._ends.session != told["session"]:
+            self._close()
+            self._seen, self._pending = told["pending"], 0
+            self._ends = Ends(told["session"], told["up"], told["down"], heard=told["counter"])
+            self._socket = _connected(told["family"], told["address"])
+            self._unanswered = 0
+            self.next = now
+        elif not self.works:  # the server is there: it may have been away
+            self.next = now
+
+    def descriptor(self, now: float) -> "Optional[int]":
+        """What to wait for; -1 while enough was looked at, None without a session."""
+        if self._socket is None:
+            return None
+        self._allowed = min(BURST, self._allowed + RATE * (now - self._refilled))
+        self._refilled = now
+        return int(self._socket.fileno()) if self._allowed >= 1 else -1
+
+    def beat(self, now: float) -> None:
+        """Send a beat, and plan the next."""
+        self._unanswered += 1
+        late = self._unanswered - DOUBTFUL
+        if 0 <= late < len(SOON):
+            self.next = now + SOON[late]
+        else:
+            self.next = now + self._interval * (1 + JITTER * (_random() - 0.5) * 2)
+        self._send(BEAT, datagrams.write_beat(self._seen, self._echo, self._health.sample()))
+
+    def bye(self, ended: float, status: int, source: str) -> None:
+        """Tell that the job has ended: this may be all that is told, where the agent is killed with its job."""
+        if self._ends is not None:
+            self._send(BYE, datagrams.write_bye(self._seen, self._echo, ended, status, source))
+
+    def hear(self, now: float) -> None:
+        """Take what has come, as much as may be looked at."""
+        while self._socket is not None and self._ends is not None and self._allowed >= 1:
+            self._allowed -= 1
+            try:
+                datagram = self._socket.recv(datagrams.LONGEST + 1)
+            except OSError:  # nothing more; or the server's kernel says that nobody listens there
+                return
+            opened = self._ends.open(datagram, (ACK, WAKE))
+            if opened is not None:
+                self._take(opened[0], opened[1], now)
+
+    def _take(self, type_: int, body: bytes, now: float) -> None:
+        if type_ == ACK:
+            pending, challenge, interval = datagrams.read_ack(body)
+            if self._unanswered >= DOUBTFUL:
+                self.next = now + self._interval
+            self._unanswered = 0
+            if interval:
+                self._interval = interval
+            if challenge != self._echo:
+                self._echo = challenge
+                self.next = now
+        else:
+            pending = datagrams.read_wake(body)
+        self._pending = max(self._pending, pending)
+        if self.is_rung:
+            self.rung_at = min(self.rung_at, now)
+
+    def _send(self, type_: int, body: bytes) -> None:
+        assert self._ends is not None
+        try:
+            assert self._socket is not None
+            self._socket.send(self._ends.seal(type_, body))
+        except OSError:  # no way there, or nobody listens there: it counts as unanswered
+            pass
+
+    def _close(self) -> None:
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+
+
+def _connected(family: int, address: "Any") -> "Any":
+    """A socket that receives from that address alone."""
+    flags = _socket.SOCK_DGRAM | _socket.SOCK_NONBLOCK | _socket.SOCK_CLOEXEC
+    try:
+        made = _socket.socket(family, flags)
+        made.setsockopt(_socket.SOL_SOCKET, _socket.SO_RCVBUF, BUFFER)
+        made.connect(address)
+        return made
+    except OSError:  # no datagrams from this node: the channel stays open
+        return None
+
+
+def _random() -> float:
+    """From 0 to 1; the random module would cost 1 MB."""
+    return int.from_bytes(os.urandom(4), "big") / 2.0**32

@@ -1,0 +1,46 @@
+"""What a worker tells the idle process that forked it."""
+
+import marshal
+import os
+import socket
+from hashlib import sha256
+from typing import Any, Tuple
+
+from jobmon_wire import datagrams
+from jobmon_wire.records import Beats
+
+
+class Parent:
+    """The idle process, as its worker knows it.
+
+    Args:
+        descriptor: of a socket that keeps messages whole.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    def tell_session(self, beats: Beats, certificate: bytes, peer: "socket.socket") -> None:
+        """Hand over a session by datagram, with its keys and not its secret.
+
+        Args:
+            certificate: of this agent, DER.
+            peer: the connection it was told on: datagrams go to the same address.
+        """
+        up, down = datagrams.derive_keys(beats.secret, beats.session, sha256(certificate).digest())
+        address: Tuple[Any, ...] = peer.getpeername()
+        said = {
+            "family": int(peer.family),
+            "address": (address[0], beats.port) + tuple(address[2:]),
+            "session": beats.session,
+            "up": up,
+            "down": down,
+            "interval": beats.interval,
+            "counter": beats.counter,
+            "pending": beats.pending,
+        }
+        os.write(self._descriptor, marshal.dumps(said))
+
+    def tell_progress(self, state: "Tuple[Any, ...]") -> None:
+        """Hand over how far the job's progress was read, for the next worker."""
+        os.write(self._descriptor, marshal.dumps({"progress": state}))

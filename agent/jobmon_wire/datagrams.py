@@ -1,0 +1,237 @@
+"""Datagrams: an agent's heartbeats, and the doorbell that wakes it, over UDP.
+
+They authenticate everything, keep nothing secret and carry no command: a wake-up
+only has the agent open its channel, and a heartbeat tells what anybody on the
+node can see.  Every datagram is ``magic version type flags | session | counter |
+body | tag``: a header of 20 bytes, and a tag of 16 by keyed BLAKE2s (RFC 7693)
+over all before it, with a key for each direction::
+
+    0      1        2     3      4            12           20       len - 16
+    magic  version  type  flags  session (8)  counter u64  body     tag
+
+Network byte order.  ``Ends`` is one end of a session; it holds keys, counts,
+and refuses what is forged, turned round or repeated, in silence.  Nothing here
+opens a socket or reads a clock, and little is imported: the idle agent is small.
+"""
+
+import struct
+
+try:
+    from _blake2 import blake2s  # hashlib would cost the idle agent 3.9 MB: it loads libcrypto
+except ImportError:
+    from hashlib import blake2s
+from _operator import _compare_digest as _equal  # what hmac.compare_digest is
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, Optional, Tuple
+
+BEAT = 1  # agent to server: seen, echo, vitals
+ACK = 2  # server to agent, only in answer to a BEAT or a BYE, and never longer: pending, challenge, interval
+WAKE = 3  # server to agent: pending
+BYE = 4  # agent to server: the job has ended, and how
+
+SESSION_BYTES = 8
+SECRET_BYTES = 32
+CHALLENGE_BYTES = 8
+TAG_BYTES = 16  # a forger's chance is 2**-128 a try
+LONGEST = 128  # bytes; a datagram of any size below is never split on the way
+WINDOW = 64  # counters; as many datagrams may arrive out of order
+
+_MAGIC = 0x4A  # "J"
+_VERSION = 1
+_HEAD = struct.Struct("!BBBB8sQ")
+HEAD_BYTES = _HEAD.size
+# person of the tag, by type: the same bytes of another type have another tag.
+_PERSONS = {BEAT: b"jm1 beat", ACK: b"jm1 ack\0", WAKE: b"jm1 wake", BYE: b"jm1 bye\0"}
+
+_BEAT_HEAD = struct.Struct("!Q8s")  # pending seen, challenge echoed
+_VITALS = struct.Struct("!HcxIQQIIQQQ")
+_ACK = struct.Struct("!Q8sII")  # pending, challenge, interval in ms, reserved
+_WAKE = struct.Struct("!QQ")  # pending, reserved
+_BYE = struct.Struct("!Q8sQIBxxx")  # pending seen, challenge echoed, ended in ms, wait status, source
+
+# Shortest body by type.  A longer one is from a newer peer: what is behind the known fields is passed over.
+_BODIES = {BEAT: _BEAT_HEAD.size + _VITALS.size, ACK: _ACK.size, WAKE: _WAKE.size, BYE: _BYE.size}
+
+# Order of the sources of an exit status in a BYE.
+SOURCES = ("unknown", "pidfd", "zombie", "wrap", "trap")
+
+# Vitals in their order, with what a unit of the field on the wire is; None is sent as a cleared flag.
+_FIELDS = (
+    ("cpu_percent", 0.01),
+    ("rss_bytes", 1),
+    ("memory_limit", 1),
+    ("processes", 1),
+    ("oom_kills", 1),
+    ("output_bytes", 1),
+    ("output_at", 0.001),
+    ("at", 0.001),
+)
+_LARGEST = (2**32 - 1, 2**64 - 1, 2**64 - 1, 2**32 - 1, 2**32 - 1, 2**64 - 1, 2**64 - 1, 2**64 - 1)
+
+
+def derive_keys(secret: bytes, session: bytes, fingerprint: bytes) -> "Tuple[bytes, bytes]":
+    """The keys of both directions, up and down.
+
+    Args:
+        secret: of the session, told over mutual TLS.
+        session: its id.
+        fingerprint: of the agent's certificate, any digest of it that both ends know: a session
+            is of no use with another credential.
+    """
+    bound = session + fingerprint
+    return (
+        blake2s(bound, key=secret, person=b"jm1 up\0\0").digest(),
+        blake2s(bound, key=secret, person=b"jm1 down").digest(),
+    )
+
+
+class Window:
+    """The counters of one direction that have been taken: each is taken once, the very old ones never."""
+
+    __slots__ = ("highest", "_taken")
+
+    def __init__(self, highest: int = 0) -> None:
+        self.highest = highest
+        self._taken = (1 << WINDOW) - 1  # bit n: highest - n; nothing at or below a given start is taken
+
+    def is_new(self, counter: int) -> bool:
+        """Whether it may still be taken."""
+        age = self.highest - counter
+        return age < 0 or (age < WINDOW and not self._taken >> age & 1)
+
+    def take(self, counter: int) -> None:
+        """Note that it was taken."""
+        age = self.highest - counter
+        if age < 0:
+            self._taken = (self._taken << -age | 1) & ((1 << WINDOW) - 1) if age > -WINDOW else 1
+            self.highest = counter
+        else:
+            self._taken |= 1 << age
+
+
+class Ends:
+    """One end of a session: seals what it sends, opens what the other end sent.
+
+    Args:
+        session: its id.
+        own: key of the datagrams that this end sends.
+        other: key of those it receives.
+        counter: the number before the first that is sent.
+        heard: the highest number that the other end had used before this end began to listen.
+    """
+
+    __slots__ = ("session", "counter", "_own", "_other", "_window")
+
+    def __init__(self, session: bytes, own: bytes, other: bytes, counter: int = 0, heard: int = 0) -> None:
+        self.session = session
+        self._own = own
+        self._other = other
+        self.counter = counter  # of the last datagram that was sent
+        self._window = Window(heard)
+
+    def seal(self, type_: int, body: bytes) -> bytes:
+        """A datagram; no two are the same."""
+        self.counter += 1
+        content = _HEAD.pack(_MAGIC, _VERSION, type_, 0, self.session, self.counter) + body
+        return content + _tag(self._own, type_, content)
+
+    def open(self, datagram: bytes, expected: "Tuple[int, ...]") -> "Optional[Tuple[int, bytes]]":
+        """Type and body of a genuine datagram that was not there before; None for anything else.
+
+        Args:
+            expected: types that this end takes.
+        """
+        head = read_head(datagram, expected)
+        if head is None or head[1] != self.session or not self._window.is_new(head[2]):
+            return None
+        if not _equal(_tag(self._other, head[0], datagram[:-TAG_BYTES]), bytes(datagram[-TAG_BYTES:])):
+            return None
+        self._window.take(head[2])
+        return head[0], datagram[HEAD_BYTES:-TAG_BYTES]
+
+
+def read_head(datagram: bytes, expected: "Tuple[int, ...]") -> "Optional[Tuple[int, bytes, int]]":
+    """Type, session and counter of what has the form of a datagram; None for anything else."""
+    length = len(datagram)
+    if not HEAD_BYTES + TAG_BYTES < length <= LONGEST:
+        return None
+    magic, version, type_, flags, session, counter = _HEAD.unpack_from(datagram)
+    if magic != _MAGIC or version != _VERSION or flags or type_ not in expected:
+        return None
+    if length < HEAD_BYTES + _BODIES[type_] + TAG_BYTES:
+        return None
+    return type_, session, counter
+
+
+def write_beat(seen: int, echo: bytes, vitals: "Any") -> bytes:
+    """The body of a BEAT.
+
+    Args:
+        seen: level of requests that the agent has fetched.
+        echo: the server's last challenge.
+        vitals: an object with the fields of ``records.Vitals``, None where unknown.
+    """
+    known, values = 0, []
+    for at, ((name, unit), largest) in enumerate(zip(_FIELDS, _LARGEST)):  # noqa: B905 - not in Python 3.6
+        value = getattr(vitals, name)
+        if value is not None:
+            known |= 1 << at
+        values.append(0 if value is None else max(0, min(int(value / unit + 0.5), largest)))
+    state = (vitals.state or "?").encode("ascii", "replace")[:1]
+    return _BEAT_HEAD.pack(seen, echo) + _VITALS.pack(known, state, *values)
+
+
+def read_beat(body: bytes) -> "Tuple[int, bytes, Dict[str, Any]]":
+    """Level seen, challenge echoed, and the vitals as a document of ``records.Vitals``."""
+    seen, echo = _BEAT_HEAD.unpack_from(body)
+    known, state, *values = _VITALS.unpack_from(body, _BEAT_HEAD.size)
+    vitals: "Dict[str, Any]" = {"state": None if state == b"?" else state.decode("ascii", "replace")}
+    for at, (name, unit) in enumerate(_FIELDS):
+        vitals[name] = (values[at] * unit if unit < 1 else values[at]) if known >> at & 1 else None
+    return seen, echo, vitals
+
+
+def write_ack(pending: int, challenge: bytes, interval: float) -> bytes:
+    """The body of an ACK: level of requests, challenge of the address it goes to, seconds between beats."""
+    return _ACK.pack(pending, challenge, int(interval * 1000), 0)
+
+
+def read_ack(body: bytes) -> "Tuple[int, bytes, float]":
+    """Level of requests, challenge, seconds between beats."""
+    pending, challenge, interval, _ = _ACK.unpack_from(body)
+    return pending, challenge, interval / 1000.0
+
+
+def write_wake(pending: int) -> bytes:
+    """The body of a WAKE: level of requests."""
+    return _WAKE.pack(pending, 0)
+
+
+def read_wake(body: bytes) -> int:
+    """Level of requests."""
+    return int(_WAKE.unpack_from(body)[0])
+
+
+def write_bye(seen: int, echo: bytes, ended: float, status: int, source: str) -> bytes:
+    """The body of a BYE.
+
+    Args:
+        seen: level of requests that the agent has fetched.
+        echo: the server's last challenge.
+        ended: s since 1970.
+        status: as wait() tells it.
+        source: how it is known, one of ``SOURCES``; with "unknown" the status means nothing.
+    """
+    return _BYE.pack(seen, echo, int(ended * 1000), status, SOURCES.index(source))
+
+
+def read_bye(body: bytes) -> "Tuple[bytes, float, int, str]":
+    """Challenge echoed, moment of the end, wait status, and how that is known."""
+    _, echo, ended, status, source = _BYE.unpack_from(body)
+    return echo, ended / 1000.0, status, SOURCES[source] if source < len(SOURCES) else "unknown"
+
+
+def _tag(key: bytes, type_: int, content: bytes) -> bytes:
+    return blake2s(content, key=key, digest_size=TAG_BYTES, person=_PERSONS[type_]).digest()

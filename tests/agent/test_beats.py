@@ -1,0 +1,310 @@
+"""When nobody asks, an agent beats by datagram and has no other process; it is rung when somebody does."""
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jobmon_wire import frames
+from jobmon_wire.verbs import VERBS
+from tests.agent.bell import Bell, flood
+from tests.pythons import PYTHONS
+
+SLEEPER = ["sleep", "600"]
+TICKS = os.sysconf("SC_CLK_TCK")
+IDLE_RSS = 9 * 2**20  # bytes
+IDLE_ANONYMOUS = 4.5 * 2**20  # bytes
+
+
+def the_idle(launcher: Any, job: int) -> int:
+    """The agent's process that has no other of the agent as parent."""
+    agents = {pid: _parent(pid) for pid in launcher.agents() if pid != job}
+    [idle] = [pid for pid, parent in agents.items() if parent not in agents]
+    return idle
+
+
+def _parent(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+def workers(launcher: Any, idle: int) -> list[int]:
+    return [pid for pid in launcher.agents() if pid != idle and _parent(pid) == idle]
+
+
+def cpu(pid: int) -> float:
+    """Seconds, to a hundredth of a nanosecond-grained account the scheduler keeps."""
+    return int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e9
+
+
+def memory(pid: int) -> dict[str, int]:
+    """Bytes by the names of /proc/PID/status."""
+    lines = (line.partition(":") for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+    return {name: int(value.split()[0]) * 1024 for name, _, value in lines if value.rstrip().endswith("kB")}
+
+
+def settled(launcher: Any, server: Any, bell: Bell, until: Any, python: Any) -> tuple[Any, int]:
+    """A job whose agent has registered, was let go and beats: the job, and the idle process."""
+    server.quiet = 0.2
+    job = launcher.start(launcher.line(python, *SLEEPER))
+    until(lambda: len(bell.beats) > 2)
+    idle = the_idle(launcher, job.pid)
+    until(lambda: not workers(launcher, idle))
+    return job, idle
+
+
+def test_an_agent_beats_and_leaves_its_worker_when_nobody_asks(
+    launcher: Any, server: Any, bell: Bell, until: Any, python: Path
+) -> None:
+    job, idle = settled(launcher, server, bell, until, python)
+    number = len(bell.beats)
+    until(lambda: len(bell.beats) > number + 2)
+
+    assert launcher.agents() == [idle] or set(launcher.agents()) - {job.pid} == {idle}
+    vitals = bell.beats[-1][1]
+    assert (vitals["processes"], vitals["state"]) == (1, "S")
+    assert vitals["rss_bytes"] > 2**16
+
+
+def test_a_wake_up_brings_the_channel_and_the_request_is_served(
+    launcher: Any, server: Any, bell: Bell, until: Any, python: Path
+) -> None:
+    job, idle = settled(launcher, server, bell, until, python)
+    channels = len(server.channels)
+
+    bell.pending += 1
+    bell.ring()
+    until(lambda: len(server.channels) > channels)
+    exchange = server.channel()
+    request = exchange.ask("ps")
+
+    assert exchange.end_of(request)["status"] == "done"
+    assert [row["pid"] for row in exchange.objects(frames.RECORD)[0]["processes"]] == [job.pid]
+    until(lambda: not workers(launcher, idle))
+    assert len({registration["epoch"] for registration in server.registrations}) == 1
+
+
+def test_a_lost_wake_up_is_made_up_for_by_an_acknowledgement(
+    launcher: Any, server: Any, bell: Bell, until: Any, old_or_new: Path
+) -> None:
+    settled(launcher, server, bell, until, old_or_new)
+    channels = len(server.channels)
+
+    bell.pending += 1
+
+    until(lambda: len(server.channels) > channels)
+    until(lambda: bell.beats[-1][0] == 1)
+
+
+def test_where_no_datagrams_pass_the_channel_stays_open_until_they_do(
+    launcher: Any, server: Any, bell: Bell, until: Any, old_or_new: Path
+) -> None:
+    bell.answers = server.grants_leave = False
+    job = launcher.start(launcher.line(old_or_new, *SLEEPER))
+    until(lambda: len(bell.beats) > 1)
+    idle = the_idle(launcher, job.pid)
+    [worker] = until(lambda: workers(launcher, idle))
+    assert server.channel().is_open
+
+    bell.answers = server.grants_leave = True
+    server.channel().send(frames.write_frame(frames.LEAVE))
+
+    until(lambda: worker not in workers(launcher, idle))
+
+
+def test_beats_that_are_not_answered_any_more_bring_the_channel(
+    launcher: Any, server: Any, bell: Bell, until: Any, old_or_new: Path
+) -> None:
+    _, idle = settled(launcher, server, bell, until, old_or_new)
+    channels = len(server.channels)
+
+    bell.answers = False
+    server.grants_leave = False
+
+    until(lambda: len(server.channels) > channels)
+    assert workers(launcher, idle)
+
+
+def test_a_worker_whose_connection_is_dead_is_replaced_when_the_bell_rings_on(
+    launcher: Any, server: Any, bell: Bell, until: Any
+) -> None:
+    server.grants_leave = False
+    job = launcher.start(launcher.line(None, *SLEEPER))
+    until(lambda: len(bell.beats) > 2)
+    [worker] = workers(launcher, the_idle(launcher, job.pid))
+    os.kill(worker, 19)  # SIGSTOP: as deaf as one behind a gateway that has forgotten it
+
+    bell.pending += 1
+
+    until(lambda: len(server.channels) > 1)
+    assert not Path(f"/proc/{worker}").exists()
+
+
+def test_progress_that_was_told_is_not_told_again_by_the_next_worker(
+    launcher: Any, server: Any, bell: Bell, until: Any, old_or_new: Path
+) -> None:
+    server.quiet = 0.2
+    script = 'echo one >> "$JOBMON_LOG"; read x; echo two >> "$JOBMON_LOG"; exec sleep 600'
+    job = launcher.start(launcher.line(old_or_new, "sh", "-c", script), stdin=-1)
+
+    def told() -> list[str]:
+        return [said["text"] for channel in server.channels for said in channel.objects(frames.LOG)]
+
+    until(lambda: told() == ["one"])
+    until(lambda: not workers(launcher, the_idle(launcher, job.pid)))
+    job.stdin.write(b"\n")
+    job.stdin.flush()
+
+    until(lambda: told() == ["one", "two"])
+
+
+def test_the_end_is_told_by_datagram_at_once_and_reported_whole(
+    launcher: Any, server: Any, bell: Bell, until: Any, python: Path
+) -> None:
+    server.quiet = 0.2
+    job = launcher.start(launcher.line(python, "sh", "-c", "read x; exit 7"), stdin=-1)
+    until(lambda: len(bell.beats) > 2)
+    idle = the_idle(launcher, job.pid)
+    until(lambda: not workers(launcher, idle))
+
+    job.communicate(b"\n")
+    until(lambda: server.ends and not Path(f"/proc/{idle}").exists())
+
+    assert bell.byes
+    assert {bye[1:] for bye in bell.byes} <= {(0, "unknown"), (7 << 8, "pidfd"), (7 << 8, "zombie")}
+    assert server.ends[0]["exit"]["code"] == 7
+
+
+def test_datagrams_from_anywhere_else_do_not_reach_the_agent(
+    launcher: Any, server: Any, bell: Bell, until: Any
+) -> None:
+    import socket
+
+    settled(launcher, server, bell, until, None)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+        stranger.connect(bell.address)
+        stranger.settimeout(2.0)
+        stranger.send(b"x" * 108)
+        with pytest.raises(ConnectionRefusedError):  # the kernel knows of nobody who listens there for us
+            stranger.recv(1)
+
+
+@pytest.mark.promise(22)
+def test_the_idle_agent_is_small(launcher: Any, server: Any, bell: Bell, until: Any, python: Path) -> None:
+    _, idle = settled(launcher, server, bell, until, python)
+
+    found = memory(idle)
+
+    assert found["VmRSS"] <= IDLE_RSS
+    assert found["RssAnon"] <= IDLE_ANONYMOUS
+
+
+@pytest.mark.promise(23)
+def test_the_idle_agent_imports_nothing_large(tree: Path, python: Path) -> None:
+    import subprocess
+
+    script = (
+        "import sys; sys.path.insert(0, sys.argv[1]); import jobmon_agent.launch, jobmon_agent.sidecar;"
+        "print(*[name for name in ('ssl', 'hashlib', 'socket', 'json', 'asyncio', 'typing', 'selectors', 'threading',"
+        " 'subprocess', 'ctypes', 'logging') if name in sys.modules])"
+    )
+    done = subprocess.run([python, "-I", "-S", "-c", script, tree], capture_output=True, text=True, check=True)
+
+    assert done.stdout == "\n"
+
+
+@pytest.mark.promise(25)
+def test_the_idle_agent_costs_nothing_to_speak_of(
+    launcher: Any, server: Any, bell: Bell, until: Any, python: Path
+) -> None:
+    bell.interval = 0.05
+    _, idle = settled(launcher, server, bell, until, python)
+    until(lambda: len(bell.beats) > 20)  # the first look at the whole node is behind it
+
+    before, number = cpu(idle), len(bell.beats)
+    until(lambda: len(bell.beats) >= number + 100)
+    beat = (cpu(idle) - before) / (len(bell.beats) - number)
+
+    # 2 ms in 120 s with a beat every 30 s is 0.5 ms a beat; an hour of beats every 25 s must stay within 40 ms.
+    assert beat <= 0.5e-3
+    assert beat * 3600 / 25 <= 0.040
+
+
+@pytest.mark.promise(25)
+def test_between_two_beats_the_idle_agent_does_not_wake(
+    launcher: Any, server: Any, bell: Bell, until: Any, python: Path
+) -> None:
+    bell.interval = 60.0
+    server.quiet = 0.2
+    job = launcher.start(launcher.line(python, *SLEEPER))
+    until(lambda: len(bell.beats) > 1)
+    idle = the_idle(launcher, job.pid)
+    until(lambda: not workers(launcher, idle))
+    time.sleep(0.05)
+
+    before = _switches(idle)
+    for _ in range(40):
+        time.sleep(0.05)
+
+    assert _switches(idle) == before
+
+
+def _switches(pid: int) -> int:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return sum(int(line.split()[1]) for line in lines if "ctxt_switches" in line)
+
+
+@pytest.mark.promise(26)
+def test_after_requests_the_worker_leaves_and_the_idle_agent_is_as_small_as_before(
+    launcher: Any, server: Any, bell: Bell, until: Any, python: Path
+) -> None:
+    _, idle = settled(launcher, server, bell, until, python)
+    before = memory(idle)["VmRSS"]
+    bell.pending += 1
+    channels = len(server.channels)
+    bell.ring()
+    until(lambda: len(server.channels) > channels)
+    exchange = server.channel()
+
+    for name in ("ps", "ls", "node"):
+        assert name in VERBS
+        assert exchange.end_of(exchange.ask(name))["status"] == "done"
+    until(lambda: not workers(launcher, idle))
+
+    assert memory(idle)["VmRSS"] - before <= 2**20
+
+
+@pytest.mark.promise(27)
+def test_a_flood_costs_the_agent_nothing_and_it_is_rung_after_it(
+    launcher: Any, server: Any, bell: Bell, until: Any, python: Path
+) -> None:
+    _, idle = settled(launcher, server, bell, until, python)
+    before, start = cpu(idle), time.monotonic()
+
+    sent = flood(bell, 50_000, 1.0)
+    share = (cpu(idle) - before) / (time.monotonic() - start)
+    channels = len(server.channels)
+    bell.pending += 1
+    rings = 0
+
+    def answered() -> bool:
+        nonlocal rings
+        if time.monotonic() > start + 1.0 + rings / 2:  # as the server rings: after 0, 0.5, 1 s ...
+            bell.ring()
+            rings += 1
+        return len(server.channels) > channels
+
+    until(answered)
+
+    assert sent > 5_000
+    assert share <= 0.01
+    assert rings <= 5  # 2 s
+
+
+def test_every_python_has_a_fast_mac_without_hashlib() -> None:
+    import subprocess
+
+    for python in PYTHONS:
+        done = subprocess.run([python.path, "-I", "-S", "-c", "from _blake2 import blake2s"], capture_output=True)
+        assert done.returncode == 0, python.version

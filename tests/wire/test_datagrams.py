@@ -1,0 +1,161 @@
+"""A datagram is taken once, by the end it was meant for; anything else is nothing."""
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jobmon_wire import datagrams
+from jobmon_wire.datagrams import ACK, BEAT, BYE, LONGEST, WAKE, WINDOW, Ends, Window
+from tests.pythons import PYTHONS
+
+AGENT = Path(__file__).parent.parent.parent / "agent"
+GOLDEN = sorted((Path(__file__).parent.parent / "frames" / "datagrams").glob("*.json"))
+ALL = (BEAT, ACK, WAKE, BYE)
+
+# Reads and writes every golden datagram, under any Python.
+SCRIPT = """
+import binascii, json, sys
+sys.path.insert(0, sys.argv[1])
+from jobmon_wire import datagrams as d
+class Vitals: pass
+for path in sys.argv[2:]:
+    with open(path) as file:
+        golden = json.load(file)
+    secret, session, fingerprint, wire = [
+        binascii.unhexlify(golden[name]) for name in ("secret", "session", "fingerprint", "bytes")]
+    fields, kind = golden["fields"], getattr(d, golden["type"])
+    up, down = d.derive_keys(secret, session, fingerprint)
+    own, other = (up, down) if kind in (d.BEAT, d.BYE) else (down, up)
+    opened = d.Ends(session, other, own).open(wire, (kind,))
+    assert opened is not None and opened[0] == kind, path
+    if kind == d.BEAT:
+        seen, echo, vitals = d.read_beat(opened[1])
+        assert seen == fields["seen"] and binascii.hexlify(echo).decode() == fields["echo"], path
+        assert vitals == fields["vitals"], path
+        said = Vitals()
+        said.__dict__.update(fields["vitals"])
+        body = d.write_beat(seen, echo, said)
+    elif kind == d.BYE:
+        echo, ended, status, source = d.read_bye(opened[1])
+        assert (ended, status, source) == (fields["ended"], fields["status"], fields["source"]), path
+        body = d.write_bye(fields["seen"], echo, ended, status, source)
+    elif kind == d.ACK:
+        pending, challenge, interval = d.read_ack(opened[1])
+        assert (pending, interval) == (fields["pending"], fields["interval"]), path
+        body = d.write_ack(pending, challenge, interval)
+    else:
+        assert d.read_wake(opened[1]) == fields["pending"], path
+        body = d.write_wake(fields["pending"])
+    assert d.Ends(session, own, other, counter=golden["counter"] - 1).seal(kind, body) == wire, path
+"""
+
+
+class Figures:
+    """A beat's vitals."""
+
+    at, cpu_percent, rss_bytes, memory_limit, processes = 1.7e9, 12.5, 2**30, None, 2
+    state, output_bytes, output_at, oom_kills = "R", 5, 1.7e9, 0
+
+
+def ends(session: bytes = b"session1") -> tuple[Ends, Ends]:
+    """An agent's end and the server's."""
+    up, down = datagrams.derive_keys(bytes(32), session, b"fingerprint")
+    return Ends(session, up, down), Ends(session, down, up)
+
+
+def a_beat(agent: Ends) -> bytes:
+    return agent.seal(BEAT, datagrams.write_beat(0, bytes(8), Figures))
+
+
+def test_every_type_of_datagram_has_a_golden_file() -> None:
+    assert {getattr(datagrams, json.loads(path.read_text())["type"]) for path in GOLDEN} == set(ALL)
+
+
+@pytest.mark.parametrize("python", PYTHONS, ids=lambda python: python.version)
+def test_golden_datagrams_are_read_and_written_alike(python: Any) -> None:
+    command = [python.path, "-I", "-S", "-W", "error", "-c", SCRIPT, str(AGENT), *map(str, GOLDEN)]
+
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_no_datagram_is_longer_than_a_beat_may_be_and_no_answer_than_what_it_answers() -> None:
+    sizes = {json.loads(path.read_text())["type"]: len(json.loads(path.read_text())["bytes"]) // 2 for path in GOLDEN}
+
+    assert max(sizes.values()) <= LONGEST
+    assert sizes["ACK"] <= min(sizes["BEAT"], sizes["BYE"])
+
+
+def test_a_datagram_is_taken_once_and_by_the_other_end_alone() -> None:
+    agent, server = ends()
+    _, stranger = ends(b"session2")
+    beat = a_beat(agent)
+
+    assert agent.open(beat, ALL) is None  # turned round
+    assert stranger.open(beat, ALL) is None  # another session
+    assert server.open(beat, (WAKE,)) is None  # not expected here
+    assert server.open(beat, ALL) is not None
+    assert server.open(beat, ALL) is None  # repeated
+
+
+def test_a_session_is_of_no_use_with_another_credential() -> None:
+    keys = [datagrams.derive_keys(bytes(32), b"session1", name) for name in (b"one", b"other")]
+
+    assert len({key for pair in keys for key in pair}) == 4
+
+
+@given(st.integers(0, LONGEST), st.integers(0, 7))
+def test_a_datagram_with_one_bit_changed_or_cut_is_nothing(place: int, bit: int) -> None:
+    agent, server = ends()
+    beat = bytearray(a_beat(agent))
+    if place < len(beat):
+        changed = bytes(beat[:place]) + bytes([beat[place] ^ 1 << bit]) + bytes(beat[place + 1 :])
+        assert server.open(changed, ALL) is None
+        assert server.open(bytes(beat[:place]), ALL) is None
+    assert server.open(bytes(beat), ALL) is not None
+
+
+@given(st.binary(max_size=200))
+def test_arbitrary_bytes_are_nothing(noise: bytes) -> None:
+    assert ends()[1].open(noise, ALL) is None
+
+
+def test_a_newer_peers_longer_body_is_read_as_far_as_it_is_known() -> None:
+    agent, server = ends()
+    body = datagrams.write_beat(3, b"12345678", Figures)
+
+    opened = server.open(agent.seal(BEAT, body + b"more to come"), ALL)
+
+    assert opened is not None
+    assert datagrams.read_beat(opened[1])[0] == 3
+    assert server.open(agent.seal(BEAT, body[:-1]), ALL) is None
+
+
+@given(st.lists(st.integers(1, 3 * WINDOW), max_size=60), st.integers(0, 50))
+def test_the_window_takes_each_counter_once_unless_it_is_too_old(counters: list[int], start: int) -> None:
+    window, taken, highest = Window(start), set(range(start + 1)), start
+    for counter in counters:
+        expected = counter not in taken and counter > highest - WINDOW
+
+        assert window.is_new(counter) == expected
+        if expected:
+            window.take(counter)
+            taken.add(counter)
+            highest = max(highest, counter)
+
+
+def test_figures_beyond_their_fields_are_cut_and_unknown_ones_stay_unknown() -> None:
+    class Odd(Figures):
+        cpu_percent, rss_bytes, processes, state, output_at = 1e12, 2**80, -5, None, None
+
+    vitals = datagrams.read_beat(datagrams.write_beat(0, bytes(8), Odd))[2]
+
+    assert vitals["cpu_percent"] == (2**32 - 1) * 0.01
+    assert (vitals["rss_bytes"], vitals["processes"]) == (2**64 - 1, 0)
+    assert (vitals["state"], vitals["output_at"]) == (None, None)

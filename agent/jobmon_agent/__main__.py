@@ -1,11 +1,16 @@
 """The way in, of ``jobmond.pyz`` and of ``python -m jobmon_agent``: whatever breaks, the job starts.
 
 The packer puts a copy of this file at the top of the archive.  It alone must
-not break, so it does next to nothing.
+not break, so it does next to nothing; and every Python compiles it anew at
+each start, so it is short.
 """
 
 import os
 import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict
 
 
 def _run_unmonitored(words: "list[str]") -> None:
@@ -29,8 +34,36 @@ def _run_unmonitored(words: "list[str]") -> None:
             os._exit(127)
 
 
+def _home() -> str:
+    """The archive, or the directory that the agent's packages are in."""
+    folder = os.path.dirname(os.path.abspath(__file__))
+    return os.path.dirname(folder) if __package__ else folder
+
+
+def _use_byte_code(home: str) -> None:
+    """Import from the byte code of this Python, if the archive has it and it is whole; else from the source."""
+    try:
+        import marshal
+        import zlib
+        from _frozen_importlib_external import MAGIC_NUMBER
+
+        tag = "cp%d%d" % sys.version_info[:2]
+        archive = globals()["__loader__"]  # zipimport's; else this fails, and that is all
+        member = archive.get_data("%s/%s" % (archive.archive, tag))
+        start = 4 + int.from_bytes(member[:4], "big")
+        head = zlib.decompress(member[4:start])
+        if head.startswith(MAGIC_NUMBER):
+            code, index = marshal.loads(head[len(MAGIC_NUMBER) :])  # noqa: S302 - the program itself
+            names: "Dict[str, Any]" = {"__name__": "jobmon_agent.bytecode"}
+            exec(marshal.loads(code), names)  # noqa: S102, S302
+            names["install"](tag, index, member, start, home)
+    except Exception:  # no archive, no such member, a harmed one, no zlib: the source is there
+        pass
+
+
 if __name__ == "__main__":
     try:
+        _use_byte_code(_home())
         from jobmon_agent.launch import main
 
         _status = main(sys.argv[1:])

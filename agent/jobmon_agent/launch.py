@@ -93,11 +93,16 @@ def main(arguments: "List[str]") -> int:
         say(("%s; jobmond.pyz --help tells more" % error).encode("utf-8", "surrogateescape"))
         return 2
     if options.asks:
-        from jobmon_agent import VERSION
-
-        sys.stdout.write(USAGE if options.asks == "help" else "jobmond %s\n" % VERSION)
-        return 0
+        return _tell(options)
     return launch(options)
+
+
+def _tell(options: "Options") -> int:
+    from jobmon_agent import VERSION, bytecode
+
+    version = "jobmond %s (%s)\n" % (VERSION, bytecode.tag_of(sys.modules["jobmon_agent"]))
+    sys.stdout.write(USAGE if options.asks == "help" else version)
+    return 0
 
 
 def launch(options: "Options") -> int:

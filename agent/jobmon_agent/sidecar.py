@@ -291,7 +291,7 @@ def _receive(herald: int) -> "Optional[Dict[str, Any]]":
 def _hold_archive() -> "List[int]":
     """Keep this program importable after chdir, and when its file is removed or replaced during the job."""
     held: "List[int]" = []
-    names = {}
+    names: "Dict[str, str]" = {}
     for at, entry in enumerate(sys.path):
         path = os.path.abspath(entry)
         if os.path.isfile(path) and os.path.isdir("/proc/self/fd"):
@@ -299,6 +299,10 @@ def _hold_archive() -> "List[int]":
             held.append(descriptor)
             names[entry] = path = "/proc/self/fd/%d" % descriptor
         sys.path[at] = names.setdefault(entry, path)
+    for finder in sys.meta_path:
+        home = getattr(finder, "home", "")
+        if home in names:  # its byte code is in memory; where that is harmed, it needs the source
+            finder.home = names[home]  # type: ignore[attr-defined]
     for module in list(sys.modules.values()):
         folders = getattr(module, "__path__", None)
         if isinstance(folders, list):

@@ -12,13 +12,13 @@ import sys
 import threading
 import time
 import uuid
-import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from jobmon_console.pack import write_agent
 from jobmon_pki.credential_files import write_credential
 from jobmon_pki.names import parse
 from jobmon_pki.site import Site
@@ -76,13 +76,9 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def pyz(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The agent in one file."""
+    """The agent in one file, as users have it, with the byte code of every Python that tests run it on."""
     path = tmp_path_factory.mktemp("pyz") / "jobmond.pyz"
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.write(ROOT / "jobmon_agent" / "__main__.py", "__main__.py")
-        for package in ("jobmon_agent", "jobmon_wire"):
-            for module in sorted((ROOT / package).glob("*.py")):
-                archive.write(module, f"{package}/{module.name}")
+    write_agent(path, [python.path for python in PYTHONS])
     return path
 
 

@@ -116,7 +116,7 @@ _STARTING = (
         "agent",
         "agent",
         "write the one-file agent",
-        "jobmon agent --out jobmond.pyz",
+        "jobmon agent --out jobmond.pyz --python /opt/py36/bin/python3 python3",
         is_client=False,
     ),
 )

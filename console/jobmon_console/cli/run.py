@@ -47,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
     directory = Path(tempfile.mkdtemp(prefix="jobmon-run-"))  # 0700
     try:
         agent = directory / "jobmond.pyz"
-        write_agent(agent)
+        write_agent(agent, [sys.executable])  # what runs it, below
         agent = _cached(agent)
         path = credentials.write(credential, directory)
         if screen.is_terminal():

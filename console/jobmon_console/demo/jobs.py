@@ -47,7 +47,7 @@ def start(site: Site, jobs: list[Job]) -> None:
         DemoError: a command failed, or a job did not register.
     """
     agent = site.directory / "jobmond.pyz"
-    site.command("agent", "--out", str(agent))
+    site.command("agent", "--out", str(agent), "--python", sys.executable)
     credentials = site.directory / "credentials"
     credentials.mkdir(mode=0o700)
     for owner in OWNERS:

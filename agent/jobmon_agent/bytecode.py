@@ -1,0 +1,85 @@
+"""Import the agent from byte code that this very Python once made.
+
+``jobmond.pyz`` has a member ``cp311`` for Python 3.11, and so on: the length of
+its head (4 bytes), the head, and behind it one record for each
+module.  The head holds the magic number, this module and where the records lie.
+Head and records are deflated each on its own, so each carries a checksum: byte
+code that is harmed would not raise but crash the interpreter, and the job with
+it.  A module with a harmed record is left to the next finder, which has the
+source; so is everything under a Python that the packer did not meet.
+
+The member stays in memory (0.1 MB): no disk is needed once the agent runs.
+
+The packer, jobmon_console.pack, writes what is read here and in ``__main__``.
+"""
+
+import marshal
+import sys
+import zlib
+from _frozen_importlib import ModuleSpec
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import CodeType, ModuleType
+    from typing import Any, Dict, Optional, Tuple
+
+    Index = Dict[
+        str, Tuple[bool, int, int]
+    ]  # by module: whether it is a package, first byte of its record, the byte behind it
+
+
+class Finder:
+    """Finds the agent's modules in one member of the archive.
+
+    Args:
+        tag: the member's name.
+        index: where the records lie, counted from ``start`` in the member.
+        home: the archive's path, where a package has its source.
+    """
+
+    def __init__(self, tag: str, index: "Index", member: bytes, start: int, home: str) -> None:
+        self.tag = tag
+        self._index = index
+        self._member = member
+        self._start = start
+        self.home = home  # the agent moves it to a descriptor before the file may go
+
+    def find_spec(self, name: str, path: "Any" = None, target: "Any" = None) -> "Optional[ModuleSpec]":
+        """The module, if its record is sound."""
+        if name not in self._index:
+            return None
+        is_package, start, end = self._index[name]
+        try:
+            code = marshal.loads(zlib.decompress(self._member[self._start + start : self._start + end]))  # noqa: S302 - the program itself
+        except Exception:  # harmed in whatever way: the source is there
+            return None
+        loader: "Any" = Loader(code, self.tag)
+        spec = ModuleSpec(name, loader, origin=code.co_filename, is_package=is_package)
+        if spec.submodule_search_locations is not None:
+            spec.submodule_search_locations.append("%s/%s" % (self.home, name.replace(".", "/")))
+        return spec
+
+
+class Loader:
+    """Runs one module's code."""
+
+    def __init__(self, code: "CodeType", tag: str) -> None:
+        self._code = code
+        self.tag = tag  # of the byte code, for who asks what runs
+
+    def create_module(self, spec: "ModuleSpec") -> None:
+        """A module as usual."""
+
+    def exec_module(self, module: "ModuleType") -> None:
+        """Fill the module."""
+        exec(self._code, module.__dict__)  # noqa: S102 - what importing is
+
+
+def tag_of(module: "ModuleType") -> str:
+    """The byte code that a module of the agent came from, as ``cp311``; else ``source``."""
+    return str(getattr(module.__spec__ and module.__spec__.loader, "tag", "source"))
+
+
+def install(tag: str, index: "Index", member: bytes, start: int, home: str) -> None:
+    """Ask the byte code first from now on."""
+    sys.meta_path.insert(0, Finder(tag, index, member, start, home))

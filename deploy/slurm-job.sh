@@ -7,5 +7,5 @@
 #SBATCH --output=sim-%j.out
 #SBATCH --signal=B:TERM@60
 
-# `exec`: the program itself gets the batch system's signals.
-exec python3 jobmond.pyz --credential sim-42.jobmon -- ./simulate --events 100000
+# `exec`: the program itself gets the batch system's signals. `-I -S`: Python starts without the site's packages.
+exec python3 -I -S jobmond.pyz --credential sim-42.jobmon -- ./simulate --events 100000

@@ -40,6 +40,23 @@ def _home() -> str:
     return os.path.dirname(folder) if __package__ else folder
 
 
+def _import_from_here_alone(home: str) -> None:
+    """Keep what PYTHONPATH, the user's and the site's packages hold out of the agent.
+
+    The archive comes last: the standard library has no module of its names,
+    and would be looked for in it at each import.
+    """
+    name = "python%d.%d" % sys.version_info[:2]
+    roots = (sys.base_prefix + "/", sys.base_exec_prefix + "/")
+    standard = []
+    for entry in sys.path:
+        last = os.path.basename(entry[: -len("/lib-dynload")] if entry.endswith("/lib-dynload") else entry)
+        if entry.startswith(roots) and (last.startswith(name) or last == name.replace(".", "") + ".zip"):
+            standard.append(entry)
+    if standard:  # else this Python is laid out as no other: leave it alone
+        sys.path[:] = standard + [home]
+
+
 def _use_byte_code(home: str) -> None:
     """Import from the byte code of this Python, if the archive has it and it is whole; else from the source."""
     try:
@@ -63,6 +80,7 @@ def _use_byte_code(home: str) -> None:
 
 if __name__ == "__main__":
     try:
+        _import_from_here_alone(_home())
         _use_byte_code(_home())
         from jobmon_agent.launch import main
 

@@ -43,7 +43,7 @@ Runs COMMAND as it would run without JobMon, and lets its owner watch it.
   --quiet            do not say on stderr why the job runs unmonitored
   --version, --help  say so, and run nothing
 
-example: jobmond.pyz -- ./simulate --events 1000
+example: python3 -I -S jobmond.pyz -- ./simulate --events 1000
 
 The job finds its id in $JOBMON_JOB_ID; lines appended to the file $JOBMON_LOG
 are its progress:  echo "37% event 12k" >> "$JOBMON_LOG"

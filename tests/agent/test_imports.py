@@ -4,10 +4,84 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import subprocess
 import zipfile
 from pathlib import Path
 from typing import Any
+
+import pytest
+
+# Modules that the agent uses and that Python itself does not need to start: what is planted in place of those breaks
+# every program, before the first line of any.
+PLANTED = ("select", "_socket", "_blake2", "fcntl", "json", "signal", "socket", "ssl", "zlib", "jobmon_wire")
+PLANT = "open({mark!r}, 'a').write(__name__ + '\\n')\nraise SystemExit('planted')\n"
+
+
+@pytest.fixture
+def plants(tmp_path: Path) -> Path:
+    """A directory with modules of the agent's names; whoever imports one leaves its name in ``mark``."""
+    directory = tmp_path / "plants"
+    package = directory / "jobmon_agent"
+    package.mkdir(parents=True)
+    text = PLANT.format(mark=str(tmp_path / "mark"))
+    for path in [directory / f"{name}.py" for name in PLANTED] + [package / "__init__.py", package / "launch.py"]:
+        path.write_text(text)
+    return directory
+
+
+def _user_site(tmp_path: Path, plants: Path, python: Path) -> dict[str, str]:
+    """The environment of a user whose own packages, and whose .pth file, lead to the plants."""
+    base = tmp_path / "user"
+    program = "import site; print(site.getusersitepackages())"
+    environment = {"PYTHONUSERBASE": str(base)}
+    told = subprocess.run([python, "-S", "-c", program], env=environment, capture_output=True, text=True, check=True)
+    packages = Path(told.stdout.strip())
+    shutil.copytree(plants, packages)
+    (packages / "lead.pth").write_text(f"{plants}\n")
+    return environment
+
+
+def _start(launcher: Any, pyz: Path, python: Path, **more: str) -> tuple[int, bytes, bytes]:
+    """Run a job without -I and -S, as by its name, in the directory that the launcher has."""
+    line = [str(python), str(pyz), "--credential", str(launcher.credential), "--exec", "--", "sh", "-c", "exit 4"]
+    status: tuple[int, bytes, bytes] = launcher.run(line, env=launcher.environment(**more))
+    return status
+
+
+@pytest.mark.parametrize("where", ["cwd", "PYTHONPATH", "user site"])
+def test_modules_planted_around_the_agent_are_not_imported(
+    launcher: Any, server: Any, until: Any, pyz: Path, python: Path, plants: Path, tmp_path: Path, where: str
+) -> None:
+    launcher.agent = pyz
+    more = {}
+    if where == "cwd":
+        shutil.copytree(plants, launcher.directory, dirs_exist_ok=True)
+        (launcher.directory / "os.py").write_text((plants / "select.py").read_text())
+        more = {"PYTHONPATH": ""}
+    elif where == "PYTHONPATH":
+        more = {"PYTHONPATH": str(plants)}
+    else:
+        more = _user_site(tmp_path, plants, python)
+
+    status, _, errors = _start(launcher, pyz, python, **more)
+
+    assert (status, errors) == (4, b"")
+    until(lambda: server.ends)
+    assert not (tmp_path / "mark").exists()
+
+
+def test_the_plants_are_imported_by_a_program_that_does_not_mind(plants: Path, python: Path, tmp_path: Path) -> None:
+    """The control of the test above, in all three places."""
+    for directory, environment in (
+        (plants, {}),
+        (tmp_path, {"PYTHONPATH": str(plants)}),
+        (tmp_path, _user_site(tmp_path, plants, python)),
+    ):
+        for name in ("jobmon_wire", "jobmon_agent"):
+            subprocess.run([python, "-c", f"import {name}"], cwd=directory, env=environment, capture_output=True)
+
+    assert (tmp_path / "mark").read_text().split() == ["jobmon_wire", "jobmon_agent"] * 3
 
 
 def test_an_agent_of_byte_code_keeps_no_more_of_the_archive_than_a_descriptor(

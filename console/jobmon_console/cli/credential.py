@@ -16,7 +16,7 @@ _USE = """\
 Send FILE and jobmond.pyz (jobmon agent) with the job, FILE readable by you alone,
 and put the agent in front of the command in your submit script:
 
-  python3 jobmond.pyz --credential {file} -- COMMAND
+  python3 -I -S jobmond.pyz --credential {file} -- COMMAND
 
 Where each job finds just one *.jobmon file in its directory, --credential is not needed.
 """
@@ -60,7 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
         screen.put(f"\n{words.plural(len(issued), 'credential')}{until}.")
         screen.put(safe(_USE.format(file=paths[0].name), keep="\n").rstrip())
     else:
-        screen.note(f"put into the submit script: python3 jobmond.pyz --credential {paths[0].name} -- COMMAND")
+        screen.note(f"put into the submit script: python3 -I -S jobmond.pyz --credential {paths[0].name} -- COMMAND")
     return answers.DONE
 
 

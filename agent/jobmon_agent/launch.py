@@ -42,6 +42,8 @@ Runs COMMAND as it would run without JobMon, and lets its owner watch it.
                      (the default is --exec where that tells the status, else --wrap)
   --quiet            do not say on stderr why the job runs unmonitored
   --version, --help  say so, and run nothing
+  --self-test        say what works on this node and what does not, and run nothing;
+                     the exit status is 1 if jobs run unmonitored here
 
 example: python3 -I -S jobmond.pyz -- ./simulate --events 1000
 
@@ -61,7 +63,7 @@ class Options:
         self.mode = AUTO
         self.credential = ""
         self.is_quiet = False
-        self.asks = ""  # help or version
+        self.asks = ""  # help, version or self-test
         rest = list(arguments)
         while rest and rest[0].startswith("-"):
             option, _, value = rest.pop(0).partition("=")
@@ -74,13 +76,15 @@ class Options:
             elif option in ("--help", "-h", "--version"):
                 self.asks = "version" if option == "--version" else "help"
                 return
+            elif option == "--self-test":
+                self.asks = "self-test"
             elif option == "--credential":
                 if not value and not rest:
                     raise UsageError("--credential needs a file")
                 self.credential = value or rest.pop(0)
             else:
                 raise UsageError("there is no option %s" % option)
-        if not rest:
+        if not rest and not self.asks:
             raise UsageError("no command to run")
         self.command = [os.fsencode(word) for word in rest]
 
@@ -98,8 +102,10 @@ def main(arguments: "List[str]") -> int:
 
 
 def _tell(options: "Options") -> int:
-    from jobmon_agent import VERSION, bytecode
+    from jobmon_agent import VERSION, bytecode, selftest
 
+    if options.asks == "self-test":
+        return selftest.self_test(options.credential)
     version = "jobmond %s (%s)\n" % (VERSION, bytecode.tag_of(sys.modules["jobmon_agent"]))
     sys.stdout.write(USAGE if options.asks == "help" else version)
     return 0

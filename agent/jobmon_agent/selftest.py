@@ -1,0 +1,278 @@
+"""``jobmond.pyz --self-test``: what works on this node and what does not, a line each.
+
+``ok`` works; ``less`` leaves something out that the agent does without; ``bad``
+means that jobs run unmonitored here.  Everything is tried out, nothing is
+concluded from version numbers.  No job is started, and the server is asked
+something that changes nothing there.
+"""
+
+import os
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Callable, Tuple
+
+    from jobmon_wire.credential import Credential
+
+    Finding = Tuple[str, str]  # OK, LESS or BAD; a sentence
+
+OK = "ok"
+LESS = "less"
+BAD = "bad"
+
+_ANSWER = 10.0  # s the server may take
+_PAGE = 4096  # bytes at most of a small file in /proc or /sys
+_CGROUPS = "/sys/fs/cgroup"
+_NO_LIMIT = 2**60  # bytes; without a limit cgroup v1 tells the largest number of pages there is
+
+
+def self_test(credential: str) -> int:
+    """Print the findings; the exit status: 0 if the agent can do its work here, else 1.
+
+    Args:
+        credential: the file named on the command line, or empty.
+    """
+    memory = _memory()  # first, while this process holds what an idle agent does
+    examinations = _EXAMINATIONS + (("server", lambda: _server(credential)), ("memory", lambda: memory))
+    is_bad = False
+    for subject, examine in examinations:
+        level, sentence = _examine(examine)
+        is_bad = is_bad or level == BAD
+        # Paths may hold anything, and the terminal may take ASCII alone.
+        line = ascii("%-4s  %-11s  %s" % (level, subject, sentence))[1:-1]
+        sys.stdout.write(line.replace("\\'", "'") + "\n")
+        sys.stdout.flush()
+    return 1 if is_bad else 0
+
+
+def _examine(examine: "Callable[[], Finding]") -> "Finding":
+    try:
+        return examine()
+    except Exception as error:  # a part of the agent that fails here: that is what is looked for
+        return BAD, "this cannot be found out: %s: %s" % (type(error).__name__, error)
+
+
+def _python() -> "Finding":
+    from jobmon_agent import VERSION
+    from jobmon_agent.bytecode import tag_of
+
+    tag = tag_of(sys.modules["jobmon_agent"])
+    version = "%d.%d.%d" % sys.version_info[:3]
+    if tag == "source":
+        return LESS, "Python %s compiles jobmond %s anew for each job; jobmon agent --python helps" % (
+            version,
+            VERSION,
+        )
+    return OK, "Python %s runs its own byte code (%s) of jobmond %s" % (version, tag, VERSION)
+
+
+def _exit_status() -> "Finding":
+    from jobmon_agent.pidfd import tells_exit_status
+
+    kernel = "%s %s" % (os.uname().sysname, os.uname().release)
+    if tells_exit_status():
+        return OK, "%s tells how a job ended, so jobmond becomes the job (--exec)" % kernel
+    return LESS, "%s does not tell how a job ended, so jobmond waits for it (--wrap)" % kernel
+
+
+def _signals() -> "Finding":
+    from jobmon_agent.pidfd import open_pidfd
+
+    pidfd = open_pidfd(os.getpid())
+    if pidfd is None:
+        return LESS, "no pidfd: a signal goes to a number, right after a look at whose it is"
+    os.close(pidfd)
+    return OK, "pidfd: a signal reaches the very process it is meant for"
+
+
+def _proc() -> "Finding":
+    if not os.path.exists("/proc/self/stat"):
+        return BAD, "it is not mounted, so nothing can be said of a job's processes"
+    if not os.path.exists("/proc/1/stat"):
+        return OK, "other users' processes are hidden (hidepid); the job's own can be seen"
+    return OK, "the job's processes can be seen"
+
+
+def _cgroup() -> "Finding":
+    for line in _read("/proc/self/cgroup").splitlines():
+        number, controllers, path = line.split(":", 2)
+        if "memory" in controllers.split(","):
+            return _cgroup_limit("v1", "%s/memory%s/memory.limit_in_bytes" % (_CGROUPS, path), path)
+        if number == "0" and os.path.exists(_CGROUPS + "/cgroup.controllers"):
+            return _cgroup_limit("v2", "%s%s/memory.max" % (_CGROUPS, path), path)
+    return LESS, "none that accounts for memory"
+
+
+def _cgroup_limit(version: str, file: str, path: str) -> "Finding":
+    limit = _read(file).strip()
+    if limit.isdigit() and int(limit) < _NO_LIMIT:
+        return OK, "%s, %s, memory limit %d MiB" % (version, path, int(limit) >> 20)
+    return OK, "%s, %s, no memory limit of its own" % (version, path)
+
+
+def _inotify() -> "Finding":
+    import ctypes
+
+    library = ctypes.CDLL(None, use_errno=True)
+    descriptor = library.inotify_init1(os.O_CLOEXEC)
+    if descriptor < 0:
+        reason = os.strerror(ctypes.get_errno())
+        return LESS, "there is none (%s), so a file that is followed is looked at again and again" % reason
+    os.close(descriptor)
+    return OK, "it tells when a file that is followed has grown"
+
+
+def _tls() -> "Finding":
+    try:
+        import ssl
+    except ImportError as error:
+        return BAD, "this Python has none (%s), so no server can be reached" % error
+    best = "1.3" if getattr(ssl, "HAS_TLSv1_3", False) else "1.2"
+    return OK, "%s up to %s" % (ssl.OPENSSL_VERSION, best)
+
+
+def _blake2() -> "Finding":
+    try:
+        import _blake2
+
+        _blake2.blake2s(b"", key=b"key", digest_size=16)
+        return OK, "this Python brings it, at no cost in memory"
+    except ImportError:
+        from hashlib import blake2s
+
+        blake2s(b"", key=b"key", digest_size=16)
+        return LESS, "only through OpenSSL, which costs each idle agent 4 MB"
+
+
+def _output() -> "Finding":
+    import stat
+
+    if stat.S_ISREG(os.fstat(1).st_mode):
+        return OK, "stdout is a file, which tail, head and cat can read"
+    return LESS, "stdout is no file here: the output of a job started like this cannot be shown"
+
+
+def _batch() -> "Finding":
+    from jobmon_agent import batch
+
+    labels, _ = batch.facts(dict(os.environ), os.getcwd())
+    if not labels:
+        return OK, "no batch system that JobMon knows started this"
+    return OK, "this is a job of %s, id %s" % (labels["system"], labels.get("id", "unknown"))
+
+
+# What is looked at without a credential, in the order of the lines.
+_EXAMINATIONS: "Tuple[Tuple[str, Callable[[], Finding]], ...]" = (
+    ("python", _python),
+    ("exit status", _exit_status),
+    ("signals", _signals),
+    ("/proc", _proc),
+    ("cgroup", _cgroup),
+    ("inotify", _inotify),
+    ("tls", _tls),
+    ("blake2", _blake2),
+    ("output", _output),
+    ("batch", _batch),
+)
+
+
+def _server(named: str) -> "Finding":
+    from jobmon_agent.tls import read_address
+    from jobmon_wire.credential import CredentialError, open_credential
+
+    path = named or _usual_credential()
+    if not path:
+        return LESS, "no credential here, so none was asked; name one with --credential"
+    try:
+        descriptor, credential = open_credential(path)
+    except CredentialError as error:
+        return BAD, str(error)
+    if credential.role != "job":
+        return BAD, "%s is not a job's credential; jobmon credential makes one" % path
+    try:
+        status = _ask(credential, descriptor)
+    except Exception as error:  # sockets, TLS and HTTP fail in many ways; each has a sentence
+        return BAD, "%s cannot be used: %s" % (credential.server, _reason(error))
+    finally:
+        os.close(descriptor)
+    if status in (401, 403) or status >= 500:
+        return BAD, "%s answers, but not this credential (%d)" % (credential.server, status)
+    authority = read_address(credential.server).authority
+    return OK, "%s takes the credential of job %s" % (authority, credential.job)
+
+
+def _usual_credential() -> str:
+    """What a job would find if none is named."""
+    from jobmon_wire.credential import SUFFIX
+
+    here = [name for name in os.listdir(".") if name.endswith(SUFFIX)]
+    return os.environ.get("JOBMON_CREDENTIAL", "") or (here[0] if len(here) == 1 else "")
+
+
+def _ask(credential: "Credential", descriptor: int) -> int:
+    """The status of a registration without content: refused for its content once the credential is taken."""
+    from jobmon_agent import VERSION, http
+    from jobmon_agent.tls import client_context, connect, read_address
+
+    address = read_address(credential.server)
+    connection = connect(address, client_context(credential, descriptor), _wait)
+    try:
+        head = http.request_head("/v1/register", address.authority, "jobmond/" + VERSION, "application/json", 2)
+        connection.unsent += head + b"{}"
+        response = http.Response()
+        while not response.status:
+            response.feed(connection.move())
+            if response.status or connection.is_at_end:
+                break
+            if not _wait(connection.fileno(), connection.interest(), _ANSWER):
+                raise OSError("no answer within %d s" % _ANSWER)
+        return response.status or 401  # TLS 1.3 refuses a certificate by closing behind the handshake
+    finally:
+        connection.close()
+
+
+def _reason(error: "Exception") -> str:
+    """Why there is no connection, without Python's and OpenSSL's trimmings."""
+    of_tls = getattr(error, "verify_message", "") or (getattr(error, "reason", "") or "").replace("_", " ").lower()
+    number = getattr(error, "errno", None) or 0
+    if of_tls or number <= 0:
+        return str(of_tls or getattr(error, "strerror", "") or error)
+    return os.strerror(number)
+
+
+def _wait(descriptor: int, mask: int, timeout: float) -> bool:
+    import select
+
+    waiting = select.poll()
+    waiting.register(descriptor, mask)
+    return bool(waiting.poll(int(timeout * 1000)))
+
+
+def _memory() -> "Finding":
+    """What an idle agent holds, which is a fork of a process like this one now, and never has all its pages."""
+    sizes = {}
+    for line in _read("/proc/self/status").splitlines():
+        key, _, value = line.partition(":")
+        if key in ("VmRSS", "RssAnon"):
+            sizes[key] = int(value.split()[0]) / 1024.0  # the kernel writes kB
+    if len(sizes) < 2:
+        return LESS, "/proc does not tell how much an idle agent takes"
+    return OK, "an idle agent takes less than %.1f MB, %.1f of them its own" % (
+        sizes["VmRSS"],
+        sizes["RssAnon"],
+    )
+
+
+def _read(path: str) -> str:
+    """The start of a small file of the kernel's, or nothing."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return ""
+    try:
+        return os.read(descriptor, _PAGE).decode("utf-8", "surrogateescape")
+    except OSError:
+        return ""
+    finally:
+        os.close(descriptor)

@@ -29,7 +29,9 @@ def _kept(directory: Path) -> dict[int, str]:
 def test_a_demo_that_is_stopped_leaves_no_process_and_no_file(tmp_path: Path, number: signal.Signals) -> None:
     demo = start_demo(5, TMPDIR=str(tmp_path))
     directory = Path(json.loads(demo.line)["config"]).parent
-    daemon = int((directory / "jobs" / "demo-spawn-1" / "daemon.pid").read_text())
+    # The demo waits for its agents, which may be faster than their jobs.
+    named = directory / "jobs" / "demo-spawn-1" / "daemon.pid"
+    daemon = int(wait_until(lambda: named.exists() and named.read_text().strip()))
     kept = _kept(directory)
     assert daemon in kept
     assert len(kept) > 10

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import marshal
 import os
 import random
 import shutil
 import subprocess
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -101,14 +103,17 @@ def test_an_agent_of_byte_code_keeps_no_more_of_the_archive_than_a_descriptor(
 
 
 def _harm(agent: Path, out: Path, tag: str) -> None:
-    """Write an agent whose records of one Python's byte code are noise: no module can be had from them."""
+    """Write an agent of whose byte code for one Python the packages are sound and all other modules are noise."""
     with zipfile.ZipFile(agent) as old, zipfile.ZipFile(out, "w") as new:
         for name in old.namelist():
-            content = old.read(name)
+            content = bytearray(old.read(name))
             if name == tag:
-                start = 4 + int.from_bytes(content[:4], "big")
-                content = content[:start] + random.Random(1).randbytes(len(content) - start)
-            new.writestr(name, content)
+                first = 4 + int.from_bytes(content[:4], "big")
+                _, index = marshal.loads(zlib.decompress(content[4:first])[4:])
+                for is_package, start, end in index.values():
+                    if not is_package:
+                        content[first + start : first + end] = random.Random(start).randbytes(end - start)
+            new.writestr(name, bytes(content))
 
 
 def test_a_module_whose_byte_code_is_harmed_is_had_from_its_source_even_when_the_file_is_gone(

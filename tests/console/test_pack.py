@@ -20,6 +20,7 @@ from pathlib import Path
 
 import pytest
 
+from jobmon_console import bytecode
 from jobmon_console.bytecode import CompileError, compile_by
 from jobmon_console.pack import PackError, write_agent
 from tests.pythons import PYTHONS, Python
@@ -148,6 +149,26 @@ def test_a_harmed_byte_anywhere_in_the_byte_code_costs_no_job(agent: Path, tmp_p
 
 
 @EACH
+def test_byte_code_that_fails_its_checksum_is_not_run(agent: Path, python: Python, tmp_path: Path) -> None:
+    """Few harmed bytes get as far as the checksum; this one does."""
+
+    def forge(name: str, content: bytes) -> bytes:
+        if name != tag_of(python):
+            return content
+        first = 4 + int.from_bytes(content[:4], "big")
+        _, index = marshal.loads(zlib.decompress(content[4:first])[4:])
+        _, start, end = index["jobmon_agent"]
+        record = content[first + start : first + end]
+        other = zlib.compress(zlib.decompress(record).replace(b"VERSION", b"VERSIOM"), 9)
+        assert len(other) == len(record)
+        return content[: first + start] + other[:-4] + record[-4:] + content[first + end :]
+
+    forged = rewritten(agent, tmp_path / "forged.pyz", forge)
+
+    assert run(python, forged, "--version").stdout.endswith("(source)\n")
+
+
+@EACH
 def test_one_harmed_byte_without_a_checksum_crashes_the_interpreter(python: Python, tmp_path: Path) -> None:
     """The control of the test above: what a plain .pyc would let through."""
     program = (
@@ -210,6 +231,18 @@ def test_constant_sets_have_one_order_in_every_run(tmp_path: Path) -> None:
 
     for python in (PYTHONS[0], PYTHONS[-1]):
         assert len({compile_by(python.path, sources).modules["jobmond.pyz/x.py"] for _ in range(3)}) == 1
+
+
+def test_what_else_the_interpreter_holds_leaves_no_trace(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Marshal would tell, under older Pythons, which names other modules use too."""
+    path = ROOT / "agent" / "jobmon_agent" / "launch.py"
+    sources = {"jobmond.pyz/jobmon_agent/launch.py": path.read_bytes()}
+    alone = [compile_by(python, sources) for python in PATHS]
+
+    program = bytecode._PROGRAM.replace("import marshal\n", "import marshal, json, os, re, socket, ssl\n")
+    monkeypatch.setattr(bytecode, "_PROGRAM", program)
+
+    assert [compile_by(python, sources) for python in PATHS] == alone
 
 
 def test_a_changed_source_gives_another_agent(agent: Path, tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ BAD = "bad"
 _ANSWER = 10.0  # s the server may take
 _PAGE = 4096  # bytes at most of a small file in /proc or /sys
 _CGROUPS = "/sys/fs/cgroup"
+_REFUSED = 401  # HTTP's status for a credential that is not taken
 _NO_LIMIT = 2**60  # bytes; without a limit cgroup v1 tells the largest number of pages there is
 
 
@@ -188,16 +189,18 @@ def _server(named: str) -> "Finding":
         descriptor, credential = open_credential(path)
     except CredentialError as error:
         return BAD, str(error)
-    if credential.role != "job":
-        return BAD, "%s is not a job's credential; jobmon credential makes one" % path
     try:
+        if credential.role != "job":
+            return BAD, "%s is not a job's credential; jobmon credential makes one" % path
         status = _ask(credential, descriptor)
     except Exception as error:  # sockets, TLS and HTTP fail in many ways; each has a sentence
         return BAD, "%s cannot be used: %s" % (credential.server, _reason(error))
     finally:
         os.close(descriptor)
-    if status in (401, 403) or status >= 500:
-        return BAD, "%s answers, but not this credential (%d)" % (credential.server, status)
+    if status in (_REFUSED, 403):
+        return BAD, "%s answers, but does not take this credential" % credential.server
+    if status >= 500:
+        return BAD, "%s answers, but fails with status %d" % (credential.server, status)
     authority = read_address(credential.server).authority
     return OK, "%s takes the credential of job %s" % (authority, credential.job)
 
@@ -227,7 +230,9 @@ def _ask(credential: "Credential", descriptor: int) -> int:
                 break
             if not _wait(connection.fileno(), connection.interest(), _ANSWER):
                 raise OSError("no answer within %d s" % _ANSWER)
-        return response.status or 401  # TLS 1.3 refuses a certificate by closing behind the handshake
+        return response.status or _REFUSED
+    except ConnectionError:  # TLS 1.3 refuses a certificate behind the handshake; a reset may overtake its alert
+        return _REFUSED
     finally:
         connection.close()
 

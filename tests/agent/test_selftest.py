@@ -79,7 +79,7 @@ def test_a_credential_that_the_server_refuses_is_told(
     told = self_test(old_or_new, JOBMON_CREDENTIAL=str(credential))
 
     assert (told.status, told.lines["server"][0]) == (1, "bad")
-    assert "answers, but not this credential (401)" in told.lines["server"][1]
+    assert "answers, but does not take this credential" in told.lines["server"][1]
 
 
 def test_a_server_that_is_down_is_told_with_the_reason(
@@ -109,7 +109,7 @@ def test_another_site_s_server_and_another_site_s_credential_are_told(
 
     assert (distrusts.status, distrusted.status) == (1, 1)
     assert "certificate" in distrusts.lines["server"][1]
-    assert re.search("unknown ca|answers, but not this credential", distrusted.lines["server"][1])
+    assert re.search("unknown ca|does not take this credential", distrusted.lines["server"][1])
 
 
 def test_a_node_without_a_credential_is_examined_all_the_same(self_test: Any, old_or_new: Path) -> None:

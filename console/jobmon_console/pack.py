@@ -25,7 +25,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from jobmon_console.bytecode import ByteCode, compile_by, compile_by_found
+from jobmon_console.bytecode import ByteCode, compile_by_each, compile_by_found
 from jobmon_console.errors import JobMonError
 
 __all__ = ["PackError", "Packed", "write_agent"]
@@ -75,10 +75,8 @@ def write_agent(out: Path, pythons: Iterable[str] | None = None) -> Packed:
         CompileError: one of the Pythons cannot compile the agent.
     """
     sources = dict(_sources())
-    if pythons is None:
-        codes = compile_by_found(_named(sources))
-    else:
-        codes = [compile_by(python, _named(sources)) for python in pythons]
+    named = _named(sources)
+    codes = compile_by_found(named) if pythons is None else compile_by_each(list(pythons), named)
     by_tag = {code.tag: code for code in reversed(codes)}  # of two that share a tag, the first counts
     content = SHEBANG + _zipped(sorted(_members(sources, by_tag.values())), offset=len(SHEBANG))
     try:
@@ -145,13 +143,13 @@ def _read(path: Path) -> bytes:
 def _zipped(members: list[_Member], offset: int) -> bytes:
     buffer = io.BytesIO(b"\0" * offset)
     buffer.seek(offset)  # positions in a zip count from the file's start, shebang included
-    with zipfile.ZipFile(buffer, "w", compresslevel=TIGHT) as archive:
+    with zipfile.ZipFile(buffer, "w") as archive:
         for member in members:
             about = zipfile.ZipInfo(member.name, DATE)
             about.create_system = UNIX
             about.external_attr = FILE_MODE << 16
             about.compress_type = zipfile.ZIP_DEFLATED if member.is_deflated else zipfile.ZIP_STORED
-            archive.writestr(about, member.content)
+            archive.writestr(about, member.content, compresslevel=TIGHT)
     return buffer.getvalue()[offset:]
 
 

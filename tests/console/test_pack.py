@@ -102,6 +102,7 @@ def test_each_python_runs_its_own_byte_code(agent: Path, python: Python, tmp_pat
     assert re.fullmatch(rf"jobmond [\d.]+ \({tag_of(python)}\)\n", told.stdout)
 
 
+@pytest.mark.promise(15)
 @EACH
 def test_a_python_that_the_packer_did_not_meet_runs_the_source(agent: Path, python: Python, tmp_path: Path) -> None:
     foreign = rewritten(agent, tmp_path / "other.pyz", lambda name, old: None if name == tag_of(python) else old)
@@ -109,6 +110,7 @@ def test_a_python_that_the_packer_did_not_meet_runs_the_source(agent: Path, pyth
     assert run(python, foreign, "--version").stdout.endswith("(source)\n")
 
 
+@pytest.mark.promise(15)
 @EACH
 def test_byte_code_of_another_python_is_not_run(agent: Path, python: Python, tmp_path: Path) -> None:
     with zipfile.ZipFile(agent) as archive:
@@ -119,6 +121,7 @@ def test_byte_code_of_another_python_is_not_run(agent: Path, python: Python, tmp
     assert run(python, lying, "--quiet", "--", "sh", "-c", "exit 3").returncode == 3
 
 
+@pytest.mark.promise(15)
 @pytest.mark.parametrize("kept", [0, 3, 4, 2000, -1], ids="{} bytes".format)
 def test_a_member_that_is_cut_off_costs_no_job(agent: Path, tmp_path: Path, kept: int) -> None:
     def cut(name: str, content: bytes) -> bytes:
@@ -136,6 +139,7 @@ def _harmed(member: bytes, number: int) -> bytes:
     return member[:at] + bytes([member[at] ^ 0x5A]) + member[at + 1 :]
 
 
+@pytest.mark.promise(15)
 def test_a_harmed_byte_anywhere_in_the_byte_code_costs_no_job(agent: Path, tmp_path: Path) -> None:
     statuses = []
     for number in range(FLIPS):

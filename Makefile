@@ -26,8 +26,8 @@ format: $(READY)
 	$(BIN)/ruff format $(SOURCES)
 	$(BIN)/ruff check --fix $(SOURCES)
 
-agent: $(READY)  ## the one-file agent for the worker nodes
-	$(BIN)/jobmon agent --out jobmond.pyz
+agent: $(READY)  ## the one-file agent for the worker nodes; PYTHONS="..." names theirs, else those on PATH
+	$(BIN)/jobmon agent --out jobmond.pyz $(if $(PYTHONS),--python $(PYTHONS))
 
 bench: $(READY)  ## how long commands take, beside the least that any could
 	$(BIN)/python benchmarks/commands.py

@@ -1,62 +1,92 @@
-"""The verbs `ls`, `head` and `cat`: files of the sandbox and the job's output."""
+"""The verbs `head` and `cat`: the job's output and files of its sandbox, from the start or from anywhere."""
 
-import heapq
-import os
-import stat
-from typing import Any, Dict, Iterator, List, Optional, Tuple, Union
+from typing import Any, Callable, Dict, Iterator, List, Tuple, Union
 
-from jobmon_agent import sandbox
-from jobmon_agent.job import Job
-from jobmon_agent.proc import text
-from jobmon_agent.processes import Users
-from jobmon_agent.rows import records
-from jobmon_agent.source import open_source
+from jobmon_agent import patterns
+from jobmon_agent.job import Job, VerbFailure
+from jobmon_agent.source import Source, open_source
 from jobmon_wire import frames, limits
 
 Answer = Iterator[Tuple[int, Union[bytes, Dict[str, Any]]]]
+Reader = Callable[[Job, Dict[str, Any]], Answer]
 
-
-def ls(job: Job, arguments: Dict[str, Any]) -> Answer:
-    """Yield the entries of a directory as RECORDs, or the one entry that a file is."""
-    path = arguments["path"]
-    directory = sandbox.open_directory(job, path)
-    if directory is None:
-        yield from records("entries", [_file_entry(job, path)], path=path)
-        return
-    try:
-        names, more = _names(directory, path)
-        yield from records("entries", _entries(directory, names), path=path)
-    finally:
-        os.close(directory)
-    if more:
-        yield frames.NOTE, {"kind": "more", "entries": more}
+LINE_BYTES = limits.TAIL_BYTES  # of one line; a hole of terabytes is one line
 
 
 def head(job: Job, arguments: Dict[str, Any]) -> Answer:
     """Yield the first lines, or bytes, as DATA."""
     with open_source(job, arguments["file"]) as source:
         if arguments["bytes"] is not None:
-            for data in source.blocks(0, arguments["bytes"]):
-                yield frames.DATA, data
-            return
-        lines = arguments["lines"]
-        for data in source.blocks(0, limits.INTEGER) if lines else ():
-            end = _end_of_lines(data, lines)
-            yield frames.DATA, data[:end]
-            lines -= data.count(b"\n", 0, end)
-            if not lines:
-                return
+            yield from _range(source, 0, arguments["bytes"])
+        elif arguments["lines"]:
+            yield from _lines(source, arguments["lines"])
 
 
 def cat(job: Job, arguments: Dict[str, Any]) -> Answer:
-    """Yield a whole file as DATA: all there was when it began and was read to its end."""
+    """Yield a file, or a range of it, as DATA: all there was when it began and was read to its end."""
     with open_source(job, arguments["file"]) as source:
-        start = 0
-        # A second round for what was written meanwhile, no third: a job may write for ever.
-        for _ in range(2):
-            for data in source.blocks(start, source.size()):
-                yield frames.DATA, data
-                start += len(data)
+        length = limits.INTEGER if arguments["length"] is None else arguments["length"]
+        yield from _range(source, arguments["offset"], arguments["offset"] + length)
+
+
+def of_each(read: Reader) -> Reader:
+    """The verb for patterns too: with a NOTE ``file`` before the bytes of each file, where there are several."""
+
+    def read_each(job: Job, arguments: Dict[str, Any]) -> Answer:
+        found = patterns.expand(job, arguments["file"])
+        if len(found.paths) == 1:
+            yield from read(job, dict(arguments, file=found.paths[0]))
+            yield from found.conclude([])
+            return
+        if arguments.get("follow"):
+            what = "%s matches %d" % (found.pattern, len(found.paths))
+            raise VerbFailure("bad-request", "only one file can be followed, and %s; name one" % what)
+        failures: List[VerbFailure] = []
+        for path in found.paths:
+            try:
+                yield from _headed(path, read(job, dict(arguments, file=path)))
+            except VerbFailure as failure:
+                failures.append(failure)
+        yield from found.conclude(failures)
+
+    return read_each
+
+
+def _headed(path: str, answer: Answer) -> Answer:
+    """The answer behind its NOTE, which comes also before no bytes but not before a refusal."""
+    first = next(answer, None)
+    yield frames.NOTE, {"kind": "file", "name": path}
+    if first is not None:
+        yield first
+    yield from answer
+
+
+def _range(source: Source, start: int, end: int) -> Answer:
+    """The bytes from one position to another, as far as the file goes now."""
+    size, at = source.size(), start
+    # A second round for what was written meanwhile, no third: a job may write for ever.
+    for _ in range(2):
+        for data in source.blocks(at, min(end, source.size())):
+            yield frames.DATA, data
+            at += len(data)
+    if at < min(end, size):  # it was truncated meanwhile
+        yield frames.NOTE, {"kind": "cut", "bytes": at - start, "size": size}
+
+
+def _lines(source: Source, lines: int) -> Answer:
+    """The first lines; less where one is longer than ``LINE_BYTES``."""
+    sent = line = 0  # bytes of the answer, and of the line that has not ended
+    for data in source.blocks(0, limits.INTEGER):
+        end = _end_of_lines(data, lines)
+        yield frames.DATA, data[:end]
+        sent += end
+        lines -= data.count(b"\n", 0, end)
+        if not lines:
+            return
+        line = len(data) - 1 - data.rindex(b"\n") if b"\n" in data else line + len(data)
+        if line >= LINE_BYTES:
+            yield frames.NOTE, {"kind": "cut", "bytes": sent, "size": source.size()}
+            return
 
 
 def _end_of_lines(data: bytes, lines: int) -> int:
@@ -67,53 +97,3 @@ def _end_of_lines(data: bytes, lines: int) -> int:
     for _ in range(lines):
         end = data.index(b"\n", end) + 1
     return end
-
-
-def _names(directory: int, path: str) -> Tuple[List[bytes], int]:
-    """The first names in order and how many more there are, in memory for the first alone."""
-    more = [0]
-
-    def count() -> Iterator[bytes]:
-        # os.scandir of a descriptor is new in Python 3.7; the link in /proc is this very directory.
-        with os.scandir(b"/proc/self/fd/%d" % directory) as entries:
-            for entry in entries:
-                more[0] += 1
-                yield entry.name
-
-    try:
-        names = heapq.nsmallest(limits.LIST_ENTRIES, count())
-    except OSError as error:
-        raise sandbox.failure(error, path)
-    return names, more[0] - len(names)
-
-
-def _entries(directory: int, names: List[bytes]) -> Iterator[Dict[str, Any]]:
-    users = Users()
-    for name in names:
-        try:
-            status = os.stat(name, dir_fd=directory, follow_symlinks=False)
-            target = os.readlink(name, dir_fd=directory) if stat.S_ISLNK(status.st_mode) else None
-        except OSError:  # it has gone, or changed, since it was listed
-            continue
-        yield _entry(name, status, users, target)
-
-
-def _file_entry(job: Job, path: str) -> Dict[str, Any]:
-    found = sandbox.locate(job, path)
-    try:
-        name = path.rstrip("/").rpartition("/")[2].encode("utf-8", "surrogateescape")
-        return _entry(name, os.fstat(found), Users(), None)
-    finally:
-        os.close(found)
-
-
-def _entry(name: bytes, status: os.stat_result, users: Users, target: Optional[bytes]) -> Dict[str, Any]:
-    return {
-        "name": text(name),
-        "kind": sandbox.KINDS.get(stat.S_IFMT(status.st_mode), ("device", ""))[0],
-        "size": min(status.st_size, limits.INTEGER),
-        "modified": status.st_mtime,
-        "mode": stat.S_IMODE(status.st_mode),
-        "owner": users.name(status.st_uid),
-        "target": None if target is None else text(target),
-    }

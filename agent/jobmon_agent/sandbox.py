@@ -5,22 +5,27 @@ directory for a link.  It is walked by descriptors instead, one component after
 the other, and links are followed here, not by the kernel.  The descriptor of
 the last component is looked at first and opened for reading afterwards, through
 /proc/self/fd, so that what was looked at is what is read and no pipe or device
-is ever opened.
+is ever opened.  What is mounted below the sandbox is not entered, and not even
+asked what it is: a file system may hang.
 """
 
 import errno
 import os
+import re
 import stat
-from typing import List, Optional
+from typing import FrozenSet, List, Optional
 
 from jobmon_agent.job import Job, VerbFailure
 from jobmon_wire.credential import TITLE
 
 LINKS = 40  # as many as the kernel follows in one path
 DEPTH = 256  # directories below each other; each holds a descriptor during the walk
+LONGEST = 4096  # bytes of a path, the kernel's PATH_MAX; a listing repeats it in a frame
 _O_PATH = 0o10000000  # os.O_PATH, where an old C library left it out
 _WALK = getattr(os, "O_PATH", _O_PATH) | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+_FDINFO = 256  # bytes; position, flags and mount come first
+_OCTAL = re.compile(rb"\\([0-7]{3})")
 _SHOWN = 200  # characters of a path in a sentence
 
 _CREDENTIAL = TITLE.encode("ascii")  # what every credential begins with, whatever its name
@@ -34,6 +39,8 @@ KINDS = {
     stat.S_IFLNK: ("link", "a link"),
     stat.S_IFIFO: ("fifo", "a pipe"),
     stat.S_IFSOCK: ("socket", "a socket"),
+    stat.S_IFCHR: ("device", "a device"),
+    stat.S_IFBLK: ("block-device", "a device"),
 }
 
 
@@ -68,24 +75,49 @@ def open_directory(job: Job, path: str) -> Optional[int]:
         os.close(found)
 
 
-def locate(job: Job, path: str) -> int:
-    """A descriptor (O_PATH) of what a path names, links followed; the caller closes it.
+def locate(job: Job, path: str, follow: bool = True) -> int:
+    """A descriptor (O_PATH) of what a path names; the caller closes it.
+
+    Args:
+        job: whose sandbox.
+        path: from the sandbox on, or absolute and inside it.
+        follow: where the path ends at a link, what that leads to; else the link itself.
 
     Raises:
         VerbFailure: no-such-file, outside-sandbox or file-refused.
     """
     try:
-        found = _walk(job, _components(job, path))
+        return _walk(job, _components(job, path), follow)
     except (ValueError, UnicodeError):  # NUL, or a surrogate that no byte gave
         raise VerbFailure("no-such-file", "%s is no name a file can have" % shown(path))
     except OSError as error:
         raise failure(error, path)
     except _OutsideError:
         raise VerbFailure("outside-sandbox", "%s is outside the job's directory" % shown(path))
-    if _is_elsewhere(job, found):
-        os.close(found)
+    except _ElsewhereError:
         raise VerbFailure("outside-sandbox", "%s is on another file system than the job's directory" % shown(path))
-    return found
+
+
+def target(descriptor: int) -> Optional[bytes]:
+    """Where a link (O_PATH) leads; None: it is no link."""
+    try:
+        return os.readlink(b"", dir_fd=descriptor)
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.EINVAL):  # what the kernel says of anything else
+            return None
+        raise
+
+
+def mounts_in(directory: int) -> FrozenSet[bytes]:
+    """Names in a directory that something else is mounted on: to be listed without asking it."""
+    try:
+        here = os.readlink(b"/proc/self/fd/%d" % directory)
+        with open("/proc/self/mountinfo", "rb") as lines:
+            # Blanks and backslashes of a path stand there as \040.
+            points = [_OCTAL.sub(lambda code: bytes([int(code.group(1), 8)]), line.split(b" ")[4]) for line in lines]
+    except OSError:
+        return frozenset()
+    return frozenset(name for above, _, name in (point.rpartition(b"/") for point in points) if above == here)
 
 
 def failure(error: OSError, path: str) -> VerbFailure:
@@ -104,9 +136,16 @@ class _OutsideError(Exception):
     """The path leads out of the sandbox."""
 
 
+class _ElsewhereError(Exception):
+    """The path leads to where something else is mounted."""
+
+
 def _components(job: Job, path: str) -> List[bytes]:
     """The path's components from the sandbox on, last first: a stack of what is still to walk."""
-    return _below(os.fsencode(job.sandbox_path), path.encode("utf-8", "surrogateescape"))
+    name = path.encode("utf-8", "surrogateescape")
+    if len(name) > LONGEST:
+        raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG))
+    return _below(os.fsencode(job.sandbox_path), name)
 
 
 def _below(root: bytes, path: bytes) -> List[bytes]:
@@ -120,37 +159,68 @@ def _below(root: bytes, path: bytes) -> List[bytes]:
     return [part for part in reversed(path.split(b"/")) if part not in (b"", b".")]
 
 
-def _walk(job: Job, waiting: List[bytes]) -> int:
-    """Walk the components; ``..`` goes back the way one came, never by the kernel's parent."""
+class _Way:
+    """The descriptors (O_PATH) from the sandbox down to where one is."""
+
+    def __init__(self, job: Job) -> None:
+        self._home = _mount(job.sandbox)
+        self._passed = [os.dup(job.sandbox)]
+
+    def down(self, part: bytes) -> int:
+        """Go to a name of the directory where one is; a link is not followed."""
+        found = os.open(part, _WALK, dir_fd=self._passed[-1])
+        self._passed.append(found)
+        if _mount(found) != self._home:
+            raise _ElsewhereError
+        if len(self._passed) > DEPTH:
+            raise OSError(errno.EOVERFLOW, "more than %d directories deep" % DEPTH)
+        return found
+
+    def up(self) -> None:
+        """Go back the way one came; never by the kernel's parent, which the job may exchange."""
+        if len(self._passed) == 1:
+            raise _OutsideError
+        os.close(self._passed.pop())
+
+    def restart(self) -> None:
+        """Go back to the sandbox itself."""
+        while len(self._passed) > 1:
+            os.close(self._passed.pop())
+
+    def take(self) -> int:
+        """Where one is; the caller closes it."""
+        return self._passed.pop()
+
+    def close(self) -> None:
+        """Let go of what was not taken."""
+        for descriptor in self._passed:
+            os.close(descriptor)
+
+
+def _walk(job: Job, waiting: List[bytes], follow: bool) -> int:
     root = os.fsencode(job.sandbox_path)
-    way = [os.dup(job.sandbox)]
+    way = _Way(job)
     links = 0
     try:
         while waiting:
             part = waiting.pop()
             if part == b"..":
-                if len(way) == 1:
-                    raise _OutsideError
-                os.close(way.pop())
+                way.up()
                 continue
-            found = os.open(part, _WALK, dir_fd=way[-1])
-            way.append(found)
-            if stat.S_ISLNK(os.fstat(found).st_mode):
-                links += 1
-                target = os.readlink(b"", dir_fd=found)
-                os.close(way.pop())
-                if links > LINKS:
-                    raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
-                waiting.extend(_below(root, target))
-                if target.startswith(b"/"):
-                    while len(way) > 1:
-                        os.close(way.pop())
-            if len(way) > DEPTH:
-                raise OSError(errno.EOVERFLOW, "more than %d directories deep" % DEPTH)
-        return way.pop()
+            found = way.down(part)
+            leads = target(found) if waiting or follow else None
+            if leads is None:
+                continue
+            links += 1
+            if links > LINKS:
+                raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+            way.up()
+            waiting.extend(_below(root, leads))
+            if leads.startswith(b"/"):
+                way.restart()
+        return way.take()
     finally:
-        for descriptor in way:
-            os.close(descriptor)
+        way.close()
 
 
 def _reopen(found: int, flags: int, path: str) -> int:
@@ -171,25 +241,21 @@ def _refuse_credential(descriptor: int, path: str) -> int:
     raise VerbFailure("file-refused", "%s is a credential; nobody reads those through JobMon" % shown(path))
 
 
-def _is_elsewhere(job: Job, found: int) -> bool:
-    """Whether something else is mounted there.
-
-    Layered file systems and subvolumes give files device numbers of their own;
-    then the number of the mount decides.
-    """
-    if os.fstat(found).st_dev == os.fstat(job.sandbox).st_dev:
-        return False
-    mount = _mount(found)
-    return not mount or mount != _mount(job.sandbox)
-
-
 def _mount(descriptor: int) -> bytes:
+    """Which mount it is on.
+
+    The kernel knows that without asking the file system; a bind mount has the
+    device of what it shows, and a layered file system many devices.
+    """
+    mount = b""
     try:
-        with open("/proc/self/fdinfo/%d" % descriptor, "rb") as lines:
-            return next((line for line in lines if line.startswith(b"mnt_id:")), b"")
+        information = os.open("/proc/self/fdinfo/%d" % descriptor, os.O_RDONLY | os.O_CLOEXEC)
+        mount = os.read(information, _FDINFO).partition(b"mnt_id:")[2].partition(b"\n")[0]
+        os.close(information)
     except OSError:
-        return b""
+        pass
+    return mount or b"device %d" % os.fstat(descriptor).st_dev  # before Linux 3.15, or without /proc
 
 
 def _kind(mode: int) -> str:
-    return KINDS.get(stat.S_IFMT(mode), ("device", "a device"))[1]
+    return KINDS.get(stat.S_IFMT(mode), ("", "something else"))[1]

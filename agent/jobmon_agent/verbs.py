@@ -7,8 +7,9 @@ killed at any moment: it leaves nothing that would have to be put right.
 
 from typing import Any, Callable, Dict
 
-from jobmon_agent.files import Answer, cat, head, ls
+from jobmon_agent.files import Answer, cat, head, of_each
 from jobmon_agent.job import Job
+from jobmon_agent.listing import ls
 from jobmon_agent.node import node
 from jobmon_agent.processes import ps
 from jobmon_agent.signals import kill
@@ -19,9 +20,9 @@ VERBS: Dict[str, Callable[[Job, Dict[str, Any]], Answer]] = {
     "ps": ps,
     "top": top,
     "ls": ls,
-    "head": head,
-    "tail": tail,
-    "cat": cat,
+    "head": of_each(head),
+    "tail": of_each(tail),
+    "cat": of_each(cat),
     "kill": kill,
     "node": node,
 }

@@ -67,7 +67,14 @@ VERBS = {
             (Argument("delay", float, 2.0, 0.2, 3600.0), Argument("count", int, 0, 0, limits.LINES)),
             "the job's processes and their use of the node, again and again",
         ),
-        Verb("ls", READ, True, (Argument("path", str, "."),), "files of the job's sandbox"),
+        Verb(
+            "ls",
+            READ,
+            True,
+            # directory: itself, not what it holds.  hidden: names that begin with a dot as well.
+            (Argument("path", str, "."), Argument("directory", bool, False), Argument("hidden", bool, True)),
+            "files of the job's sandbox",
+        ),
         Verb("head", READ, True, (_FILE, _LINES, _BYTES), "the first lines or bytes of a file"),
         Verb(
             "tail",
@@ -76,7 +83,14 @@ VERBS = {
             (_FILE, _LINES, _BYTES, Argument("follow", bool, False)),
             "the last lines or bytes of a file, and what is written to it",
         ),
-        Verb("cat", READ, True, (_FILE,), "a whole file"),
+        Verb(
+            "cat",
+            READ,
+            True,
+            # length None: to the end.
+            (_FILE, Argument("offset", int, 0, 0, limits.INTEGER), Argument("length", int, None, 0, limits.INTEGER)),
+            "a whole file, or a range of its bytes",
+        ),
         Verb(
             "kill",
             SIGNAL,

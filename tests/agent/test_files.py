@@ -69,6 +69,41 @@ def test_head_and_tail_cut_at_bytes(job: Job, sandbox: Path, count: int) -> None
     assert data(job, "tail", file="file", bytes=count) == content[max(0, len(content) - count) :]
 
 
+@pytest.mark.parametrize("offset", [0, 1, 65536, 149_999, 150_000, 10**9])
+@pytest.mark.parametrize("length", [None, 0, 1, 65537, 150_000, 2**53])
+def test_cat_gives_any_range(job: Job, sandbox: Path, offset: int, length: int | None) -> None:
+    content = os.urandom(150_000)
+    (sandbox / "file").write_bytes(content)
+    end = len(content) if length is None else offset + length
+
+    assert data(job, "cat", file="file", offset=offset, length=length) == content[offset:end]
+
+
+def test_a_range_that_is_gone_when_it_is_read_is_said_to_be_cut(job: Job, sandbox: Path) -> None:
+    (sandbox / "file").write_bytes(bytes(200_000))
+    found = answer(job, "cat", file="file", offset=10)
+
+    first = next(found)
+    os.truncate(sandbox / "file", 70_000)
+    rest = list(found)
+
+    sent = len(first[1]) + sum(len(payload) for type_, payload in rest if type_ == frames.DATA)
+    assert sent == 69_990
+    assert rest[-1] == (frames.NOTE, {"kind": "cut", "bytes": sent, "size": 200_000})
+
+
+def test_holes_are_given_as_the_zeros_they_are(job: Job, sandbox: Path) -> None:
+    with open(sandbox / "sparse", "wb") as sparse:
+        sparse.seek(2**20)
+        sparse.write(b"end")
+        sparse.truncate(2**21)
+
+    assert data(job, "cat", file="sparse") == bytes(2**20) + b"end" + bytes(2**20 - 3)
+    (entry,) = record(job, "ls", path="sparse")["entries"]
+    assert entry["size"] == 2**21
+    assert entry["allocated"] < 2**20
+
+
 def test_stdout_is_read_without_moving_the_jobs_own_place(yard: Yard) -> None:
     job = yard.start("echo one; echo two; while [ ! -e go ]; do sleep 0.02; done; echo three")
     while data(job, "cat") != b"one\ntwo\n":
@@ -155,8 +190,11 @@ def test_ls_tells_what_each_entry_is(job: Job, sandbox: Path) -> None:
         "kind": "file",
         "size": 5,
         "modified": status.st_mtime,
+        "allocated": status.st_blocks * 512,
         "mode": 0o640,
+        "links": 1,
         "owner": (sandbox / "file").owner(),
+        "group": (sandbox / "file").group(),
         "target": None,
     }
     assert entries["link"]["target"] == "/etc/passwd"
@@ -166,11 +204,52 @@ def test_ls_of_a_file_lists_it_and_of_nothing_fails(job: Job, sandbox: Path) -> 
     (sandbox / "deep").mkdir()
     (sandbox / "deep" / "file").write_bytes(b"x")
 
-    (entry,) = record(job, "ls", path="deep/file")["entries"]
+    alone = record(job, "ls", path="deep/file")
+    within = record(job, "ls", path="deep")
 
-    assert (entry["name"], entry["kind"], entry["size"]) == ("file", "file", 1)
+    (entry,) = alone["entries"]
+    assert (alone["path"], entry["name"], entry["kind"], entry["size"]) == (None, "deep/file", "file", 1)
+    assert within == {"path": "deep", "entries": [dict(entry, name="file")]}
     assert code_of(job, "ls", path="deep/none") == "no-such-file"
-    assert record(job, "ls", path="deep")["entries"] == [entry]
+
+
+def test_ls_lists_a_directory_itself_and_leaves_hidden_names_out(job: Job, sandbox: Path) -> None:
+    (sandbox / "deep").mkdir()
+    for name in (".hidden", "deep/.hidden", "deep/seen"):
+        (sandbox / name).touch()
+    (sandbox / "link").symlink_to("deep")
+    (sandbox / "out").symlink_to("/etc")
+
+    def names(path: str, **arguments: object) -> list[tuple[str, str]]:
+        return [(entry["kind"], entry["name"]) for entry in record(job, "ls", path=path, **arguments)["entries"]]
+
+    assert names("deep") == [("file", ".hidden"), ("file", "seen")]
+    assert names("deep", hidden=False) == names("link", hidden=False) == [("file", "seen")]
+    assert names("deep", directory=True) == [("directory", "deep")]
+    assert names("deep/.hidden", hidden=False) == [("file", "deep/.hidden")]
+    assert names(".", directory=True) == [("directory", ".")]
+    assert names("link", directory=True) == [("link", "link")]
+    assert names("out", directory=True) == [("link", "out")]
+    assert code_of(job, "ls", path="out") == "outside-sandbox"
+
+
+def test_ls_tells_the_longest_paths_and_targets(job: Job, sandbox: Path) -> None:
+    directory, path = os.open(sandbox, os.O_RDONLY), ""
+    for _ in range(15):
+        part = "\udcff" * 255
+        os.mkdir(part, dir_fd=directory)
+        deeper = os.open(part, os.O_RDONLY, dir_fd=directory)
+        os.close(directory)
+        directory, path = deeper, path + part + "/"
+    for number in range(9):
+        os.symlink("\udcff" * 4095, f"{number}" + "\udcff" * 254, dir_fd=directory)
+    os.close(directory)
+
+    entries = [entry for type_, payload in answer(job, "ls", path=path) for entry in payload["entries"]]
+    (entry,) = record(job, "ls", path=path + "0*")["entries"]
+
+    assert [len(os.fsencode(entry["target"])) for entry in entries] == [4095] * 9
+    assert entry["name"] == path + "0" + "\udcff" * 254
 
 
 def test_names_that_are_no_text_go_there_and_back(job: Job, sandbox: Path) -> None:

@@ -53,7 +53,8 @@ def test_safe_makes_characters_visible_also_those_cut_by_a_frame(at_fake: Run, f
         ("tail j", '{"verb":"tail","arguments":{"file":"stdout","lines":10,"follow":false}}'),
         ("tail -n 3 -f j err.log", '{"verb":"tail","arguments":{"file":"err.log","lines":3,"follow":true}}'),
         ("head -c 5 j stderr", '{"verb":"head","arguments":{"file":"stderr","lines":10,"bytes":5}}'),
-        ("cat j a/b", '{"verb":"cat","arguments":{"file":"a/b"}}'),
+        ("cat j a/b", '{"verb":"cat","arguments":{"file":"a/b","offset":0}}'),
+        ("cat --offset 3 --length 4 j", '{"verb":"cat","arguments":{"file":"stdout","offset":3,"length":4}}'),
     ],
 )
 def test_the_agent_is_asked_what_was_typed(at_fake: Run, fake: Any, words: str, asked: str) -> None:
@@ -61,6 +62,34 @@ def test_the_agent_is_asked_what_was_typed(at_fake: Run, fake: Any, words: str, 
 
     assert at_fake(*words.split()).status == 0
     assert fake.asked[-1][1].decode() == asked
+
+
+def test_several_files_stand_under_their_names_but_in_a_cat_into_a_pipe(at_fake: Run, fake: Any) -> None:
+    parts = [
+        (frames.NOTE, {"kind": "file", "name": "a\x1b"}),
+        (frames.DATA, b"one\xe2"),
+        (frames.NOTE, {"kind": "file", "name": "b"}),
+        (frames.NOTE, {"kind": "refused", "code": "not-a-file", "message": "c is a pipe"}),
+    ]
+    fake.answer("j", *parts, end={"status": "failed", "code": "not-a-file", "message": "1 of the 3 files cannot"})
+
+    for command in ("head", "tail"):
+        result = at_fake(command, "j", "*")
+        assert (result.status, result.out) == (1, "==> a␛ <==\none".encode() + b"\xe2\n==> b <==\n")
+        assert result.err.startswith("jobmon: c is a pipe\njobmon: 1 of the 3 files cannot")
+    assert at_fake("head", "--safe", "j", "*").text == "==> a␛ <==\none\\xe2\n==> b <==\n"
+    assert at_fake("cat", "j", "*").out == b"one\xe2"
+
+
+def test_a_range_of_an_ended_job_comes_from_what_is_kept_or_from_nowhere(at_fake: Run, fake: Any) -> None:
+    keep(fake, b"56789", start=5)
+
+    assert at_fake("cat", "--offset", "6", "--length", "3", "j").out == b"678"
+    for words in (["--offset", "4", "--length", "3"], ["--offset", "6"], ["--offset", "9", "--length", "2"]):
+        result = at_fake("cat", *words, "j")
+        assert (result.status, result.out) == (6, b"")
+    keep(fake, b"0123456789")
+    assert at_fake("cat", "--offset", "7", "j").out == b"789"
 
 
 def test_notes_stand_beside_the_bytes(at_fake: Run, fake: Any) -> None:

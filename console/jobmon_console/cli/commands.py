@@ -60,7 +60,7 @@ _RUNNING = (
         "ls",
         "ls",
         "files of a job's sandbox",
-        "jobmon ls -l 4711.0 results",
+        "jobmon ls -l 4711.0 results\njobmon ls -lt 4711.0 'out/*.log'",
         takes_job=True,
     ),
     Command(
@@ -80,8 +80,8 @@ _RUNNING = (
     Command(
         "cat",
         "read",
-        "a whole file of a job",
-        "jobmon cat 4711.0 results/hist.root > hist.root",
+        "a whole file of a job, or a range of its bytes",
+        "jobmon cat 4711.0 results/hist.root > hist.root\njobmon cat --offset 1000000 --length 4096 4711.0 run.log",
         takes_job=True,
     ),
     Command(

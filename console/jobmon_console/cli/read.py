@@ -24,7 +24,11 @@ def add_arguments(parser_: argparse.ArgumentParser) -> None:
     verb = parser_.prog.rsplit(" ", 1)[-1]
     parser_.add_argument("job", metavar="JOB", help="id of a job, or an unambiguous prefix")
     parser_.add_argument(
-        "file", metavar="FILE", nargs="?", default="stdout", help="stdout (default), stderr, or a path in the sandbox"
+        "file",
+        metavar="FILE",
+        nargs="?",
+        default="stdout",
+        help="stdout (default), stderr, or a path in the sandbox; a pattern such as 'log.*' where no file is called so",
     )
     if verb != "cat":
         amount = parser_.add_mutually_exclusive_group()
@@ -32,6 +36,9 @@ def add_arguments(parser_: argparse.ArgumentParser) -> None:
             "-n", "--lines", metavar="LINES", type=parser.count, help=f"so many lines; default {_LINES}"
         )
         amount.add_argument("-c", "--bytes", metavar="BYTES", type=parser.count, help="so many bytes instead")
+    else:
+        parser_.add_argument("--offset", metavar="BYTES", type=parser.count, help="from there on; default the start")
+        parser_.add_argument("--length", metavar="BYTES", type=parser.count, help="so many bytes; default to the end")
     if verb == "tail":
         parser_.add_argument("-f", "--follow", action="store_true", help="go on as the job writes, until it ends")
     shown = parser_.add_mutually_exclusive_group()
@@ -52,7 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
     out = screen.Bytes(is_raw=not is_safe)
     try:
         for frame in reach.ask_frames(target, arguments.command, _asked(arguments)):
-            _take(frame, out)
+            _take(frame, out, arguments.command)
     except RefusedError as error:
         if error.code != "job-ended" or out.written:
             raise
@@ -90,12 +97,16 @@ def _asked(arguments: argparse.Namespace) -> dict[str, Any]:
     return {name: value for name, value in given.items() if value is not None}
 
 
-def _take(frame: Frame, out: screen.Bytes) -> None:
+def _take(frame: Frame, out: screen.Bytes, command: str) -> None:
     if frame.type == DATA:
         out.write(frame.payload)
     elif frame.type == NOTE:
         note = frame.document()
-        screen.note(_NOTES.get(str(note.get("kind")), "{kind}").format_map(_Figures(note)))
+        if note.get("kind") != "file":
+            screen.note(_NOTES.get(str(note.get("kind")), "{kind}").format_map(_Figures(note)))
+        elif command != "cat" or screen.is_terminal():
+            # As head(1) and tail(1) do; cat(1) into a pipe gives the files' bytes alone.
+            out.title(str(note.get("name")))
 
 
 class _Figures(dict[str, Any]):
@@ -111,6 +122,9 @@ _NOTES = {
     "rotated": "the file was replaced; going on with the new one",
     "skipped": "{bytes} bytes were skipped: the job writes faster than they can be sent",
     "more": "there is more than was sent",
+    "cut": "cut after {bytes} bytes, the file has {size}; see others with: jobmon cat --offset BYTES --length BYTES",
+    "refused": "{message}",
+    "unsearched": "the search ended after {entries} names; there may be more files that match",
     "ended": "the job has ended",
 }
 
@@ -125,24 +139,30 @@ def _print_kept(arguments: argparse.Namespace, target: reach.Target, ended: Refu
         kept = session.content(calls.output(target.ref, arguments.file))
     is_whole = kept.start == 0 and kept.total in (None, len(kept.data))
     whole = "?" if kept.total is None else str(kept.total)
-    if arguments.command != "tail" and not is_whole and not _is_at_start(arguments, kept):
+    if arguments.command != "tail" and not is_whole and not _is_kept(arguments, kept):
         raise NobodyToAskError(
             f"{target.name} has ended and only the last {len(kept.data)} of {whole} bytes are kept;"
             f" see them with: jobmon tail -c {len(kept.data)} {target.name} {arguments.file}"
         )
     extent = f"all {len(kept.data)} bytes" if is_whole else f"the last {len(kept.data)} of {whole} bytes kept"
     screen.note(f"job ended{_how(ended)}; this is from {extent}")
-    out.write(_part(arguments, kept.data))
+    out.write(_part(arguments, kept))
 
 
-def _is_at_start(arguments: argparse.Namespace, kept: Kept) -> bool:
-    """Head asks for no more than what is kept from the very start."""
-    return arguments.command == "head" and kept.start == 0 and _part(arguments, kept.data) != kept.data
-
-
-def _part(arguments: argparse.Namespace, data: bytes) -> bytes:
+def _is_kept(arguments: argparse.Namespace, kept: Kept) -> bool:
+    """Head and cat ask for no more than what is kept."""
     if arguments.command == "cat":
-        return data
+        end = kept.start + len(kept.data)
+        return arguments.length is not None and kept.start <= (arguments.offset or 0) <= end - arguments.length
+    return kept.start == 0 and _part(arguments, kept) != kept.data
+
+
+def _part(arguments: argparse.Namespace, kept: Kept) -> bytes:
+    """What was asked for, of what is kept."""
+    data = kept.data
+    if arguments.command == "cat":
+        start = max(0, (arguments.offset or 0) - kept.start)
+        return data[start:] if arguments.length is None else data[start : start + arguments.length]
     lines = _LINES if arguments.lines is None else arguments.lines
     if arguments.command == "head":
         return first_lines(data, lines) if arguments.bytes is None else data[: arguments.bytes]

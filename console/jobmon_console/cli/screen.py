@@ -88,6 +88,7 @@ class Bytes:
         # A character may be cut by the end of a piece.
         self._decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
         self.written = 0  # bytes
+        self._is_first = True  # of the files
 
     def write(self, data: bytes) -> None:
         """Write and flush."""
@@ -99,6 +100,13 @@ class Bytes:
         else:
             sys.stdout.write(safe(self._decoder.decode(data), keep="\n\t"))
             sys.stdout.flush()
+
+    def title(self, name: str) -> None:
+        """Say which of several files follows, on a line of its own."""
+        self.close()
+        sys.stdout.write(f"{'' if self._is_first else chr(10)}==> {safe(name)} <==\n")
+        sys.stdout.flush()
+        self._is_first = False
 
     def close(self) -> None:
         """Write what waits for the rest of a character."""

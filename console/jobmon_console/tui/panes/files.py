@@ -21,7 +21,7 @@ from jobmon_wire.moments import write_moment
 
 PREVIEW = 16 * 1024  # bytes of a file that are shown
 PARENT = ".."
-_MARKS = {"directory": "/", "link": "@", "fifo": "|", "socket": "=", "device": "#"}
+_MARKS = {"directory": "/", "link": "@", "fifo": "|", "socket": "=", "device": "#", "block-device": "#"}
 
 
 class FileList(Pane):

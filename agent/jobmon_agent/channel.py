@@ -13,7 +13,7 @@ from jobmon_agent import http
 from jobmon_agent.health import Health
 from jobmon_agent.job import Job
 from jobmon_agent.parting import BRIEF
-from jobmon_agent.performer import Perform, Performer, failure
+from jobmon_agent.performer import Perform, Performer, failure, hanging
 from jobmon_agent.progress import INTERVAL, Progress
 from jobmon_agent.tls import Connection
 from jobmon_agent.watch import Watch
@@ -182,8 +182,8 @@ class Channel:
             perform = _performs(verb)
             if verb is None or perform is None:
                 problem = ("unsupported", "this agent does not know the verb")
-            elif len(self._performers) >= limits.REQUESTS_PER_JOB:
-                problem = ("busy", "%d requests are under way; end one first" % len(self._performers))
+            elif len(self._performers) + hanging() >= limits.REQUESTS_PER_JOB:
+                problem = ("busy", "%d requests are under way; end one first" % (len(self._performers) + hanging()))
             else:
                 self._perform(frame.request, verb, perform, document.get("arguments"))
                 return

@@ -8,6 +8,7 @@ so that a slow reader stops the verb and not the agent's memory growing.
 
 import os
 import signal
+import time
 from typing import Any, Callable, Dict, Iterator, List, Tuple, Union
 
 from jobmon_agent import descriptors
@@ -21,6 +22,10 @@ Perform = Callable[[Job, Dict[str, Any]], Answer]
 
 NICENESS = 5  # the job comes first
 _READ = 64 * limits.KIB  # bytes; as much as a pipe holds
+_DEATH = 0.1  # s; a killed process is gone within one, unless the kernel waits for a disk in its name
+_LOOK = 0.001  # s
+
+_hanging: List[int] = []  # pids of performers that were killed and have not been reaped
 
 
 class Performer:
@@ -90,8 +95,23 @@ class Performer:
     def stop(self) -> None:
         """Kill it if it is still there, and let go of all that is its."""
         os.kill(self._pid, signal.SIGKILL)  # not reaped yet, so the number is its own
-        os.waitpid(self._pid, 0)
         os.close(self.pipe)
+        deadline = time.monotonic() + _DEATH
+        while not _is_reaped(self._pid):
+            if time.monotonic() > deadline:
+                _hanging.append(self._pid)
+                return
+            time.sleep(_LOOK)
+
+
+def hanging() -> int:
+    """How many performers were killed and are still there, as those that read from a file system that hangs."""
+    _hanging[:] = [pid for pid in _hanging if not _is_reaped(pid)]
+    return len(_hanging)
+
+
+def _is_reaped(pid: int) -> bool:
+    return os.waitpid(pid, os.WNOHANG)[0] == pid
 
 
 def failure(request: bytes, code: str, message: str) -> Frame:

@@ -6,13 +6,16 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 SOURCES := agent server console pki tests benchmarks docs
 
-.PHONY: demo test check format agent pictures bench lock clean
+.PHONY: demo test soak check format agent pictures bench lock clean
 
 demo: $(READY)  ## a throw-away site on this machine, and the console on it
 	$(BIN)/jobmon demo $(DEMO)
 
 test: $(READY)  ## every test that this machine can run
 	$(BIN)/python -m pytest $(TESTS)
+
+soak: $(READY)  ## long runs, not part of make test
+	$(BIN)/python -m pytest tests/soak
 
 check: $(READY)  ## format, lint, types, import rules, Python 3.6 for what travels
 	$(BIN)/ruff format --check $(SOURCES)

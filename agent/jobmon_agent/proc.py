@@ -90,7 +90,7 @@ def parse_stat(line: bytes) -> Process:
 
 def read_process(pid: int) -> "Optional[Process]":
     """The process with that number now, or None."""
-    line = _read("/proc/%d/stat" % pid, _STAT_BYTES)
+    line = read_file("/proc/%d/stat" % pid, _STAT_BYTES)
     try:
         return parse_stat(line)
     except ValueError:
@@ -113,12 +113,12 @@ def owner(pid: int) -> int:
 
 def has_marker(pid: int, marker: bytes) -> bool:
     """Whether the process was started with ``marker``, ``NAME=value``, in its environment."""
-    return marker in _read("/proc/%d/environ" % pid, _ENVIRON_BYTES).split(b"\0")
+    return marker in read_file("/proc/%d/environ" % pid, _ENVIRON_BYTES).split(b"\0")
 
 
 def command(process: Process, longest: int) -> bytes:
     """Its command line, arguments apart by blanks; ``[name]`` where it has none, as of a zombie."""
-    line = _read("/proc/%d/cmdline" % process.pid, longest).rstrip(b"\0")
+    line = read_file("/proc/%d/cmdline" % process.pid, longest).rstrip(b"\0")
     return line.replace(b"\0", b" ") if line else b"[" + process.name + b"]"
 
 
@@ -139,7 +139,7 @@ def _pids() -> "Iterator[int]":
         return iter(())
 
 
-def _read(path: str, longest: int) -> bytes:
+def read_file(path: str, longest: int) -> bytes:
     """The file's bytes, or none when the process is gone or not ours to read."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)

@@ -4,6 +4,10 @@ A number may be taken over by another process between two lines of a program.
 So each process is first held by a descriptor (pidfd), then looked at again,
 then signalled through the descriptor.  Before Linux 5.3 there is none; the
 look and the signal then follow each other as closely as they can.
+
+TERM is for programs that listen: every member gets it once, parents first, and
+one that was stopped goes on to hear it.  KILL is for the rest: whole sessions
+at once where the kernel can, then whatever is found, until nothing comes.
 """
 
 import os
@@ -16,15 +20,18 @@ from jobmon_agent.job import Job
 from jobmon_agent.members import Members
 from jobmon_agent.pidfd import open_pidfd
 from jobmon_agent.proc import Process, read_process
+from jobmon_agent.pursuit import Pursuit
 from jobmon_wire import frames
 from jobmon_wire.verbs import KILL_GRACE, signal_number
 
-ROUNDS = 100  # looks for members that were forked meanwhile; a fork bomb is not outrun by more
+ROUNDS = 100  # looks for members that were forked meanwhile; more would not outrun them either
 SETTLE = 2.0  # s for the kernel to take down what got KILL; one that waits for a disk may stay longer
 POLL = 0.05  # s between two looks where there is no pidfd, or between two rounds
 SURE = 3  # looks that find nobody: one may miss a process that forks and ends while /proc is being read
+QUIET = 10  # looks at newcomers that find no member: at 0.3 ms each, longer than a link of a chain takes to fork
 LISTED = 2000  # pids of each list in one RECORD: three such lists fit a frame
 _PIDFD_SEND_SIGNAL = 424  # number of the system call, the same on every architecture
+_PROCESS_GROUP = 4  # PIDFD_SIGNAL_PROCESS_GROUP, from Linux 6.9 on
 
 
 class Target(NamedTuple):
@@ -42,6 +49,8 @@ def kill(job: Job, arguments: Dict[str, Any]) -> Iterator[Tuple[int, Dict[str, A
         grace = KILL_GRACE
     members = Members(job)
     sent = _send_to_all(members, job, signal_number(name)) if name != "KILL" else set()
+    if name == "TERM":
+        _wake(job, sent)
     killed: Set[Target] = set()
     if name != "KILL" and grace is not None:
         _await_end(members, time.monotonic() + grace)
@@ -50,7 +59,7 @@ def kill(job: Job, arguments: Dict[str, Any]) -> Iterator[Tuple[int, Dict[str, A
     lists = {
         "sent": sorted(target.pid for target in (sent or killed)),
         "killed": sorted(target.pid for target in killed if sent),
-        "left": sorted(target.pid for target in _living(members)),
+        "left": sorted(process.pid for process in _living(members)),
     }
     for start in range(0, max(map(len, lists.values())) or 1, LISTED):
         record: Dict[str, Any] = {key: pids[start : start + LISTED] for key, pids in lists.items()}
@@ -81,14 +90,37 @@ def send(job: Job, target: Target, number: int) -> bool:
             os.close(descriptor)
 
 
-def _send_through(descriptor: int, number: int) -> None:
+def _send_to_session(job: Job, leader: int, starttime: int) -> bool:
+    """KILL a whole process group at once, so that no fork in it escapes; whether it was sent.
+
+    Only for the group of a session's leader: every process there descends from the leader, and no other
+    can join.  The leader of the job's own may have ended; the job's descriptor still means its group.
+    """
+    is_job = (leader, starttime) == (job.pid, job.starttime)
+    descriptor = job.pidfd if is_job else open_pidfd(leader)
+    if descriptor is None:
+        return False
+    try:
+        process = read_process(leader)
+        if not is_job and (process is None or (process.starttime, process.session) != (starttime, leader)):
+            return False
+        _send_through(descriptor, signal.SIGKILL, _PROCESS_GROUP)
+        return True
+    except OSError:  # an older kernel, or nobody is left in it
+        return False
+    finally:
+        if not is_job:
+            os.close(descriptor)
+
+
+def _send_through(descriptor: int, number: int, flags: int = 0) -> None:
     if hasattr(signal, "pidfd_send_signal"):  # Python 3.9
-        signal.pidfd_send_signal(descriptor, number)  # novm
+        signal.pidfd_send_signal(descriptor, number, None, flags)  # novm
         return
     import ctypes  # 0.6 MB, for those who kill on an older Python alone
 
     library = ctypes.CDLL(None, use_errno=True)
-    if library.syscall(_PIDFD_SEND_SIGNAL, descriptor, number, None, 0) < 0:
+    if library.syscall(_PIDFD_SEND_SIGNAL, descriptor, int(number), None, flags) < 0:
         error = ctypes.get_errno()
         raise OSError(error, os.strerror(error))
 
@@ -105,7 +137,7 @@ def _send_to_all(members: Members, job: Job, number: int) -> Set[Target]:
     reached: Set[Target] = set()
     tried: Set[Target] = set()
     for _ in range(ROUNDS):
-        new = [target for target in _living(members) if target not in tried]
+        new = [target for target in map(_target, _living(members)) if target not in tried]
         if not new:
             break
         tried.update(new)
@@ -113,13 +145,22 @@ def _send_to_all(members: Members, job: Job, number: int) -> Set[Target]:
     return reached
 
 
-def _living(members: Members) -> List[Target]:
+def _wake(job: Job, targets: Set[Target]) -> None:
+    """Let the stopped ones go on: a stopped process hears nothing but KILL and CONT."""
+    for target in targets:
+        process = read_process(target.pid)
+        if process is not None and process.state == "T":
+            send(job, target, signal.SIGCONT)
+
+
+def _living(members: Members) -> List[Process]:
     """The members that still run, the older first: a child never starts before its parent."""
-    found = members.scan().values()
-    return sorted(
-        (Target(process.pid, process.starttime) for process in found if not process.is_dead),
-        key=lambda target: (target.starttime, target.pid),
-    )
+    living = (process for process in members.scan().values() if not process.is_dead)
+    return sorted(living, key=lambda process: (process.starttime, process.pid))
+
+
+def _target(process: Process) -> Target:
+    return Target(process.pid, process.starttime)
 
 
 def _await_end(members: Members, deadline: float) -> bool:
@@ -130,27 +171,63 @@ def _await_end(members: Members, deadline: float) -> bool:
             return True
         if time.monotonic() >= deadline:
             return False
-        for target in living:
-            _await_one(target, deadline)
+        for process in living:
+            _await_one(_target(process), deadline)
 
 
 def _kill_rest(members: Members, job: Job) -> Set[Target]:
     """KILL all members, also those that come meanwhile, and see them go; whom it was sent to."""
-    reached: Set[Target] = set()
-    tried: Set[Target] = set()
+    chase = _Chase(job)
     deadline = time.monotonic() + SETTLE
     empty = 0
     while True:
+        chase.pursuit.start()
         living = _living(members)
-        new = [target for target in living if target not in tried]
-        tried.update(new)
-        reached.update(target for target in new if send(job, target, int(signal.SIGKILL)))
+        is_new = chase.kill(living)
         now = time.monotonic()
+        chase.run(deadline)
         empty = 0 if living else empty + 1
         if empty == SURE or now >= deadline:
-            return reached
-        if living and not new:  # while new ones come there is no time to wait for the old
-            _await_one(living[0], min(deadline, now + POLL))
+            return chase.reached
+        if living and not is_new:  # while new ones come there is no time to wait for the old
+            _await_one(_target(living[0]), min(deadline, now + POLL))
+
+
+class _Chase:
+    """KILL to members as they are found, each once."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._tried: Set[Target] = set()
+        self.pursuit = Pursuit(job)
+        self.reached: Set[Target] = set()
+
+    def run(self, deadline: float) -> None:
+        """Go after those that come, until none does for a while."""
+        quiet = 0
+        while quiet < QUIET and time.monotonic() < deadline:
+            quiet += 1
+            for process in self.pursuit.newcomers():  # at once: in a moment it has forked and gone
+                self.kill([process])
+                quiet = 0
+
+    def kill(self, found: List[Process]) -> bool:
+        """Whether one of them was new."""
+        new = [process for process in found if _target(process) not in self._tried]
+        sessions = self._kill_sessions(new)
+        for process in new:
+            self.pursuit.know(process)
+            target = _target(process)
+            self._tried.add(target)
+            if process.group in sessions or send(self._job, target, signal.SIGKILL):
+                self.reached.add(target)
+        return bool(new)
+
+    def _kill_sessions(self, found: List[Process]) -> Set[int]:
+        leaders = {process.pid: process.starttime for process in found if process.pid == process.session}
+        if any(process.group == process.session == self._job.pid for process in found):
+            leaders[self._job.pid] = self._job.starttime
+        return {pid for pid, starttime in leaders.items() if _send_to_session(self._job, pid, starttime)}
 
 
 def _await_one(target: Target, deadline: float) -> None:

@@ -131,6 +131,7 @@ class Server:
     """A server of the agents' port: TLS with client certificates, three routes, no memory."""
 
     def __init__(self, site: Site) -> None:
+        self.site = site
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.context.load_cert_chain(site.server_certificate, site.server_key)
         self.context.verify_mode = ssl.CERT_REQUIRED

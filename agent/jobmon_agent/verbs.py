@@ -7,12 +7,14 @@ killed at any moment: it leaves nothing that would have to be put right.
 
 from typing import Any, Callable, Dict
 
+from jobmon_agent.dump import dump
 from jobmon_agent.files import Answer, cat, head, of_each
 from jobmon_agent.job import Job
 from jobmon_agent.listing import ls
 from jobmon_agent.node import node
 from jobmon_agent.processes import ps
 from jobmon_agent.signals import kill
+from jobmon_agent.stack import stack
 from jobmon_agent.tail import tail
 from jobmon_agent.top import top
 
@@ -24,5 +26,7 @@ VERBS: Dict[str, Callable[[Job, Dict[str, Any]], Answer]] = {
     "tail": of_each(tail),
     "cat": of_each(cat),
     "kill": kill,
+    "stack": stack,
+    "dump": dump,
     "node": node,
 }

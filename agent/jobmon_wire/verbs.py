@@ -51,6 +51,9 @@ class Verb(NamedTuple):
     summary: str
 
 
+TOOLS = ("py-spy", "gdb", "signal")  # what dumps a process; the last is the process itself
+
+_PID = Argument("pid", int, None, 2, 2**22)  # the kernel's own bound; 1 is no job's process
 _FILE = Argument("file", str, "stdout")
 _LINES = Argument("lines", int, 10, 0, limits.LINES)
 _BYTES = Argument("bytes", int, None, 0, limits.INTEGER)  # None: count lines instead
@@ -101,6 +104,16 @@ VERBS = {
                 Argument("grace", float, None, 0, limits.GRACE_LIMIT),
             ),
             "a signal to every process of the job",
+        ),
+        # Names of files and peers are in it, so it is more than a view; nothing of the job is touched.
+        Verb("stack", READ, True, (_PID,), "what every thread of the job waits for"),
+        # A tool reads a process's memory, gdb stops it meanwhile.  pid None: the only process there is.
+        Verb(
+            "dump",
+            SIGNAL,
+            False,
+            (Argument("tool", str, "py-spy", choices=TOOLS), _PID),
+            "the functions a process is in, by a tool that looks into it",
         ),
         Verb("node", VIEW, True, (), "the node the job runs on: load, memory, disk"),
     )

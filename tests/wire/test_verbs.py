@@ -7,9 +7,9 @@ from jobmon_wire.verbs import VERBS, ArgumentError, check_arguments
 
 
 def test_every_verb_of_the_contract_is_there_with_a_permission() -> None:
-    assert set(VERBS) == {"ps", "top", "ls", "head", "tail", "cat", "kill", "node"}
+    assert set(VERBS) == {"ps", "top", "ls", "head", "tail", "cat", "kill", "stack", "dump", "node"}
     assert {verb.permission for verb in VERBS.values()} == set(verbs.PERMISSIONS)
-    assert [verb.name for verb in VERBS.values() if not verb.is_repeatable] == ["kill"]
+    assert [verb.name for verb in VERBS.values() if not verb.is_repeatable] == ["kill", "dump"]
 
 
 def test_arguments_left_out_take_their_defaults() -> None:

@@ -26,6 +26,10 @@ OF_A_JOB = (
     "ps --json",
     "top -n 1",
     "top --json -n 1",
+    "stack",
+    "stack --json",
+    "stack --py-spy",
+    "stack --signal",
     "node",
     "node --json",
 )
@@ -59,6 +63,7 @@ def serve_hostile(fake: Any, make: Make) -> None:
         "kernel": HOSTILE,
         "batch": {"a": HOSTILE},
         "entries": [{"name": HOSTILE, "kind": "link", "owner": HOSTILE, "target": HOSTILE}],
+        "threads": [{"pid": 7, "tid": 7, **dict.fromkeys(("name", "state", "wchan", "call", "file", "peer"), HOSTILE)}],
         "signal": HOSTILE,
         "sent": [7],
     }

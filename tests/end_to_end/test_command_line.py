@@ -154,6 +154,8 @@ def test_every_way_of_looking_answers(site: Site) -> None:
     process = int((site.config.parent / "jobs" / "demo-spawn-1" / "daemon.pid").read_text())
 
     assert f"{process} " in site.jobmon("ps", "demo-spawn-1").stdout
+    assert f"\n{process} " in site.jobmon("stack", "demo-spawn-1").stdout
+    assert "is no running process of this job" in site.jobmon("stack", "demo-spawn-1", "2", "--gdb", "--yes").stderr
     assert site.jobmon("top", "-n", "2", "-d", "0.2", "demo-compute-1").stdout.count("2 processes") == 2
     assert "calibration.dat" in site.jobmon("ls", "-l", "demo-write-1").stdout
     assert len(site.jobmon("head", "-n", "3", "demo-print-1").stdout.splitlines()) == 3

@@ -57,6 +57,13 @@ _RUNNING = (
         takes_job=True,
     ),
     Command(
+        "stack",
+        "stack",
+        "what every thread of a job waits for; with a tool, the functions it is in",
+        "jobmon stack 4711.0\njobmon stack 4711.0 31337 --py-spy",
+        takes_job=True,
+    ),
+    Command(
         "ls",
         "ls",
         "files of a job's sandbox",

@@ -5,7 +5,6 @@ first; more than a few are confirmed by typing how many they are.
 """
 
 import argparse
-import sys
 
 from jobmon_console.cli import columns, jobs, parser, reach, screen, words
 from jobmon_console.errors import UsageError
@@ -93,14 +92,8 @@ def _is_confirmed(targets: list[reach.Target], signal: str) -> bool:
         screen.put(f"and {len(targets) - LISTED} more")
     screen.flush()
     if len(targets) > TYPED_ABOVE:
-        return _answer(f"{signal} to these {len(targets)} jobs? Type their number to go on: ") == str(len(targets))
-    return _answer(f"{signal} to {words.plural(len(targets), 'job')}? [y/N] ").lower() in ("y", "yes")
-
-
-def _answer(question: str) -> str:
-    sys.stderr.write(question)
-    sys.stderr.flush()
-    return sys.stdin.readline().strip()
+        return screen.ask(f"{signal} to these {len(targets)} jobs? Type their number to go on: ") == str(len(targets))
+    return screen.ask(f"{signal} to {words.plural(len(targets), 'job')}? [y/N] ").lower() in ("y", "yes")
 
 
 def _count(pids: object) -> int:

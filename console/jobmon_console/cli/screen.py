@@ -28,6 +28,14 @@ def can_ask() -> bool:
     return bool(sys.stdin) and sys.stdin.isatty() and sys.stderr.isatty()
 
 
+def ask(question: str) -> str:
+    """What the person at the terminal types; empty at its end."""
+    sys.stdout.flush()
+    sys.stderr.write(question)
+    sys.stderr.flush()
+    return sys.stdin.readline().strip()
+
+
 def width() -> int:
     """Columns to fill on a terminal; a pipe has no edge."""
     return max(_NARROWEST, shutil.get_terminal_size().columns) if is_terminal() else 0

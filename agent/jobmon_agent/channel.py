@@ -9,7 +9,6 @@ import select
 import time
 from typing import Dict, List, Optional
 
-from jobmon_agent import http
 from jobmon_agent.health import Health
 from jobmon_agent.job import Job
 from jobmon_agent.parting import BRIEF
@@ -17,7 +16,7 @@ from jobmon_agent.performer import Perform, Performer, failure, hanging
 from jobmon_agent.progress import INTERVAL, Progress
 from jobmon_agent.tls import Connection
 from jobmon_agent.watch import Watch
-from jobmon_wire import frames, limits
+from jobmon_wire import frames, http, limits
 from jobmon_wire.documents import DocumentError, number
 from jobmon_wire.frames import Frame, FrameReader, write_frame, write_object
 from jobmon_wire.records import Configuration, Vitals

@@ -9,7 +9,7 @@ import ssl
 import time
 from typing import Any, Dict, Optional
 
-from jobmon_agent import VERSION, http, report
+from jobmon_agent import VERSION, report
 from jobmon_agent.channel import MEDIA_TYPE, Channel, ChannelLostError
 from jobmon_agent.health import Health
 from jobmon_agent.job import Job
@@ -18,7 +18,7 @@ from jobmon_agent.parting import GAVE_UP, LEFT, LINGER, REPORTED
 from jobmon_agent.progress import Progress
 from jobmon_agent.tls import Address, Connection, client_context, connect, read_address
 from jobmon_agent.watch import Watch
-from jobmon_wire import limits
+from jobmon_wire import http, limits
 from jobmon_wire.credential import Credential
 from jobmon_wire.documents import DocumentError, read_object, write_document
 from jobmon_wire.frames import FrameError

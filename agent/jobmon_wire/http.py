@@ -1,7 +1,7 @@
-"""As much of HTTP/1.1 as the agent needs: heads of requests, chunks, and a response read as it comes.
+"""As much of HTTP/1.1 as an exchange of frames needs: heads of requests, chunks, and a response read as it comes.
 
 ``http.client`` costs 2 MB and cannot read a response while it still sends the
-request, which is what a channel is.  Nothing here reads a socket; a response
+request, which is what a channel is, and a shell.  Nothing here reads a socket; a response
 is fed bytes.  What two readers could take differently is refused.
 """
 

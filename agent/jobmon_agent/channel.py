@@ -18,7 +18,7 @@ from jobmon_agent.tls import Connection
 from jobmon_agent.watch import Watch
 from jobmon_wire import frames, http, limits
 from jobmon_wire.documents import DocumentError, number
-from jobmon_wire.frames import Frame, FrameReader, write_frame, write_object
+from jobmon_wire.frames import Frame, FrameReader, write_credit, write_frame, write_object
 from jobmon_wire.records import Configuration, Vitals
 from jobmon_wire.verbs import KILL_GRACE, VERBS, ArgumentError, Verb, check_arguments
 
@@ -110,6 +110,7 @@ class Channel:
 
     def _speak(self) -> None:
         """Send what is due by the clock."""
+        hanging()  # buries those that have gone
         now = time.monotonic()
         if now - self._heard > _SERVER_DEAD * self._ping:
             raise ChannelLostError("the server is silent")
@@ -136,6 +137,8 @@ class Channel:
         if len(self._connection.unsent) < _UNSENT:
             hungry = [performer for performer in self._performers.values() if performer.is_hungry]
             interests.update((performer.pipe, select.POLLIN) for performer in hungry)
+        inlets = [performer.inlet for performer in self._performers.values() if performer.inlet]
+        interests.update((inlet.pipe, select.POLLOUT) for inlet in inlets if inlet.is_waiting)
         due = min(self._next_beat, self._next_look, self._next_leave, self._heard + _SERVER_DEAD * self._ping)
         if self._over is not None:
             due = min([due] + [self._over + performer.patience for performer in self._performers.values()])
@@ -143,6 +146,9 @@ class Channel:
         for performer in self._performers.values():
             if performer.pipe in ready:
                 performer.read()
+        for inlet in inlets:
+            if inlet.pipe in ready:
+                inlet.move()
 
     def _hear(self) -> None:
         data = self._connection.move()
@@ -162,6 +168,8 @@ class Channel:
             self._begin(frame)
         elif frame.type == frames.CREDIT and performer:
             performer.grant(frame.credit())
+        elif frame.type in frames.TYPED and performer and performer.inlet:
+            performer.inlet.put(frame)
         elif frame.type == frames.CANCEL and performer:
             self._send(failure(frame.request, "cancelled", "the reader left"))
             self._forget(performer)
@@ -183,6 +191,8 @@ class Channel:
                 problem = ("unsupported", "this agent does not know the verb")
             elif len(self._performers) + hanging() >= limits.REQUESTS_PER_JOB:
                 problem = ("busy", "%d requests are under way; end one first" % (len(self._performers) + hanging()))
+            elif verb.takes_input and any(performer.inlet for performer in self._performers.values()):
+                problem = ("busy", "somebody has a shell of this job open; there is one at a time")
             else:
                 self._perform(frame.request, verb, perform, document.get("arguments"))
                 return
@@ -198,11 +208,14 @@ class Channel:
         patience = _DRAIN
         if "grace" in arguments:
             patience += KILL_GRACE if arguments["grace"] is None else arguments["grace"]
-        self._performers[request] = Performer(request, perform, self._job, arguments, patience)
+        self._performers[request] = Performer(request, perform, self._job, arguments, patience, verb.takes_input)
 
     def _relay(self) -> None:
         for performer in list(self._performers.values()):
             parts: List[bytes] = list(performer.release())
+            due = performer.inlet.due() if performer.inlet else 0
+            if due:
+                parts.append(write_credit(performer.request, due))
             self._connection.unsent += http.chunk(b"".join(parts))
             if performer.is_done:
                 self._forget(performer)

@@ -42,8 +42,12 @@ class Environment:
                 content = file.readall()
         except OSError:
             content = b""
-        if not content:  # no /proc
-            return cls(list(os.environb.items()))
+        # Without /proc there is no content.
+        return cls.of(content) if content else cls(list(os.environb.items()))
+
+    @classmethod
+    def of(cls, content: bytes) -> "Environment":
+        """What a process's /proc/PID/environ tells."""
         # A name may start with "=", so look for the sign behind its first byte.  An entry without any
         # sign is no variable, and execve from Python cannot pass it on.
         entries = [(entry, entry.find(b"=", 1)) for entry in content.split(b"\0")]
@@ -56,6 +60,10 @@ class Environment:
     def put(self, name: bytes, value: bytes) -> None:
         """Set a variable, in place of all that had the name."""
         self._pairs = [pair for pair in self._pairs if pair[0] != name] + [(name, value)]
+
+    def remove(self, name: bytes) -> None:
+        """Unset a variable."""
+        self._pairs = [pair for pair in self._pairs if pair[0] != name]
 
     def __len__(self) -> int:
         return len(self._pairs)

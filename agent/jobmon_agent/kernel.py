@@ -1,4 +1,4 @@
-"""Two requests to the kernel that the standard library has no name for."""
+"""Requests to the kernel that the standard library has no name for."""
 
 import ctypes
 import resource
@@ -6,6 +6,7 @@ import signal
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_DUMPABLE = 4
+_PR_SET_CHILD_SUBREAPER = 36
 
 
 def end_with_parent() -> None:
@@ -17,6 +18,11 @@ def keep_memory_private() -> None:
     """No core file and no debugger: the memory of this process holds the job's key."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     _prctl(_PR_SET_DUMPABLE, 0)
+
+
+def adopt_orphans() -> None:
+    """Become the parent of whatever comes of this process's children and loses its own: daemons too."""
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
 def _prctl(option: int, argument: int) -> None:

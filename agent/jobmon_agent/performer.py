@@ -3,29 +3,86 @@
 A verb may wait for a file, for a process's memory or for a grace to pass; in a
 process of its own it holds up nobody and can be killed.  Its frames come
 through a pipe.  The relay takes them on only as far as the reader has credit,
-so that a slow reader stops the verb and not the agent's memory growing.
+so that a slow reader stops the verb and not the agent's memory growing.  A verb
+that takes input has a second pipe, downwards, whose sender has credit likewise.
 """
 
 import os
 import signal
 import time
-from typing import Any, Callable, Dict, Iterator, List, Tuple, Union
+from types import GeneratorType
+from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple, Union
 
 from jobmon_agent import descriptors
 from jobmon_agent.job import Job, VerbFailure
 from jobmon_wire import answers, frames, limits
 from jobmon_wire.documents import write_document
-from jobmon_wire.frames import Frame, FrameReader, write_frame, write_object
+from jobmon_wire.frames import Frame, FrameError, FrameReader, write_frame, write_object
 
 Answer = Iterator[Tuple[int, Union[bytes, Dict[str, Any]]]]
-Perform = Callable[[Job, Dict[str, Any]], Answer]
+Perform = Callable[..., Answer]  # of the job and the arguments; for input also of the two pipes
 
 NICENESS = 5  # the job comes first
 _READ = 64 * limits.KIB  # bytes; as much as a pipe holds
+_GRANT = limits.INPUT_WINDOW // 4  # bytes; grants this large keep CREDIT frames rare and the sender never dry
+_DEPARTURE = 5.0  # s for a performer to clear up when nobody reads it any more; 1 s is promised
 _DEATH = 0.1  # s; a killed process is gone within one, unless the kernel waits for a disk in its name
 _LOOK = 0.001  # s
 
-_hanging: List[int] = []  # pids of performers that were killed and have not been reaped
+# Performers that were stopped and have not been reaped, by pid: when they are killed, by the monotonic clock.
+_hanging: Dict[int, float] = {}
+
+
+class Inlet:
+    """The way down to a performer: frames that wait for its pipe, never more than were granted."""
+
+    def __init__(self) -> None:
+        self.its_end, self.pipe = os.pipe()
+        os.set_blocking(self.pipe, False)
+        self._credit = limits.INPUT_WINDOW
+        self._waiting = bytearray()
+        self._taken = 0  # bytes that the pipe took and the sender was not told of
+
+    @property
+    def is_waiting(self) -> bool:
+        """There is something for the pipe."""
+        return bool(self._waiting)
+
+    def put(self, frame: Frame) -> None:
+        """Take a frame from the sender.
+
+        Raises:
+            FrameError: it is more than was granted.
+        """
+        data = write_frame(*frame)
+        self._credit -= len(data)
+        if self._credit < 0:
+            raise FrameError("input beyond its credit")
+        self._waiting += data
+        self.move()
+
+    def move(self) -> None:
+        """Put into the pipe what it takes now."""
+        try:
+            moved = os.write(self.pipe, self._waiting[:_READ])
+        except BlockingIOError:
+            return
+        except BrokenPipeError:  # it has closed its end: its answer's end is on the way
+            moved = len(self._waiting)
+        del self._waiting[:moved]
+        self._taken += moved
+
+    def due(self) -> int:
+        """Bytes to grant now; 0 while they are not worth a frame."""
+        if self._taken < _GRANT:
+            return 0
+        due, self._taken = self._taken, 0
+        self._credit += due
+        return due
+
+    def close(self) -> None:
+        """Let go of the pipe, by which the performer knows that nobody is there."""
+        os.close(self.pipe)
 
 
 class Performer:
@@ -34,9 +91,18 @@ class Performer:
     Args:
         request: its id.
         patience: s it may still take after the job has ended.
+        takes_input: the verb reads what the asker types, and clears up by itself when nobody is there any more.
     """
 
-    def __init__(self, request: bytes, perform: Perform, job: Job, arguments: Dict[str, Any], patience: float) -> None:
+    def __init__(
+        self,
+        request: bytes,
+        perform: Perform,
+        job: Job,
+        arguments: Dict[str, Any],
+        patience: float,
+        takes_input: bool = False,
+    ) -> None:
         self.request = request
         self.patience = patience
         self.is_done = False  # its END has been released
@@ -45,20 +111,23 @@ class Performer:
         self._held: List[Frame] = []
         self._has_ended = False
         self.pipe, its_end = os.pipe()
+        self.inlet: Optional[Inlet] = Inlet() if takes_input else None
+        theirs = [its_end] if self.inlet is None else [self.inlet.its_end, its_end]
         try:
             worker = os.getpid()
             self._pid = os.fork()
         except OSError:
-            os.close(self.pipe)
-            os.close(its_end)
+            for descriptor in theirs + [self.pipe] + ([self.inlet.pipe] if self.inlet else []):
+                os.close(descriptor)
             raise
         if not self._pid:
             try:
-                _be_performer(its_end, job, worker)
-                _perform(its_end, request, perform, job, arguments)
+                _be_performer(theirs, job, None if takes_input else worker)
+                _perform(its_end, request, perform(job, arguments, *(theirs if takes_input else ())))
             finally:
                 os._exit(0)
-        os.close(its_end)
+        for descriptor in theirs:
+            os.close(descriptor)
 
     def grant(self, credit: int) -> None:
         """The reader takes so many bytes more."""
@@ -93,20 +162,28 @@ class Performer:
             yield write_frame(frame.type, frame.request, frame.payload)
 
     def stop(self) -> None:
-        """Kill it if it is still there, and let go of all that is its."""
-        os.kill(self._pid, signal.SIGKILL)  # not reaped yet, so the number is its own
+        """Kill it if it is still there, or leave it to clear up, and let go of all that is its."""
         os.close(self.pipe)
+        if self.inlet:
+            self.inlet.close()
+            _hanging[self._pid] = time.monotonic() + _DEPARTURE
+            return
+        os.kill(self._pid, signal.SIGKILL)  # not reaped yet, so the number is its own
         deadline = time.monotonic() + _DEATH
         while not _is_reaped(self._pid):
             if time.monotonic() > deadline:
-                _hanging.append(self._pid)
+                _hanging[self._pid] = deadline
                 return
             time.sleep(_LOOK)
 
 
 def hanging() -> int:
-    """How many performers were killed and are still there, as those that read from a file system that hangs."""
-    _hanging[:] = [pid for pid in _hanging if not _is_reaped(pid)]
+    """How many performers were stopped and are still there: they clear up, or wait for a file system that hangs."""
+    for pid, deadline in list(_hanging.items()):
+        if _is_reaped(pid):
+            del _hanging[pid]
+        elif time.monotonic() > deadline:
+            os.kill(pid, signal.SIGKILL)  # not reaped yet, so the number is its own
     return len(_hanging)
 
 
@@ -119,12 +196,13 @@ def failure(request: bytes, code: str, message: str) -> Frame:
     return Frame(frames.END, request, write_document(answers.end(code, message[: limits.LOG_LINE])))
 
 
-def _be_performer(pipe: int, job: Job, worker: int) -> None:
-    _end_with_parent(worker)
+def _be_performer(pipes: List[int], job: Job, worker: Optional[int]) -> None:
+    if worker is not None:  # else the end of its input tells it
+        _end_with_parent(worker)
     os.nice(NICENESS)
-    # The pipe stays; the connection must not, or the worker could not close it.
-    wanted = (pipe, job.sandbox, job.pidfd, job.stdout, job.stderr)
-    descriptors.keep_only([descriptor for descriptor in wanted if descriptor is not None] + _archives())
+    # The pipes stay; the connection must not, or the worker could not close it.
+    wanted = (job.sandbox, job.pidfd, job.stdout, job.stderr)
+    descriptors.keep_only(pipes + [descriptor for descriptor in wanted if descriptor is not None] + _archives())
 
 
 def _archives() -> List[int]:
@@ -144,9 +222,9 @@ def _end_with_parent(parent: int) -> None:
         os._exit(1)
 
 
-def _perform(pipe: int, request: bytes, perform: Perform, job: Job, arguments: Dict[str, Any]) -> None:
+def _perform(pipe: int, request: bytes, answer: Answer) -> None:
     try:
-        for type_, payload in perform(job, arguments):
+        for type_, payload in answer:
             if isinstance(payload, bytes):
                 _write(pipe, write_frame(type_, request, payload))
             else:
@@ -158,6 +236,9 @@ def _perform(pipe: int, request: bytes, perform: Perform, job: Job, arguments: D
         return
     except Exception as error:  # whatever a verb stumbles over, the asker gets an answer
         last = failure(request, "action-failed", "the agent failed: %s" % type(error).__name__)
+    finally:
+        if isinstance(answer, GeneratorType):
+            answer.close()  # what it has begun it puts right
     _write(pipe, write_frame(last.type, request, last.payload))
 
 

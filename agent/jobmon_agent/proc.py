@@ -113,7 +113,19 @@ def owner(pid: int) -> int:
 
 def has_marker(pid: int, marker: bytes) -> bool:
     """Whether the process was started with ``marker``, ``NAME=value``, in its environment."""
-    return marker in read_file("/proc/%d/environ" % pid, _ENVIRON_BYTES).split(b"\0")
+    return marker in environment(pid).split(b"\0")
+
+
+def environment(pid: int) -> bytes:
+    """What the process was started with, ``NAME=value`` ended by NUL each; nothing when it is not ours to read."""
+    return read_file("/proc/%d/environ" % pid, _ENVIRON_BYTES)
+
+
+def umask(pid: int) -> "Optional[int]":
+    """The process's umask; None before Linux 4.7, or when it is gone."""
+    # A line break in the name, which comes first, is escaped.
+    digits = read_file("/proc/%d/status" % pid, _STAT_BYTES).partition(b"\nUmask:\t")[2].partition(b"\n")[0]
+    return int(digits, 8) if digits else None
 
 
 def command(process: Process, longest: int) -> bytes:

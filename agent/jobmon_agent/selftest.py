@@ -215,8 +215,9 @@ def _usual_credential() -> str:
 
 def _ask(credential: "Credential", descriptor: int) -> int:
     """The status of a registration without content: refused for its content once the credential is taken."""
-    from jobmon_agent import VERSION, http
+    from jobmon_agent import VERSION
     from jobmon_agent.tls import client_context, connect, read_address
+    from jobmon_wire import http
 
     address = read_address(credential.server)
     connection = connect(address, client_context(credential, descriptor), _wait)

@@ -48,6 +48,7 @@ _PROBLEMS = (
     Problem("draining", 503, UNREACHABLE),
     Problem("timeout", 504, TIMED_OUT),
     Problem("store-full", 507, FAILED),
+    Problem("busy", 409, FAILED),  # limits.REQUESTS_PER_JOB answers are under way, or a shell is open
     # These end a request at the agent; the HTTP status was 200 by then.
     Problem("no-such-file", 200, FAILED),
     Problem("not-a-file", 200, FAILED),
@@ -56,7 +57,6 @@ _PROBLEMS = (
     Problem("file-refused", 200, FAILED),  # the kernel said no: permission, I/O error
     Problem("action-failed", 200, FAILED),
     Problem("unsupported", 200, FAILED),  # the agent does not know the verb
-    Problem("busy", 200, FAILED),  # limits.REQUESTS_PER_JOB answers are under way
     Problem("cancelled", 200, INTERRUPTED),
     Problem("agent-gone", 200, NOBODY_TO_ASK),  # the channel broke before the end
 )

@@ -12,17 +12,17 @@ is fed bytes as they come.
 """
 
 import struct
-from typing import Any, Dict, Iterator, List, NamedTuple
+from typing import Any, Dict, Iterator, List, NamedTuple, Tuple
 
 from jobmon_wire import limits
-from jobmon_wire.documents import DocumentError, read_object, write_document
+from jobmon_wire.documents import DocumentError, integer, read_object, write_document
 
 _HEADER = struct.Struct("!BBHI16s")
 HEADER_BYTES = _HEADER.size
 CHANNEL = bytes(16)  # the request id of frames that belong to no request
 
 REQUEST = 1  # server to agent; object: verb, arguments
-CREDIT = 2  # server to agent; u32: further bytes of answer the reader will take
+CREDIT = 2  # u32: further bytes that its sender will take; down: of the answer, up: of what is typed
 CANCEL = 3  # server to agent; empty: nobody reads the answer any more
 PING = 4  # either way; eight bytes that PONG repeats
 PONG = 5
@@ -33,12 +33,16 @@ END = 9  # agent to reader; object: status, code, message; the last of a request
 LOG = 10  # agent to server; object: at, text: one line of progress from the job
 VITALS = 11  # agent to server; object: records.Vitals
 GOODBYE = 12  # server to agent; object: reason, retry_after (s): come back later
+INPUT = 14  # reader to agent; bytes for the verb's input, none: its end
+RESIZE = 15  # reader to agent; object: rows, columns of the reader's screen
 LEAVE = 16  # either way; empty: nobody asks, may the agent close the channel; the server: it may, no request follows
 
-DOWN = frozenset([REQUEST, CREDIT, CANCEL, PING, PONG, GOODBYE, LEAVE])
-UP = frozenset([PING, PONG, DATA, RECORD, NOTE, END, LOG, VITALS, LEAVE])
+DOWN = frozenset([REQUEST, CREDIT, CANCEL, PING, PONG, GOODBYE, INPUT, RESIZE, LEAVE])
+UP = frozenset([CREDIT, PING, PONG, DATA, RECORD, NOTE, END, LOG, VITALS, LEAVE])
 ANSWER = frozenset([DATA, RECORD, NOTE, END])
 METERED = frozenset([DATA, RECORD, NOTE])  # their payload uses up credit
+TYPED = frozenset([INPUT, RESIZE])  # all their bytes use up credit, so that none is free, however small
+DIALOGUE = ANSWER | frozenset([CREDIT])  # what comes back to a reader who types
 
 
 class FrameError(ValueError):
@@ -62,6 +66,21 @@ class Frame(NamedTuple):
             return read_object(self.payload)
         except DocumentError as error:
             raise FrameError("frame %d: %s" % (self.type, error))
+
+    def size(self) -> Tuple[int, int]:
+        """The rows and columns that a RESIZE frame tells.
+
+        Raises:
+            FrameError: it does not, or no screen has so many.
+        """
+        try:
+            document = read_object(self.payload)
+            rows, columns = integer(document, "rows"), integer(document, "columns")
+        except DocumentError as error:
+            raise FrameError("frame %d: %s" % (self.type, error))
+        if not 0 < rows <= limits.SCREEN or not 0 < columns <= limits.SCREEN:
+            raise FrameError("a screen of %d rows and %d columns" % (rows, columns))
+        return rows, columns
 
     def credit(self) -> int:
         """The bytes a CREDIT frame grants."""
@@ -95,7 +114,7 @@ class FrameReader:
     """Cuts a stream of bytes into frames.
 
     Args:
-        allowed: the types this end may receive, ``UP`` or ``DOWN`` or ``ANSWER``.
+        allowed: the types this end may receive, ``UP`` or ``DOWN`` or ``ANSWER`` and so on.
     """
 
     def __init__(self, allowed: "frozenset[int]") -> None:

@@ -6,6 +6,7 @@ MIB = 1024 * KIB  # bytes
 # Frames
 FRAME_PAYLOAD = 64 * KIB  # bytes; one read of a file, one TLS burst of four records
 CREDIT_WINDOW = 256 * KIB  # bytes of answer in flight per request, end to end
+INPUT_WINDOW = 128 * KIB  # bytes of INPUT and RESIZE frames in flight per request: two of the longest, nearly
 REQUESTS_PER_JOB = 16  # answers under way at once; one process each on the worker node
 
 # Documents (JSON); figures of the strict reader: docs/security.md
@@ -27,6 +28,7 @@ LAST_WORDS = 64 * KIB  # bytes of stdout and of stderr kept with the end report
 LIST_ENTRIES = 10000  # files of one listing; more are counted, not sent
 TAIL_BYTES = 8 * MIB  # bytes searched backwards for the last lines of a file
 LINES = 1000000  # lines one head or tail may ask for
+SCREEN = 4096  # rows, or columns, of a terminal; the largest screens have 1,000
 
 # Time
 PING_INTERVAL = 10.0  # s between beats on an open channel

@@ -12,7 +12,8 @@ from jobmon_wire import limits
 VIEW = "view"  # what the job is and does
 READ = "read"  # what its files and output hold
 SIGNAL = "signal"  # change what it does
-PERMISSIONS = (VIEW, READ, SIGNAL)
+EXEC = "exec"  # run programs beside it, as its user; a site grants this by its configuration alone
+PERMISSIONS = (VIEW, READ, SIGNAL, EXEC)
 
 STREAMS = ("stdout", "stderr")  # names of a FILE argument that mean the job's output
 
@@ -49,6 +50,7 @@ class Verb(NamedTuple):
     is_repeatable: bool  # asking again after a lost answer does no harm
     arguments: Tuple[Argument, ...]
     summary: str
+    takes_input: bool = False  # the asker sends INPUT and RESIZE while it is answered, by a route of its own
 
 
 TOOLS = ("py-spy", "gdb", "signal")  # what dumps a process; the last is the process itself
@@ -116,6 +118,20 @@ VERBS = {
             "the functions a process is in, by a tool that looks into it",
         ),
         Verb("node", VIEW, True, (), "the node the job runs on: load, memory, disk"),
+        Verb(
+            "shell",
+            EXEC,
+            False,
+            (
+                Argument("command", str, None),  # for /bin/sh; None: the user's own shell
+                Argument("terminal", bool, True),  # else pipes, for scripts
+                Argument("term", str, "dumb"),  # what kind of terminal, as TERM names it
+                Argument("rows", int, 24, 1, limits.SCREEN),
+                Argument("columns", int, 80, 1, limits.SCREEN),
+            ),
+            "a shell beside the job, in its directory and with its environment",
+            takes_input=True,
+        ),
     )
 }
 

@@ -7,9 +7,10 @@ from jobmon_wire.verbs import VERBS, ArgumentError, check_arguments
 
 
 def test_every_verb_of_the_contract_is_there_with_a_permission() -> None:
-    assert set(VERBS) == {"ps", "top", "ls", "head", "tail", "cat", "kill", "stack", "dump", "node"}
+    assert set(VERBS) == {"ps", "top", "ls", "head", "tail", "cat", "kill", "stack", "dump", "node", "shell"}
     assert {verb.permission for verb in VERBS.values()} == set(verbs.PERMISSIONS)
-    assert [verb.name for verb in VERBS.values() if not verb.is_repeatable] == ["kill", "dump"]
+    assert [verb.name for verb in VERBS.values() if not verb.is_repeatable] == ["kill", "dump", "shell"]
+    assert [verb.name for verb in VERBS.values() if verb.takes_input] == ["shell"]
 
 
 def test_arguments_left_out_take_their_defaults() -> None:
@@ -32,6 +33,9 @@ def test_arguments_left_out_take_their_defaults() -> None:
         ("top", {"delay": float("nan")}, "delay must be from"),
         ("kill", {"signal": "NOPE"}, "signal must be one of"),
         ("kill", {"grace": 601}, "grace must be from 0 to 600"),
+        ("shell", {"rows": 0}, "rows must be from 1 to 4096"),
+        ("shell", {"columns": 4097}, "columns must be from 1 to 4096"),
+        ("shell", {"command": ["ls"]}, "command must be text"),
     ],
 )
 def test_a_wrong_argument_is_refused_in_one_sentence(verb: str, given: dict[str, object], sentence: str) -> None:

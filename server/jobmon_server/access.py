@@ -18,15 +18,16 @@ from starlette.responses import Response
 
 from jobmon_pki.profiles import ROLES
 from jobmon_server.bodies import read_body
+from jobmon_server.inputs import Input
 from jobmon_server.jobs import HearsayError, Job
 from jobmon_server.peer import Peer
-from jobmon_server.policy import permits
+from jobmon_server.policy import denial, permits
 from jobmon_server.refusals import RefusedError, refused
 from jobmon_server.state import State
 from jobmon_server.store import StoreFullError
 from jobmon_wire.documents import DocumentError, read_object, text
 from jobmon_wire.limits import LABEL
-from jobmon_wire.verbs import PERMISSIONS, SIGNAL, VERBS, ArgumentError, Verb, check_arguments
+from jobmon_wire.verbs import EXEC, PERMISSIONS, SIGNAL, VERBS, ArgumentError, Verb, check_arguments
 
 SELF = "self"  # tells the caller only of what is the caller's; touches no job by reference
 BY_VERB = "by-verb"  # the permission of the verb in the body
@@ -54,6 +55,7 @@ class Asked:
     request: Request
     _job: Job | None = None
     _query: Query | None = None
+    _input: Input | None = None
 
     @property
     def job(self) -> Job:
@@ -66,6 +68,12 @@ class Asked:
         """The verb and its checked arguments."""
         assert self._query is not None
         return self._query
+
+    @property
+    def input(self) -> Input:
+        """What the caller sends while being answered."""
+        assert self._input is not None
+        return self._input
 
     async def document(self) -> dict[str, Any]:
         """The body."""
@@ -86,13 +94,18 @@ class Entry:
     handler: Handler
     verb: str = ""  # under which a refusal is audited, where the route acts; BY_VERB takes the body's
 
+    @property
+    def takes_input(self) -> bool:
+        """The caller goes on sending while it is answered."""
+        return self.verb in VERBS and VERBS[self.verb].takes_input
+
     def __post_init__(self) -> None:
         has_job = "{job}" in self.path
         if not self.roles or not self.roles <= ROLES:
             raise DeclarationError(f"{self.method} {self.path}: no roles, or unknown ones")
         if self.permission not in ((*PERMISSIONS, BY_VERB) if has_job else (SELF,)):
             raise DeclarationError(f"{self.method} {self.path}: permission {self.permission!r} does not fit the path")
-        if self.method not in ("GET", "POST") or (self.permission in (BY_VERB, SIGNAL) and self.method != "POST"):
+        if self.method not in ("GET", "POST") or (self.permission in (BY_VERB, SIGNAL, EXEC) and self.method != "POST"):
             raise DeclarationError(f"{self.method} {self.path}: what acts is a POST, all else a GET")
 
 
@@ -120,8 +133,14 @@ async def _serve(entry: Entry, state: State, request: Request) -> Response:
     asked = Asked(state, peer, request)
     if entry.permission == BY_VERB:
         asked = replace(asked, _query=_read_query(await asked.document()))
+    elif entry.takes_input:
+        given = Input(request.receive)
+        asked = replace(asked, _query=_read_query(await given.opening()), _input=given)
     if entry.permission != SELF:
         asked = replace(asked, _job=await _reach(entry, asked))
+    if asked._query and asked._query.verb.takes_input != entry.takes_input:
+        name = asked._query.verb.name
+        raise RefusedError("bad-request", f"{name} is not asked for at this route; see docs/protocol.md")
     return await entry.handler(asked)
 
 
@@ -138,10 +157,11 @@ async def _reach(entry: Entry, asked: Asked) -> Job:
             state.audit.deny(peer, verb, None, arguments, reference)
         raise
     permission = query.verb.permission if query else entry.permission
-    if not permits(peer, permission, job.owner_rdns, job.cluster):
+    shells = state.configuration.shell
+    if not permits(peer, permission, job.owner_rdns, job.cluster, shells):
         if verb:
             state.audit.deny(peer, verb, job, arguments, reference)
-        raise RefusedError("not-permitted", f"you may see this job, but not use {permission!r} on it")
+        raise RefusedError("not-permitted", denial(permission, shells))
     return job
 
 

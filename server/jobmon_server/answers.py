@@ -3,7 +3,8 @@
 Bounded by credit: the agent may send only as many bytes as were granted, and
 more are granted as the reader takes them.  Runs of DATA are joined, so a pile
 of small frames costs no more than their bytes.  Nothing here is parsed but the
-END; the first END is the last frame.
+END; the first END is the last frame.  Where the reader types, the agent grants
+credit likewise, which is passed on.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Callable
 
 from jobmon_wire import answers, limits
 from jobmon_wire.documents import write_document
-from jobmon_wire.frames import DATA, END, METERED, Frame, FrameError, write_frame
+from jobmon_wire.frames import CREDIT, DATA, END, METERED, Frame, FrameError, write_credit, write_frame
 
 # bytes waiting, headers included; four times the window, since a RECORD of a few bytes costs a header of 24
 WAITING = 4 * limits.CREDIT_WINDOW
@@ -28,9 +29,10 @@ class Answer:
     Args:
         request: the request's id, 16 bytes.
         grant: tells the agent that it may send so many bytes more.
+        window: bytes that the reader may type ahead; 0 where it may not.
     """
 
-    def __init__(self, request: bytes, grant: Grant) -> None:
+    def __init__(self, request: bytes, grant: Grant, window: int = 0) -> None:
         self.request = request
         self.outcome = ""  # "done" or a code of ``answers``, once it is known
         self._grant = grant
@@ -40,15 +42,35 @@ class Answer:
         self._run = bytearray()  # payload of DATA that will be one frame
         self._waiting = 0  # bytes in both
         self._metered = 0  # of them, bytes that used up credit
+        self._window = self._typing = window  # all, and what is left
+        self._granted = 0  # bytes of it that the reader was not told of
         self._woken = asyncio.Event()
+
+    @property
+    def takes_input(self) -> bool:
+        """The reader may type."""
+        return bool(self._window)
+
+    def type(self, size: int) -> None:
+        """So many bytes of frames were typed.
+
+        Raises:
+            FrameError: more than was granted.
+        """
+        if size > self._typing:
+            raise FrameError("more was typed than was granted")
+        self._typing -= size
 
     def put(self, frame: Frame) -> None:
         """Take a frame from the agent.
 
         Raises:
-            FrameError: the agent sent more than it was granted.
+            FrameError: the agent sent more than it was granted, or granted more than there can be.
         """
         if self.outcome:
+            return
+        if frame.type == CREDIT:
+            self._let_type(frame.credit())
             return
         if frame.type == END:
             self._finish(frame.payload, _outcome(frame))
@@ -79,10 +101,13 @@ class Answer:
 
     async def take(self) -> bytes:
         """The frames that have come, as bytes; empty once END has been taken."""
-        while not self._waiting and not self.outcome:
+        while not self._waiting and not self._granted and not self.outcome:
             self._woken.clear()
             await self._woken.wait()
         self._close_run()
+        if self._granted:
+            self._parts.insert(0, write_credit(self.request, self._granted))
+            self._granted = 0
         parts, self._parts = self._parts, []
         self._taken += self._metered
         self._waiting = self._metered = 0
@@ -95,9 +120,17 @@ class Answer:
             self._grant(self._taken)
             self._taken = 0
 
+    def _let_type(self, granted: int) -> None:
+        if not granted or self._typing + granted > self._window:
+            raise FrameError("credit for more than the window")
+        self._typing += granted
+        self._granted += granted
+        self._woken.set()
+
     def _finish(self, end: bytes, outcome: str) -> None:
         self._close_run()
         self._add(write_frame(END, self.request, end))
+        self._granted = 0
         self.outcome = outcome
         self._woken.set()
 

@@ -20,9 +20,11 @@ from jobmon_server.answers import Answer
 from jobmon_server.refusals import RefusedError
 from jobmon_wire import frames, limits
 from jobmon_wire.frames import Frame, FrameError, FrameReader, write_credit, write_frame, write_object
+from jobmon_wire.verbs import Verb
 
 MEDIA_TYPE = "application/vnd.jobmon.frames"
-OUTBOUND = 512 * limits.KIB  # bytes waiting for an agent that does not read; 16 requests and their credits are 100 KiB
+# bytes waiting for an agent that does not read; 16 requests and their credits are 100 KiB, what is typed 128 KiB
+OUTBOUND = 512 * limits.KIB
 FAREWELL = 1.0  # s for the last bytes to leave before the connection is dropped
 
 _log = logging.getLogger("jobmon.server")
@@ -68,24 +70,38 @@ class Channel:
         self._heard = 0.0  # s, by the loop's clock
         self._end = ("agent-gone", "the job's agent went away before the answer was complete")
 
-    def ask(self, request: bytes, verb: str, arguments: dict[str, Any]) -> Answer:
+    def ask(self, request: bytes, verb: Verb, arguments: dict[str, Any]) -> Answer:
         """Send a request; its answer fills as frames come.
 
         Raises:
-            RefusedError: ``too-many`` answers are under way.
+            RefusedError: ``too-many`` answers are under way; ``busy``, a shell is.
         """
         if len(self._answers) >= limits.REQUESTS_PER_JOB:
             raise RefusedError("too-many", f"{len(self._answers)} requests to this job are under way; end one first")
-        answer = Answer(request, lambda granted: self._send(write_credit(request, granted)))
+        if verb.takes_input and any(answer.takes_input for answer in self._answers.values()):
+            raise RefusedError("busy", f"somebody has a {verb.name} of this job open; there is one at a time")
+        window = limits.INPUT_WINDOW if verb.takes_input else 0
+        answer = Answer(request, lambda granted: self._send(write_credit(request, granted)), window)
         self._answers[request] = answer
-        self._send(write_object(frames.REQUEST, request, {"verb": verb, "arguments": arguments}))
+        self._send(write_object(frames.REQUEST, request, {"verb": verb.name, "arguments": arguments}))
         return answer
 
-    def cancel(self, answer: Answer) -> None:
-        """Nobody reads the answer any more."""
+    def type(self, answer: Answer, frame: Frame) -> None:
+        """Pass on what the reader of the answer types.
+
+        Raises:
+            FrameError: more than was granted.
+        """
+        if not answer.outcome:
+            data = write_frame(frame.type, answer.request, frame.payload)
+            answer.type(len(data))
+            self._send(data)
+
+    def cancel(self, answer: Answer, code: str = "cancelled", message: str = "the reader left") -> None:
+        """End the answer: nobody reads it any more, or nobody may."""
         if self._answers.pop(answer.request, None) is not None:
             self._send(write_frame(frames.CANCEL, answer.request))
-            answer.fail("cancelled", "the reader left")
+            answer.fail(code, message)
 
     def close(self, reason: str = "", retry_after: float = 0.0) -> None:
         """End the channel; with a reason the agent is told when to come back."""
@@ -153,7 +169,7 @@ class Channel:
             self._send(write_frame(frames.PING, payload=int(loop.time() * 1000).to_bytes(8, "big")))
 
     def _take(self, frame: Frame) -> None:
-        if frame.type in frames.ANSWER:
+        if frame.type in frames.DIALOGUE:
             answer = self._answers.get(frame.request)
             if answer is None:
                 return

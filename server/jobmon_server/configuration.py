@@ -22,6 +22,9 @@ DAY = 86400.0  # s
 AUTO = "auto"  # agents are rung by datagram where that works
 TCP = "tcp"  # their channels stay open
 
+# Who may open a shell beside a job.
+SHELLS_OFF, SHELLS_OWNER, SHELLS_ALL = "off", "owner", "all"
+
 Check = Callable[[Any], Any]
 
 
@@ -52,6 +55,7 @@ class Configuration(NamedTuple):
     lost_after: float  # s of silence until a job is given up
     retention: float  # s that an ended job is kept
     log: str  # least level that is logged
+    shell: str = SHELLS_OFF  # who may open a shell beside a job
 
 
 TEMPLATE = """\
@@ -85,6 +89,10 @@ agents = "{agents}"
 
 # One of "debug", "info", "warning", "error".
 #log = "{log}"
+
+# Who may open a shell beside a job (jobmon shell), as the job's user and on its node: "off", nobody;
+# "owner", the job's owner; "all", also the administrators of its cluster.  Read docs/security.md first.
+#shell = "{shell}"
 """
 
 
@@ -112,7 +120,8 @@ def read_configuration(path: Path) -> Configuration:
 
 def template(users: Address, agents: Address) -> str:
     """A commented configuration with the defaults."""
-    defaults = {key: _KEYS[key][0] for key in ("callback", "ping", "beat", "quiet", "lost_after", "retention", "log")}
+    keys = ("callback", "ping", "beat", "quiet", "lost_after", "retention", "log", "shell")
+    defaults = {key: _KEYS[key][0] for key in keys}
     return TEMPLATE.format(users=users, agents=agents, **defaults)
 
 
@@ -183,4 +192,5 @@ _KEYS: dict[str, tuple[Any, Check]] = {
     "lost_after": (3600.0, _seconds(1, 30 * DAY)),
     "retention": (30 * DAY, _seconds(60, 3650 * DAY)),
     "log": ("info", _one_of("debug", "info", "warning", "error")),
+    "shell": (SHELLS_OFF, _one_of(SHELLS_OFF, SHELLS_OWNER, SHELLS_ALL)),
 }

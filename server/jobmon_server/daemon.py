@@ -189,6 +189,7 @@ class Daemon:
             log.warning("a change of site, users, agents or callback takes a restart")
         self._configuration = configuration._replace(**fixed)
         self._state.configuration = self._configuration
+        self._state.shells.review(self._configuration.shell)
         logging.getLogger().setLevel(configuration.log.upper())
 
 

@@ -8,22 +8,26 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import AsyncGenerator, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from starlette.responses import Response
+from starlette.types import Receive
 
 from jobmon_pki.profiles import PEOPLE
-from jobmon_server import audit, listing
+from jobmon_server import audit, events, listing
 from jobmon_server.access import BY_VERB, SELF, Asked, Entry
 from jobmon_server.answers import Answer
-from jobmon_server.channel import MEDIA_TYPE
+from jobmon_server.channel import MEDIA_TYPE, Channel
 from jobmon_server.lines import NDJSON, document, lines
 from jobmon_server.refusals import RefusedError
-from jobmon_server.streams import StreamResponse
+from jobmon_server.rows import Event
+from jobmon_server.shells import Shell
+from jobmon_server.streams import StreamResponse, left
 from jobmon_server.watch import Watch
+from jobmon_wire.frames import FrameError
 from jobmon_wire.jobs import ENDED
 from jobmon_wire.moments import write_moment
-from jobmon_wire.verbs import READ, STREAMS, VIEW
+from jobmon_wire.verbs import EXEC, READ, STREAMS, VIEW
 
 REQUEST_BYTES = 16  # bytes of a request's id: nobody guesses one
 SLICE = 500  # records encoded at once, about 2 ms
@@ -78,29 +82,49 @@ async def job(asked: Asked) -> Response:
     return _json({**record, "registration": registration, "end": report})
 
 
+class Dialogue(NamedTuple):
+    """A request that was sent to a job's agent."""
+
+    channel: Channel
+    answer: Answer
+    row: int  # of the audit
+
+    async def end(self, asked: Asked) -> None:
+        """However it came to its end."""
+        self.channel.cancel(self.answer)
+        asked.state.readers.leave(asked.peer)
+        asked.state.audit.finish(self.row, self.answer.outcome)
+
+
 async def query(asked: Asked) -> Response:
     """Ask a job's agent, and pass its answer on as it comes."""
-    state, peer, (verb, arguments) = asked.state, asked.peer, asked.query
-    state.readers.enter(peer)
-    try:
-        request = secrets.token_bytes(REQUEST_BYTES)
-        row = await state.audit.begin(peer, verb.name, asked.job, arguments, request.hex())
+    dialogue = await _ask(asked)
+    return StreamResponse(_relay(dialogue.answer), MEDIA_TYPE, lambda: dialogue.end(asked))
+
+
+async def shell(asked: Asked) -> Response:
+    """Open a shell beside a job: its answer goes to the caller, what the caller types to it."""
+    state, peer, job = asked.state, asked.peer, asked.job
+    dialogue = await _ask(asked)
+    channel, answer, _ = dialogue
+    open_shell = Shell(peer, job, channel, answer)
+    state.shells.enter(open_shell)
+
+    async def listen(receive: Receive) -> None:
         try:
-            channel = await state.exchange.reach(asked.job)
-            answer = channel.ask(request, verb.name, arguments)
-        except RefusedError as error:
-            state.audit.finish(row, error.code)
-            raise
-    except BaseException:
-        state.readers.leave(peer)
-        raise
+            async for frame in asked.input.typed():
+                channel.type(answer, frame)
+        except FrameError as error:
+            channel.cancel(answer, "bad-request", f"what was typed is not what the protocol says: {error}")
+        await left(receive)
 
     async def ending() -> None:
-        channel.cancel(answer)
-        state.readers.leave(peer)
-        state.audit.finish(row, answer.outcome)
+        await dialogue.end(asked)
+        state.shells.leave(open_shell)
+        text = f"shell by {peer.holder} ended: {answer.outcome}"
+        state.events.note(Event(job.uuid, state.clock(), events.REQUEST, text))
 
-    return StreamResponse(_relay(answer), MEDIA_TYPE, ending)
+    return StreamResponse(_relay(answer), MEDIA_TYPE, ending, listen)
 
 
 async def output(asked: Asked) -> Response:
@@ -152,6 +176,24 @@ async def credentials(asked: Asked) -> Response:
     return _json(await asked.state.credentials.issue(asked.peer, await asked.document()))
 
 
+async def _ask(asked: Asked) -> Dialogue:
+    """Write the request down, then send it to the job's agent."""
+    state, peer, (verb, arguments) = asked.state, asked.peer, asked.query
+    state.readers.enter(peer)
+    try:
+        request = secrets.token_bytes(REQUEST_BYTES)
+        row = await state.audit.begin(peer, verb.name, asked.job, arguments, request.hex())
+        try:
+            channel = await state.exchange.reach(asked.job)
+            return Dialogue(channel, channel.ask(request, verb, arguments), row)
+        except RefusedError as error:
+            state.audit.finish(row, error.code)
+            raise
+    except BaseException:
+        state.readers.leave(peer)
+        raise
+
+
 async def _relay(answer: Answer) -> AsyncGenerator[bytes]:
     while part := await answer.take():
         yield part
@@ -191,6 +233,7 @@ ROUTES = (
     Entry("GET", "/v1/jobs/watch", PEOPLE, SELF, watch),
     Entry("GET", "/v1/jobs/{job}", PEOPLE, VIEW, job),
     Entry("POST", "/v1/jobs/{job}/query", PEOPLE, BY_VERB, query),
+    Entry("POST", "/v1/jobs/{job}/shell", PEOPLE, EXEC, shell, verb="shell"),
     Entry("GET", "/v1/jobs/{job}/output", PEOPLE, READ, output, verb="output"),
     Entry("GET", "/v1/jobs/{job}/log", PEOPLE, VIEW, log),
     Entry("GET", "/v1/audit", PEOPLE, SELF, trail),

@@ -29,6 +29,7 @@ from jobmon_server.readers import Readers
 from jobmon_server.registry import Registry
 from jobmon_server.rows import Event, Snapshot
 from jobmon_server.sessions import Sessions
+from jobmon_server.shells import Shells
 from jobmon_server.store import Store, StoreFullError, open_store
 from jobmon_server.watch import Watch
 from jobmon_wire.jobs import ALIVE, LOST
@@ -67,6 +68,7 @@ class State:
         self.audit = Audit(store, self.events, site.cluster, clock)
         self.readers = Readers()
         self.watches: set[Watch] = set()
+        self.shells = Shells()
         self.credentials = Credentials(site, ledger, self.audit, self.events, clock)
         ears = Ears(self.registry, self.events, self.exchange, self.beats, clock)
         self.sessions = Sessions(ears, store, self.audit, ledger, site.cluster, lambda: self.configuration)

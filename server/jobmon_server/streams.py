@@ -7,12 +7,14 @@ reader slows its source.  Parts are bytes; what they mean is the maker's.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
+from typing import Any
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 Ending = Callable[[], Awaitable[None]]
+Leave = Callable[[Receive], Coroutine[Any, Any, None]]
 
 
 class StreamResponse(Response):
@@ -23,18 +25,22 @@ class StreamResponse(Response):
     Args:
         parts: the body.
         ending: awaited when it is over, however it came to its end, even before the first part.
+        leave: takes what the reader sends, and returns when the reader has left.
     """
 
-    def __init__(self, parts: AsyncGenerator[bytes], media_type: str, ending: Ending) -> None:
+    def __init__(
+        self, parts: AsyncGenerator[bytes], media_type: str, ending: Ending, leave: Leave | None = None
+    ) -> None:
         super().__init__(media_type=media_type)
         del self.headers["content-length"]
         self._parts = parts
         self._ending = ending
+        self._leave = leave or left
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send it all, or stop when the reader has left."""
         sending = asyncio.create_task(self._send(send))
-        leaving = asyncio.create_task(_left(receive))
+        leaving = asyncio.create_task(self._leave(receive))
         try:
             await asyncio.wait((sending, leaving), return_when=asyncio.FIRST_COMPLETED)
             if sending.done():
@@ -55,6 +61,7 @@ class StreamResponse(Response):
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-async def _left(receive: Receive) -> None:
+async def left(receive: Receive) -> None:
+    """Return when the reader has left; what comes before is of no interest."""
     while (await receive())["type"] != "http.disconnect":
         pass

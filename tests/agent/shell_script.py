@@ -30,7 +30,7 @@ DEADLINE = 15.0  # s; the machine may be busy
 UUID = "00000000-0000-4000-8000-000000000001"
 FLOOD = 16 * limits.MIB  # bytes
 PROMPT = "ready> "
-SHELL = "PS1='%s' exec sh -i" % PROMPT  # the same prompt for every user
+SHELL = f"PS1='{PROMPT}' exec sh -i"  # the same prompt for every user
 
 
 class Shell:
@@ -56,7 +56,8 @@ class Shell:
             if found:
                 self.text = self.text[found.end() :]
                 return found.group(1) if found.groups() else found.group()
-            assert not self.performer.is_done and time.monotonic() < end, (pattern, self.text, self.others)
+            is_late = self.performer.is_done or time.monotonic() > end
+            assert not is_late, (pattern, self.text, self.others)
             self.turn()
 
     def ask(self, line):
@@ -109,7 +110,7 @@ def start(sandbox):
 
 def is_alive(pid):
     try:
-        with open("/proc/%d/stat" % pid, "rb") as file:
+        with open(f"/proc/{pid}/stat", "rb") as file:
             return b") Z" not in file.read()
     except OSError:
         return False
@@ -124,7 +125,7 @@ def until(claim):
 
 
 def rss(pid):
-    with open("/proc/%d/status" % pid) as file:
+    with open(f"/proc/{pid}/status") as file:
         return int(re.search(r"VmRSS:\s+(\d+)", file.read()).group(1)) * 1024
 
 
@@ -205,7 +206,7 @@ def leaving(job, sandbox):
     before = [is_alive(pid) for pid in pids]
     terminal.leave()
     took = until(lambda: not any(map(is_alive, pids)))
-    gone = until(lambda: not (hanging() and os.path.exists("/proc/%d" % terminal.pid))
+    gone = until(lambda: not hanging() and not os.path.exists(f"/proc/{terminal.pid}"))
     left = [is_alive(job.pid), bystander.poll() is None]
     bystander.kill()
     bystander.wait()

@@ -26,7 +26,7 @@ from jobmon_server.peer import Peer
 from jobmon_server.routes_agents import ROUTES as AGENTS
 from jobmon_server.routes_users import ROUTES as USERS
 from jobmon_wire import frames
-from jobmon_wire.verbs import READ, SIGNAL, VERBS, VIEW
+from jobmon_wire.verbs import EXEC, READ, SIGNAL, VERBS, VIEW
 from tests.server.house import Agent, House, rows
 from tests.server.running import new_site
 
@@ -83,6 +83,9 @@ async def _answer_all(agent: Agent) -> None:
 def requests(entry: Entry, reference: str) -> Iterator[tuple[str, str, Any]]:
     """The requests that try a route: method, path and body."""
     path = entry.path.replace("{job}", reference)
+    if entry.takes_input:
+        yield entry.method, path, opening(entry.verb)
+        return
     if entry.permission != BY_VERB:
         yield entry.method, path, None
         return
@@ -90,9 +93,20 @@ def requests(entry: Entry, reference: str) -> Iterator[tuple[str, str, Any]]:
         yield entry.method, path, {"verb": verb, "arguments": {}}
 
 
+def opening(verb: str) -> bytes:
+    """The first frame of a body that goes on."""
+    return frames.write_object(frames.REQUEST, frames.CHANNEL, {"verb": verb, "arguments": {}})
+
+
+def allow_shells(house: House, shells: str = "all") -> None:
+    """What an operator writes into server.toml."""
+    house.state.configuration = house.state.configuration._replace(shell=shells)
+
+
 async def fetch(client: httpx.AsyncClient, method: str, path: str, body: Any) -> tuple[int, list[Any], bytes]:
     """Status, headers but for the date, and body."""
-    response = await client.request(method, path, json=body)
+    given: dict[str, Any] = {"content": body} if isinstance(body, bytes) else {"json": body}
+    response = await client.request(method, path, **given)
     headers = sorted((name, value) for name, value in response.headers.items() if name != "date")
     return response.status_code, headers, response.content
 
@@ -103,6 +117,7 @@ ABOUT_JOBS = [entry for entry in USERS if "{job}" in entry.path]
 @pytest.mark.parametrize("entry", ABOUT_JOBS, ids=lambda entry: f"{entry.method} {entry.path}")
 async def test_a_foreign_job_answers_as_an_absent_one_and_ones_own_is_served(house: House, entry: Entry) -> None:
     cases = served = 0
+    allow_shells(house)
     async with the_jobs(house) as references:
         for person, clusters in PEOPLE.items():
             async with house.user(person, *clusters) as client:
@@ -235,18 +250,53 @@ async def test_a_permission_that_is_not_granted_is_a_refusal_on_the_record(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     granted = {VIEW}
-    monkeypatch.setattr("jobmon_server.access.permits", lambda peer, permission, owner, cluster: permission in granted)
+    monkeypatch.setattr("jobmon_server.access.permits", lambda peer, permission, *of_the_job: permission in granted)
     async with the_jobs(house) as references, house.user("alice") as alice:
         job = references["alice"][0]
         for verb in VERBS.values():
             response = await alice.post(f"/v1/jobs/{job}/query", json={"verb": verb.name})
             assert response.status_code == (200 if verb.permission in granted else 403), verb.name
         output = await alice.get(f"/v1/jobs/{job}/output")
+        shell = await alice.post(f"/v1/jobs/{job}/shell", content=opening("shell"))
         audit = rows(await alice.get("/v1/audit"))
 
     denied = {row["verb"] for row in audit if row["decision"] == "denied"}
-    assert output.status_code == 403
+    assert (output.status_code, shell.status_code) == (403, 403)
     assert denied == {verb.name for verb in VERBS.values() if verb.permission != VIEW} | {"output"}
+
+
+# What the design says of shells, told a second time: by the site's word, who may open one beside alice's job.
+SHELLS = {"off": set[str](), "owner": {"alice"}, "all": {"alice", "adam"}}
+
+
+@pytest.mark.parametrize("shells", SHELLS)
+async def test_a_shell_is_for_whom_the_site_says_and_every_try_is_on_the_record(house: House, shells: str) -> None:
+    allow_shells(house, shells)
+    async with the_jobs(house) as references:
+        job = references["alice"][0]
+        path = f"/v1/jobs/{job}/shell"
+        for person, clusters in PEOPLE.items():
+            async with house.user(person, *clusters) as client:
+                status, _, body = await fetch(client, "POST", path, opening("shell"))
+            expected = 200 if person in SHELLS[shells] else 403 if may_see(person, "alice") else 404
+            assert (status, person) == (expected, person)
+            assert expected != 403 or b"shell" in body
+        async with house.user("alice") as alice:
+            decisions = [
+                (row["who"].rpartition("=")[2], row["decision"])
+                for row in rows(await alice.get(f"/v1/audit?job={job}"))
+                if row["verb"] == "shell"
+            ]
+
+    tried = [person for person in PEOPLE if may_see(person, "alice")]
+    assert decisions == [(person, "allowed" if person in SHELLS[shells] else "denied") for person in tried]
+
+
+async def test_no_site_has_shells_unless_it_says_so(house: House) -> None:
+    async with the_jobs(house) as references, house.user("alice") as alice:
+        refused = await alice.post(f"/v1/jobs/{references['alice'][0]}/shell", content=opening("shell"))
+
+    assert (refused.status_code, refused.json()["error"]["code"]) == (403, "not-permitted")
 
 
 WRONG: list[tuple[str, str, frozenset[str], str]] = [
@@ -258,6 +308,7 @@ WRONG: list[tuple[str, str, frozenset[str], str]] = [
     ("GET", "/v1/jobs/{job}/x", frozenset([OWNER]), "any"),
     ("GET", "/v1/jobs/{job}/x", frozenset([OWNER]), BY_VERB),
     ("GET", "/v1/jobs/{job}/x", frozenset([OWNER]), SIGNAL),
+    ("GET", "/v1/jobs/{job}/x", frozenset([OWNER]), EXEC),
     ("PUT", "/v1/jobs/{job}/x", frozenset([OWNER]), READ),
 ]
 
@@ -271,5 +322,5 @@ def test_a_route_without_a_fitting_declaration_cannot_be_made(
 
 
 def test_every_verb_has_a_permission_and_what_acts_is_a_post() -> None:
-    assert {verb.permission for verb in VERBS.values()} <= {VIEW, READ, SIGNAL}
-    assert {entry.method for entry in USERS if entry.permission in (BY_VERB, SIGNAL)} == {"POST"}
+    assert {verb.permission for verb in VERBS.values()} <= {VIEW, READ, SIGNAL, EXEC}
+    assert {entry.method for entry in USERS if entry.permission in (BY_VERB, SIGNAL, EXEC)} == {"POST"}

@@ -25,6 +25,7 @@ def test_an_empty_file_gives_the_defaults(tmp_path: Path) -> None:
     assert configuration.site == tmp_path
     assert (configuration.users, configuration.agents) == (Address("0.0.0.0", 8443), Address("0.0.0.0", 8444))
     assert (configuration.ping, configuration.lost_after, configuration.retention) == (10.0, 3600.0, 30 * 86400.0)
+    assert configuration.shell == "off"
 
 
 def test_the_site_is_relative_to_the_file(tmp_path: Path) -> None:
@@ -58,6 +59,7 @@ def test_addresses_of_both_families_are_taken(tmp_path: Path) -> None:
         ("ping = 100\nlost_after = 200", ["lost_after is less than three beats"]),
         ("retention = 1", ["retention is 1"]),
         ('log = "loud"', ["log is 'loud'", "debug, info"]),
+        ("shell = true", ["shell is True", "off, owner, all"]),
         ("site = 3", ["site is 3", "a text"]),
         ('site = ""', ["site is ''"]),
         ("ping = ", ["is not TOML"]),
@@ -98,7 +100,7 @@ def test_a_new_sites_file_is_read_and_all_that_it_proposes_too(tmp_path: Path) -
     proposed = read_configuration(_write(tmp_path, uncommented))
 
     assert as_written == proposed._replace(site=as_written.site)
-    keys = {"site", "users", "agents", "callback", "ping", "beat", "quiet", "lost_after", "retention", "log"}
+    keys = {"site", "users", "agents", "callback", "ping", "beat", "quiet", "lost_after", "retention", "log", "shell"}
     assert set(tomllib.loads(uncommented)) == keys
     assert as_written.site == site.directory
     assert (site.cluster, site.users_url) == ("head", "https://head.example.org:8443")

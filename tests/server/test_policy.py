@@ -11,7 +11,7 @@ from jobmon_pki.names import Name, parse
 from jobmon_pki.profiles import ADMIN, JOB, OWNER, SERVER
 from jobmon_server.peer import Peer
 from jobmon_server.policy import permits, sees
-from jobmon_wire.verbs import PERMISSIONS
+from jobmon_wire.verbs import EXEC, PERMISSIONS
 
 ALICE = parse("/DC=org/DC=example/OU=People/CN=alice")
 LIKE_ALICE = [
@@ -37,8 +37,26 @@ PEER = Peer(
 )
 
 
-def test_an_owner_has_every_permission_on_her_own_job() -> None:
-    assert all(permits(PEER, permission, ALICE, "caf") for permission in PERMISSIONS)
+ADMINISTRATOR = replace(PEER, role=ADMIN, name=parse("/DC=org/OU=People/CN=root"), clusters=("caf",))
+WITHOUT_SHELLS = set(PERMISSIONS) - {EXEC}
+
+
+def test_an_owner_has_every_permission_on_her_own_job_but_for_what_takes_the_sites_word() -> None:
+    assert all(permits(PEER, permission, ALICE, "caf") for permission in WITHOUT_SHELLS)
+    assert not permits(PEER, EXEC, ALICE, "caf")
+
+
+@pytest.mark.parametrize(
+    ("shells", "owner", "administrator"),
+    [("off", False, False), ("owner", True, False), ("all", True, True), ("", False, False), ("yes", False, False)],
+)
+def test_a_shell_takes_the_sites_word(shells: str, owner: bool, administrator: bool) -> None:
+    assert permits(PEER, EXEC, ALICE, "caf", shells) == owner
+    assert permits(ADMINISTRATOR, EXEC, ALICE, "caf", shells) == administrator
+    assert not permits(ADMINISTRATOR, EXEC, ALICE, "desy", shells)
+    assert permits(replace(ADMINISTRATOR, name=ALICE), EXEC, ALICE, "desy", shells) == owner
+    assert not any(permits(replace(PEER, name=other), EXEC, ALICE, "caf", shells) for other in LIKE_ALICE)
+    assert not permits(replace(PEER, role=JOB), EXEC, ALICE, "caf", shells)
 
 
 @pytest.mark.parametrize("owner", LIKE_ALICE)
@@ -48,10 +66,8 @@ def test_a_name_that_is_merely_like_the_owners_gives_nothing(owner: Name) -> Non
 
 
 def test_an_administrator_reaches_the_jobs_of_the_clusters_in_the_certificate_alone() -> None:
-    admin = replace(PEER, role=ADMIN, name=parse("/DC=org/OU=People/CN=root"), clusters=("caf",))
-
-    assert all(permits(admin, permission, ALICE, "caf") for permission in PERMISSIONS)
-    assert not any(sees(admin, ALICE, cluster) for cluster in ("desy", "ca", "caf2", "CAF", ""))
+    assert all(permits(ADMINISTRATOR, permission, ALICE, "caf") for permission in WITHOUT_SHELLS)
+    assert not any(sees(ADMINISTRATOR, ALICE, cluster) for cluster in ("desy", "ca", "caf2", "CAF", ""))
 
 
 def test_clusters_count_only_with_the_role_of_an_administrator() -> None:
@@ -68,7 +84,7 @@ def test_jobs_and_servers_reach_nothing() -> None:
 
 
 def test_an_unknown_permission_is_nobodys() -> None:
-    assert not permits(PEER, "exec", ALICE, "caf")
+    assert not permits(PEER, "reboot", ALICE, "caf")
     assert not permits(PEER, "", ALICE, "caf")
 
 

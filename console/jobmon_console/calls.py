@@ -64,6 +64,15 @@ def query(ref: str, verb: str, arguments: dict[str, Any] | None = None) -> Call:
     return Call("POST", _job(ref) + "/query", {}, body, FRAMES, is_endless=True)
 
 
+def shell(ref: str, arguments: dict[str, Any] | None = None) -> Call:
+    """Open a shell beside a running job: a dialogue of frames, which ``duplex`` carries.
+
+    Raises:
+        ArgumentError: (of ``jobmon_wire.verbs``) a shell does not take that.
+    """
+    return query(ref, "shell", arguments)._replace(path=_job(ref) + "/shell")
+
+
 def output(ref: str, stream: str = "stdout") -> Call:
     """The last output kept of a job that has ended: bytes."""
     return Call("GET", _job(ref) + "/output", {"stream": stream}, None, BYTES)

@@ -89,10 +89,14 @@ class RowReader:
 
 
 class AnswerReader:
-    """Cuts the answer to a query into frames and takes its END."""
+    """Cuts the answer to a query into frames and takes its END.
 
-    def __init__(self) -> None:
-        self._frames = FrameReader(ANSWER)
+    Args:
+        allowed: the types that may come.
+    """
+
+    def __init__(self, allowed: frozenset[int] = ANSWER) -> None:
+        self._frames = FrameReader(allowed)
         self.is_done = False
 
     def feed(self, data: bytes) -> Iterator[Frame]:

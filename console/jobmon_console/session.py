@@ -6,7 +6,6 @@ which has the same methods.
 """
 
 import http.client
-import socket
 import time
 from collections.abc import Iterator
 from types import TracebackType
@@ -16,8 +15,7 @@ from jobmon_console import __version__, replies
 from jobmon_console.calls import Call
 from jobmon_console.contexts import Context
 from jobmon_console.errors import AnswerError, CutOffError, JobMonError
-from jobmon_console.tls import Ask, Link, ask_passphrase, examine, explain, open_link
-from jobmon_wire import limits
+from jobmon_console.tls import Ask, Link, ask_passphrase, connect, examine, explain, open_link
 from jobmon_wire.documents import write_document
 from jobmon_wire.frames import Frame
 
@@ -25,7 +23,6 @@ ANSWER_TIMEOUT = 60.0  # s for an answer that should come at once; a busy server
 WATCH_SILENCE = 20.0  # s; the server says `alive` every 5
 REUSE = 1.0  # s; a request that meets a closing connection is lost and not repeated, so reuse one only at once
 _READ = 64 * 1024  # bytes
-_KEEPALIVE = ((socket.TCP_KEEPIDLE, 15), (socket.TCP_KEEPINTVL, 5), (socket.TCP_KEEPCNT, 3))  # s, s, times
 
 
 class Session:
@@ -118,18 +115,8 @@ class Session:
                 self._idle_since = 0.0
                 return self._connection
             self.close()
-        link = self.link
-        try:
-            plain = socket.create_connection((link.host, link.port), limits.CONNECT_TIMEOUT)
-            try:
-                _keep_alive(plain)
-                secured = link.tls.wrap_socket(plain, server_hostname=link.host)
-            except BaseException:
-                plain.close()
-                raise
-        except OSError as error:
-            raise explain(error, link.url) from None
-        connection = http.client.HTTPConnection(link.host, link.port)
+        secured = connect(self.link)
+        connection = http.client.HTTPConnection(self.link.host, self.link.port)
         connection.auto_open = 0  # never reconnect behind our back, in plain text at that
         connection.sock = secured
         self._connection = connection
@@ -175,11 +162,3 @@ def _patience(call: Call) -> float | None:
     if not call.is_endless:
         return ANSWER_TIMEOUT
     return WATCH_SILENCE if call.path.endswith("/watch") else None
-
-
-def _keep_alive(plain: socket.socket) -> None:
-    """Notice within half a minute that the other machine is gone, also in a silent follow."""
-    plain.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for option, value in _KEEPALIVE:
-        plain.setsockopt(socket.IPPROTO_TCP, option, value)
-    plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

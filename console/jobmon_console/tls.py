@@ -23,10 +23,12 @@ from jobmon_console.errors import (
     JobMonError,
     UnreachableError,
 )
+from jobmon_wire import limits
 from jobmon_wire.credential import CredentialError, open_credential, open_private
 
 DEFAULT_PORT = 8443
 _ALERT_WITHIN = 1.0  # s; a server that accepts us says nothing, one that refuses does so at once
+_KEEPALIVE = ((socket.TCP_KEEPIDLE, 15), (socket.TCP_KEEPINTVL, 5), (socket.TCP_KEEPCNT, 3))  # s, s, times
 _LARGEST_CA = 1024 * 1024  # bytes; the grid's whole bundle of authorities is smaller
 
 # What a server's alert says of this end's certificate, by OpenSSL's reason.
@@ -154,6 +156,32 @@ def _closing(descriptor: int) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def connect(link: Link) -> ssl.SSLSocket:
+    """An open connection, on which nobody has said anything yet.
+
+    Raises:
+        JobMonError: see ``explain``.
+    """
+    try:
+        plain = socket.create_connection((link.host, link.port), limits.CONNECT_TIMEOUT)
+        try:
+            _keep_alive(plain)
+            return link.tls.wrap_socket(plain, server_hostname=link.host)
+        except BaseException:
+            plain.close()
+            raise
+    except OSError as error:
+        raise explain(error, link.url) from None
+
+
+def _keep_alive(plain: socket.socket) -> None:
+    """Notice within half a minute that the other machine is gone, also in a silent follow."""
+    plain.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in _KEEPALIVE:
+        plain.setsockopt(socket.IPPROTO_TCP, option, value)
+    plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
 def examine(error: BaseException, link: Link) -> JobMonError:

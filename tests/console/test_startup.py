@@ -14,7 +14,7 @@ from jobmon_console.cli.completion import SHELLS
 Run = Callable[..., Any]
 
 HEAVY = ("httpx", "textual", "asyncio", "cryptography", "rich", "anyio", "jobmon_pki", "jobmon_server", "jobmon_agent")
-CLIENTS = ("jobs", "show", "log", "node", "ps", "top", "stack", "ls", "head", "tail", "cat", "kill", "audit")
+CLIENTS = ("jobs", "show", "log", "node", "ps", "top", "stack", "ls", "head", "tail", "cat", "kill", "shell", "audit")
 
 LOADED = """
 import sys

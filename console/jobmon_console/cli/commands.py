@@ -99,6 +99,13 @@ _RUNNING = (
         takes_job=True,
     ),
     Command(
+        "shell",
+        "shell",
+        "a shell beside a job, where its site allows that",
+        "jobmon shell 4711.0\njobmon shell 4711.0 -- nvidia-smi\necho 'ls -l' | jobmon shell 4711.0",
+        takes_job=True,
+    ),
+    Command(
         "audit",
         "audit",
         "who did what to my jobs",

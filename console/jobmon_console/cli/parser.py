@@ -18,6 +18,7 @@ class Parser(argparse.ArgumentParser):
     """A parser that fills itself in when used and complains in one line."""
 
     command: Command | None = None
+    takes_command = False  # what stands behind -- becomes ``words``, untouched
     _is_filled = False
 
     def fill(self) -> "Parser":
@@ -32,7 +33,13 @@ class Parser(argparse.ArgumentParser):
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """As the base does, of a filled parser."""
         self.fill()
-        return super().parse_known_args(args, namespace)
+        words = list(args or ())
+        # argparse would take no options between the first positional argument and the command.
+        at = words.index("--") if self.takes_command and "--" in words else len(words)
+        found, unknown = super().parse_known_args(words[:at] if self.takes_command else args, namespace)
+        if self.takes_command:
+            found.words = words[at + 1 :]
+        return found, unknown
 
     def error(self, message: str) -> NoReturn:
         """Say what is wrong in one line."""

@@ -188,11 +188,11 @@ def ask_frames(target: Target, verb: str, arguments: dict[str, Any]) -> Iterator
         try:
             yield from session.frames(call)
         except CutOffError:
-            _ask_why(target.context)
+            ask_why(target.context)
             raise
 
 
-def _ask_why(context: Context) -> None:
+def ask_why(context: Context) -> None:
     """After an answer broke off: raise what the server says of the credential now, if it was revoked or has expired."""
     with suppress(UnreachableError), Session(context) as session:
         session.fetch(calls.whoami())

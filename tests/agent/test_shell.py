@@ -264,6 +264,8 @@ def test_a_flood_that_nobody_reads_leaves_the_worker_small(
 
     request = channel.ask("shell", command="yes")
     until(lambda: len(printed(channel, request)) > limits.CREDIT_WINDOW - limits.FRAME_PAYLOAD)
+    beats = len(channel.objects(frames.VITALS))
+    until(lambda: len(channel.objects(frames.VITALS)) >= beats + 2)  # time passes, in which an agent would hoard
     stalled = resident(worker)
     for _ in range(32):
         channel.send(frames.write_credit(request, limits.CREDIT_WINDOW))

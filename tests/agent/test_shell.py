@@ -164,11 +164,11 @@ def test_a_shell_is_typed_into_and_answers(launcher: Any, server: Any, until: An
     launcher.start(launcher.line(python, "sleep", "30"))
     channel = server.channel()
 
-    request = channel.ask("shell", command="read line; echo got $line; exit 5")
+    request = channel.ask("shell", command="read line; cat /proc/self/oom_score_adj; echo got $line; exit 5")
     channel.send(write_frame(frames.INPUT, request, b"a line\r"))
 
     assert channel.end_of(request) == DONE
-    assert b"got a line" in printed(channel, request)
+    assert printed(channel, request).endswith(b"\r\n1000\r\ngot a line\r\n")
     (record,) = [frame.document() for frame in channel.of(request) if frame.type == frames.RECORD]
     assert record == {"exit": {"code": 5, "signal": None}}
 

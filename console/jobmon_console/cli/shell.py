@@ -25,12 +25,18 @@ from jobmon_wire.frames import Frame
 
 _PIECE = 16 * limits.KIB  # bytes of input in a frame; one TLS record
 _LEAST = 256  # bytes of credit below which nothing is typed: a change of size must find room
+_MORE = """
+
+On a terminal it ends with exit, or with ~. at the start of a line (~~ types one ~).
+In a pipe it is a program: it reads its input, and its exit status is the shell's.
+All that came of it ends with it."""
 _SIGNALLED = 128  # added to a signal's number, as shells do
 
 
 def add_arguments(parser_: Parser) -> None:
     """The arguments of the command."""
     parser_.usage = f"{parser_.prog} [options] JOB [-- COMMAND [ARGUMENT ...]]"
+    parser_.description = f"{parser_.description}{_MORE}"
     parser_.takes_command = True
     parser_.add_argument("job", metavar="JOB", help="id of a job, or an unambiguous prefix; behind -- a command")
 

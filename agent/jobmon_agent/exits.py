@@ -24,18 +24,18 @@ _INTERVAL = 0.003  # s between two looks
 _EXIT_CODE = 49  # of stat's fields, counted from the state
 
 
-def read_exit(job: Job, status: int) -> Exit:
+def read_exit(job: Job, status: Optional[int]) -> Exit:
     """How the job, which is over, ended; waits up to two seconds for it to be told.
 
     Args:
-        status: socket on which the waiter of wrap mode tells; the message is
-            left there for a worker that may come later.
+        status: socket on which the waiter of wrap mode tells, where there is one;
+            the message is left there for whoever asks later.
     """
     start = time.monotonic()
     zombie: Optional[int] = None
-    is_told = job.mode == WRAP
+    is_told = job.mode == WRAP and status is not None
     while True:
-        if is_told:
+        if is_told and status is not None:
             told = _peek(status)
             if told:
                 return _exit(int(told), "wrap")

@@ -33,6 +33,7 @@ class _Job(NamedTuple):
     stderr: Optional[int]
     group: int  # process group of the agent's own processes, which are never members of the job
     mode: str  # exec or wrap
+    status: Optional[int] = None  # socket on which the waiter of wrap mode tells how the job ended
 
 
 class Job(_Job):

@@ -38,6 +38,7 @@ def run(facts: Dict[str, Any], parent: int) -> int:
         stderr=descriptors.get("stderr"),
         group=facts["group"],
         mode=facts["mode"],
+        status=facts["status"],
     )
     try:
         # The file that was checked at the start; its name may mean another by now, or nothing.

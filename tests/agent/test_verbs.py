@@ -50,4 +50,4 @@ def test_every_verb_answers(python: Python, locale: str, tmp_path: Path) -> None
     assert answers["kill"] == {"signal": "TERM", "sent": sorted(members), "killed": [], "left": []}
     assert answers["status"] == -signal.SIGTERM
     assert {row["state"] for row in answers["after"]} <= {"Z"}  # what process 1 has not waited for yet
-    assert answers["followed"] == ["eins\nzwei\n", ["ended"]]
+    assert answers["followed"] == ["eins\nzwei\n", ["at", "ended"]]

@@ -25,7 +25,7 @@ def tail(job: Job, arguments: Dict[str, Any]) -> Answer:
 
 
 def _follow(job: Job, arguments: Dict[str, Any]) -> Answer:
-    follower = Follower(job, arguments["file"], arguments["latest"])
+    follower = Follower(job, arguments["file"], bool(arguments["latest"]))
     try:
         if arguments["resume"] is not None:
             yield from follower.resume(_cursor(arguments["resume"]))

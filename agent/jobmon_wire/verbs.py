@@ -90,7 +90,7 @@ VERBS = {
                 _LINES,
                 _BYTES,
                 Argument("follow", bool, False),
-                Argument("latest", bool, False),  # of a backlog only the end, when the job writes faster than is read
+                Argument("latest", bool, None),  # of a backlog only the end, when the job writes faster than is read
                 Argument("resume", str, None),  # a cursor: go on there instead of at the last lines
             ),
             "the last lines or bytes of a file, and what is written to it",

@@ -368,6 +368,7 @@ def spurious(job, seed):
     log = Log(job, name)
     follow = Follow(job, name)
     for _ in range(12):
+        time.sleep(TICKS)  # else their order is in doubt, and doubt is told
         chance.choice([Log.write, Log.shift, Log.overwrite, Log.recreate, Log.replace])(log)
         follow.until(log.write())
     follow.leave()

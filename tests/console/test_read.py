@@ -1,5 +1,6 @@
 """head, tail and cat give the bytes as the job wrote them, at once, and the last words of a job that has ended."""
 
+import json
 import os
 import subprocess
 import sys
@@ -11,8 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jobmon_console.cli import read
 from jobmon_console.cli.read import first_lines, last_lines
 from jobmon_wire import frames
+from jobmon_wire.cursor import Cursor
 
 Run = Callable[..., Any]
 EVERY = bytes(range(256)) * 3
@@ -107,7 +110,15 @@ def test_notes_stand_beside_the_bytes(at_fake: Run, fake: Any) -> None:
     result = at_fake("tail", "-f", "j")
 
     assert (result.status, result.out) == (0, b"a")
-    for word in ("not there yet", "4096 bytes were skipped", "truncated", "replaced", "has ended", "unheard-of"):
+    for word in (
+        "not there yet",
+        "waiting for stdout",
+        "4096 bytes were skipped",
+        "truncated",
+        "replaced",
+        "has ended",
+        "unheard-of",
+    ):
         assert word in result.err
 
 
@@ -150,6 +161,127 @@ def test_an_answer_cut_off_by_a_revocation_says_so(at_fake: Run, fake: Any) -> N
 
     assert (cut.status, revoked.status) == (5, 7)
     assert "revoked" in revoked.err
+
+
+AT = {"kind": "at", "cursor": Cursor.at(1, 2, 1000, b"x" * 64).text()}
+QUERY = "POST /v1/jobs/j/query"
+
+
+def in_turn(fake: Any, *answers: Callable[[], None]) -> None:
+    """Answer queries of j one after the other; the last one for ever."""
+    routes = []
+    for prepare in answers:
+        prepare()
+        routes.append(fake.routes[QUERY])
+    fake.routes[QUERY] = lambda handler: (routes.pop(0) if len(routes) > 1 else routes[0])(handler)
+
+
+def resumes(fake: Any) -> list[str | None]:
+    """Where each query asked to go on."""
+    bodies = [json.loads(body) for line, body in fake.asked if line.endswith("/query")]
+    return [body["arguments"].get("resume") for body in bodies]
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(read, "FIRST_WAIT", 0.01)
+
+
+def test_a_follow_that_breaks_off_goes_on_with_the_next_byte(at_fake: Run, fake: Any) -> None:
+    fake.document("GET /v1/whoami", {"name": "alice"})
+    in_turn(
+        fake,
+        lambda: fake.answer("j", (frames.NOTE, AT), (frames.DATA, b"one\n"), is_whole=False),
+        lambda: fake.refuse(QUERY, "job-silent"),
+        lambda: fake.answer("j", end={"status": "failed", "code": "agent-gone", "message": "gone"}),
+        lambda: fake.answer("j", (frames.DATA, b"two\n"), (frames.NOTE, {"kind": "ended", "exit": {"code": 3}})),
+    )
+
+    result = at_fake("tail", "-f", "j")
+
+    assert (result.status, result.out) == (0, b"one\ntwo\n")
+    assert result.err.splitlines() == [
+        "jobmon: the answer broke off after byte 1004; going on there when it can be had",
+        "jobmon: the job has ended with exit 3",
+    ]
+    first, *others = resumes(fake)
+    assert first is None
+    assert {Cursor.read(other).offset for other in others} == {1004}
+
+
+def test_a_follow_of_a_job_that_ended_meanwhile_gives_what_was_kept(at_fake: Run, fake: Any) -> None:
+    fake.document("GET /v1/whoami", {"name": "alice"})
+    cut = (frames.NOTE, dict(AT, cursor=Cursor.at(1, 2, 4, b"one\n").text())), (frames.DATA, b"two\n")
+    in_turn(
+        fake,
+        lambda: fake.answer("j", *cut, is_whole=False),
+        lambda: fake.refuse(QUERY, "job-ended", "the job has ended"),
+    )
+    fake.document("GET /v1/jobs/j", {"id": "j", "exit": {"code": 3, "signal": None}})
+    fake.body("GET /v1/jobs/j/output", b"e\ntwo\nthree\n", JobMon_Output_Start="2", JobMon_Output_Bytes="14")
+
+    result = at_fake("tail", "-f", "j")
+
+    assert (result.status, result.out) == (0, b"two\nthree\n")
+    assert result.err.splitlines()[-1] == "jobmon: the job has ended with exit 3"
+
+
+def test_a_follow_of_a_file_of_a_job_that_ended_meanwhile_says_what_is_lost(at_fake: Run, fake: Any) -> None:
+    fake.document("GET /v1/whoami", {"name": "alice"})
+    in_turn(
+        fake,
+        lambda: fake.answer("j", (frames.NOTE, AT), is_whole=False),
+        lambda: fake.refuse(QUERY, "job-ended", "the job has ended"),
+    )
+    fake.document("GET /v1/jobs/j", {"id": "j", "exit": {"code": 3, "signal": None}})
+
+    result = at_fake("tail", "-f", "j", "results.txt")
+
+    assert result.status == 6
+    assert "exit 3; what it wrote to results.txt after byte 1000 is not kept" in result.err
+
+
+@pytest.mark.parametrize(("code", "status"), [("job-lost", 6), ("not-permitted", 4)])
+def test_a_follow_is_given_up_when_nobody_will_answer(at_fake: Run, fake: Any, code: str, status: int) -> None:
+    fake.document("GET /v1/whoami", {"name": "alice"})
+    in_turn(
+        fake,
+        lambda: fake.answer("j", (frames.NOTE, AT), (frames.DATA, b"one\n"), is_whole=False),
+        lambda: fake.refuse(QUERY, code),
+    )
+
+    assert at_fake("tail", "-f", "j").status == status
+
+
+def test_a_follow_is_given_up_after_a_long_outage(at_fake: Run, fake: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(read, "PATIENCE", 0.03)
+    fake.document("GET /v1/whoami", {"name": "alice"})
+    fake.answer("j", (frames.NOTE, AT), is_whole=False)
+    in_turn(
+        fake,
+        lambda: fake.answer("j", (frames.NOTE, AT), (frames.DATA, b"one\n"), is_whole=False),
+        lambda: fake.refuse(QUERY, "job-silent"),
+    )
+
+    result = at_fake("tail", "-f", "j")
+
+    assert (result.status, result.out) == (6, b"one\n")
+
+
+def test_a_hole_is_zeros_in_a_pipe_and_a_few_words_on_a_terminal(at_fake: Run, fake: Any) -> None:
+    hole = {"kind": "hole", "bytes": 2**20 + 7}
+    fake.answer("j", (frames.DATA, b"a\0"), (frames.NOTE, hole), (frames.DATA, b"\0b"))
+
+    assert at_fake("cat", "j").out == b"a" + bytes(2**20 + 9) + b"b"
+    assert at_fake("cat", "--safe", "j").text == f"a[{2**20 + 9} NUL bytes]b"
+
+
+def test_a_pipe_gets_everything_and_who_asks_for_it_the_latest(at_fake: Run, fake: Any) -> None:
+    fake.answer("j")
+    for words in (["-f"], ["-f", "--all"], ["-f", "--latest"]):
+        assert at_fake("tail", *words, "j").status == 0
+
+    assert [json.loads(body)["arguments"].get("latest") for _, body in fake.asked] == [None, None, True]
 
 
 def test_output_is_out_before_the_next_frame_is_made(fake: Any, context: Any, clean_environment: None) -> None:

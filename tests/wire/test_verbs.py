@@ -14,7 +14,7 @@ def test_every_verb_of_the_contract_is_there_with_a_permission() -> None:
 
 
 def test_arguments_left_out_take_their_defaults() -> None:
-    places = {"follow": False, "latest": False, "resume": None}
+    places = {"follow": False, "latest": None, "resume": None}
     assert check_arguments(VERBS["tail"], {}) == {"file": "stdout", "lines": 10, "bytes": None} | places
     assert check_arguments(VERBS["top"], {"delay": 1}) == {"delay": 1.0, "count": 0}
 

@@ -1,21 +1,27 @@
 """``jobmon head``, ``tail`` and ``cat``: bytes of a job's output or files.
 
 A pipe gets the bytes exactly as the job wrote them, each piece at once; a
-terminal gets them with control characters made visible.  Of a job that has
-ended the last words are kept, and used where they are enough.
+terminal gets them with control characters made visible.  A follow that breaks
+off is asked for again from where it was.  Of a job that has ended the last
+words are kept, and used where they are enough.
 """
 
 import argparse
+import time
 from typing import Any
 
 from jobmon_console import calls
 from jobmon_console.cli import columns, parser, reach, screen
-from jobmon_console.errors import NobodyToAskError, RefusedError
+from jobmon_console.errors import JobMonError, NobodyToAskError, RefusedError
+from jobmon_console.following import Place, ending, passes, told
 from jobmon_console.replies import Kept
 from jobmon_console.session import Session
 from jobmon_wire import answers, verbs
 from jobmon_wire.frames import DATA, NOTE, Frame
 
+PATIENCE = 600.0  # s a follow that broke off is tried again; a server is moved or repaired in less, or not soon
+FIRST_WAIT = 0.25  # s before it is asked for again
+LONGEST_WAIT = 5.0  # s
 _LINES = 10  # as head and tail elsewhere
 
 
@@ -41,6 +47,17 @@ def add_arguments(parser_: argparse.ArgumentParser) -> None:
         parser_.add_argument("--length", metavar="BYTES", type=parser.count, help="so many bytes; default to the end")
     if verb == "tail":
         parser_.add_argument("-f", "--follow", action="store_true", help="go on as the job writes, until it ends")
+        backlog = parser_.add_mutually_exclusive_group()
+        backlog.add_argument(
+            "--latest",
+            dest="latest",
+            action="store_true",
+            default=None,
+            help="with -f: when the job writes faster than can be shown, skip to the end; default on a terminal",
+        )
+        backlog.add_argument(
+            "--all", dest="latest", action="store_false", help="with -f: every byte, however late; default in a pipe"
+        )
     shown = parser_.add_mutually_exclusive_group()
     shown.add_argument(
         "--safe",
@@ -57,13 +74,18 @@ def run(arguments: argparse.Namespace) -> int:
     target = reach.find_one(reach.contexts_of(arguments), arguments.job)
     is_safe = screen.is_terminal() if arguments.safe is None else arguments.safe
     out = screen.Bytes(is_raw=not is_safe)
+    reader = _Reader(arguments, target, out)
     try:
-        for frame in reach.ask_frames(target, arguments.command, _asked(arguments)):
-            _take(frame, out, arguments.command)
+        reader.read()
     except RefusedError as error:
-        if error.code != "job-ended" or out.written:
+        if error.code != "job-ended":
             raise
-        _print_kept(arguments, target, error, out)
+        if reader.has_begun:
+            _print_rest(arguments, target, reader.place, out)
+        elif out.written:
+            raise
+        else:
+            _print_kept(arguments, target, error, out)
     finally:
         out.close()
     return answers.DONE
@@ -91,42 +113,96 @@ def first_lines(data: bytes, lines: int) -> bytes:
     return data[:position]
 
 
-def _asked(arguments: argparse.Namespace) -> dict[str, Any]:
-    names = [argument.name for argument in verbs.VERBS[arguments.command].arguments]
-    given = {name: getattr(arguments, name, None) for name in names}
-    return {name: value for name, value in given.items() if value is not None}
+class _Reader:
+    """Reads an answer; one that follows is asked for again when it breaks off.
 
+    Attributes:
+        place: where it is in the file.
+        has_begun: it follows, and has been told its place, so that it can go on.
+    """
 
-def _take(frame: Frame, out: screen.Bytes, command: str) -> None:
-    if frame.type == DATA:
-        out.write(frame.payload)
-    elif frame.type == NOTE:
-        note = frame.document()
-        if note.get("kind") != "file":
-            screen.note(_NOTES.get(str(note.get("kind")), "{kind}").format_map(_Figures(note)))
-        elif command != "cat" or screen.is_terminal():
+    def __init__(self, arguments: argparse.Namespace, target: reach.Target, out: screen.Bytes) -> None:
+        self._arguments = arguments
+        self._target = target
+        self._out = out
+        self._tries = 0  # since the answer broke off
+        self._broken = 0.0  # s, when it did
+        self.place = Place()
+
+    @property
+    def has_begun(self) -> bool:
+        return self._arguments.command == "tail" and self._arguments.follow and self.place.cursor is not None
+
+    def read(self) -> None:
+        """Read to the end.
+
+        Raises:
+            JobMonError: it failed, and did not go on for ``PATIENCE``.
+        """
+        while True:
+            try:
+                for frame in reach.ask_frames(self._target, self._arguments.command, self._asked()):
+                    self._tries = 0
+                    self._take(frame)
+                return
+            except JobMonError as error:
+                if not self.has_begun or not passes(error):
+                    raise
+                self._wait(error)
+
+    def _asked(self) -> dict[str, Any]:
+        names = [argument.name for argument in verbs.VERBS[self._arguments.command].arguments]
+        given = {name: getattr(self._arguments, name, None) for name in names}
+        if given.get("follow"):
+            given["resume"] = self.place.cursor
+            is_latest = screen.is_terminal() if given["latest"] is None else given["latest"]
+            given["latest"] = is_latest or None  # everything is what every agent gives
+        return {name: value for name, value in given.items() if value is not None}
+
+    def _take(self, frame: Frame) -> None:
+        self.place.take(frame)
+        if frame.type == DATA:
+            self._out.write(frame.payload)
+        elif frame.type == NOTE:
+            self._take_note(frame.document())
+
+    def _take_note(self, note: dict[str, Any]) -> None:
+        kind = note.get("kind")
+        if kind == "file":
             # As head(1) and tail(1) do; cat(1) into a pipe gives the files' bytes alone.
-            out.title(str(note.get("name")))
+            if self._arguments.command != "cat" or screen.is_terminal():
+                self._out.title(str(note.get("name")))
+            return
+        if kind == "hole" and isinstance(note.get("bytes"), int):
+            self._out.skip(note["bytes"])
+        if words := told(note, self._arguments.file):
+            screen.note(words)
+
+    def _wait(self, error: JobMonError) -> None:
+        """Wait until asking again is worth it."""
+        now = time.monotonic()
+        if not self._tries:
+            self._broken = now
+            screen.note(f"the answer broke off after byte {self.place.offset}; going on there when it can be had")
+        elif now - self._broken > PATIENCE:
+            raise error
+        time.sleep(min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(self._tries, 10)))
+        self._tries += 1
 
 
-class _Figures(dict[str, Any]):
-    """What a note says; what it does not say is unknown."""
-
-    def __missing__(self, key: str) -> str:
-        return "?"
-
-
-_NOTES = {
-    "waiting": "the file is not there yet; waiting for it",
-    "truncated": "the file was truncated; going on from its start",
-    "rotated": "the file was replaced; going on with the new one",
-    "skipped": "{bytes} bytes were skipped: the job writes faster than they can be sent",
-    "more": "there is more than was sent",
-    "cut": "cut after {bytes} bytes, the file has {size}; see others with: jobmon cat --offset BYTES --length BYTES",
-    "refused": "{message}",
-    "unsearched": "the search ended after {entries} names; there may be more files that match",
-    "ended": "the job has ended",
-}
+def _print_rest(arguments: argparse.Namespace, target: reach.Target, place: Place, out: screen.Bytes) -> None:
+    """After a follow broke off and the job ended meanwhile: what it has written since, from what was kept."""
+    with Session(target.context) as session:
+        ended = ending(session.fetch(calls.job(target.ref)).get("exit"))
+        if arguments.file not in verbs.STREAMS:
+            raise NobodyToAskError(f"{ended}; what it wrote to {arguments.file} after byte {place.offset} is not kept")
+        rest = place.rest(session.content(calls.output(target.ref, arguments.file)))
+    if rest.is_another:
+        screen.note("the file was truncated meanwhile; going on with what was kept of it")
+    if rest.missing:
+        screen.note(f"{rest.missing} bytes before this were not kept")
+    out.write(rest.data)
+    screen.note(ended)
 
 
 def _print_kept(arguments: argparse.Namespace, target: reach.Target, ended: RefusedError, out: screen.Bytes) -> None:

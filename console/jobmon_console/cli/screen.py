@@ -12,9 +12,11 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
+from jobmon_console.nuls import Nuls
 from jobmon_console.safe import safe
 
 _COLOURS = {"red": "31", "green": "32", "yellow": "33", "magenta": "35", "dim": "2", "bold": "1"}
+_ZEROS = 64 * 1024  # bytes of a hole that are written at once
 _NARROWEST = 40  # columns; below it nothing lines up anyway
 
 
@@ -88,11 +90,12 @@ class Bytes:
 
     Args:
         is_raw: exactly as the job wrote them; else control characters are made
-            visible, all but newline and tab.
+            visible, all but newline and tab, and runs of NULs are counted.
     """
 
     def __init__(self, is_raw: bool) -> None:
         self._is_raw = is_raw
+        self._nuls = Nuls()
         # A character may be cut by the end of a piece.
         self._decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
         self.written = 0  # bytes
@@ -106,8 +109,16 @@ class Bytes:
             sys.stdout.buffer.write(data)
             sys.stdout.buffer.flush()
         else:
-            sys.stdout.write(safe(self._decoder.decode(data), keep="\n\t"))
-            sys.stdout.flush()
+            self._show(self._nuls.feed(data))
+
+    def skip(self, count: int) -> None:
+        """Bytes of a hole: NULs that were not sent."""
+        if not self._is_raw:
+            self._nuls.skip(count)
+            return
+        while count > 0:
+            self.write(bytes(min(count, _ZEROS)))
+            count -= _ZEROS
 
     def title(self, name: str) -> None:
         """Say which of several files follows, on a line of its own."""
@@ -117,7 +128,10 @@ class Bytes:
         self._is_first = False
 
     def close(self) -> None:
-        """Write what waits for the rest of a character."""
+        """Write what waits for the rest of a run or a character."""
         if not self._is_raw:
-            sys.stdout.write(safe(self._decoder.decode(b"", final=True), keep="\n\t"))
-            sys.stdout.flush()
+            self._show(self._nuls.close(), is_last=True)
+
+    def _show(self, data: bytes, is_last: bool = False) -> None:
+        sys.stdout.write(safe(self._decoder.decode(data, final=is_last), keep="\n\t"))
+        sys.stdout.flush()

@@ -1,10 +1,18 @@
 """The tabs ask only for what is looked at, show it, and stop asking."""
 
+import asyncio
+from collections.abc import AsyncIterator
 from typing import Any
 
-from jobmon_console.errors import RefusedError
+import pytest
+
+from jobmon_console.errors import CutOffError, RefusedError
 from jobmon_console.tui.app import Console
+from jobmon_console.tui.panes import pane
 from jobmon_console.tui.panes.tree import arrange
+from jobmon_wire.cursor import Cursor
+from jobmon_wire.documents import write_document
+from jobmon_wire.frames import DATA, NOTE, Frame
 
 
 async def test_choosing_another_job_cancels_the_streams_of_the_one_before(
@@ -48,7 +56,7 @@ async def test_notes_of_the_stream_stand_between_its_lines(
         await settle(pilot, lambda: "waiting for stdout" in screen_text(console))
 
         assert "replaced by a new one" in screen_text(console)
-        assert "2.0K skipped" in screen_text(console)
+        assert "2048 bytes were skipped" in screen_text(console)
 
 
 async def test_an_ended_job_shows_its_last_words_and_asks_no_agent(
@@ -63,6 +71,32 @@ async def test_an_ended_job_shows_its_last_words_and_asks_no_agent(
 
         assert source.open == []
         assert {verb for verb, _ in source.asked} == {"output"}
+
+
+async def test_output_that_breaks_off_goes_on_with_the_next_byte(
+    console: Console, source: Any, settle: Any, screen_text: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pane, "ASK_AGAIN", 0.05)
+    asked = []
+
+    async def tail(verb: str, arguments: dict[str, Any]) -> AsyncIterator[Frame]:
+        asked.append(arguments)
+        if len(asked) > 1:
+            yield Frame(DATA, bytes(16), b"second\n")
+            await asyncio.Event().wait()
+        yield Frame(NOTE, bytes(16), write_document({"kind": "at", "cursor": Cursor.at(1, 2, 100, b"").text()}))
+        yield Frame(DATA, bytes(16), b"einmal\n")
+        raise CutOffError("the server broke off its answer")
+
+    monkeypatch.setattr(source, "_answer", tail)
+    async with console.run_test(size=(140, 40)) as pilot:
+        await settle(pilot, lambda: "going on when it can be had" in screen_text(console))
+        await settle(pilot, lambda: "second" in screen_text(console))
+
+        assert screen_text(console).count("einmal") == 1
+    assert "resume" not in asked[0]
+    assert Cursor.read(asked[1]["resume"]).offset == 107
+    assert asked[1]["latest"] is True
 
 
 async def test_files_are_entered_previewed_and_followed(

@@ -5,13 +5,13 @@ that has ended it shows the last output that was kept.  Scrolling up stops
 following, the end resumes it.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 from textual import events
 
 from jobmon_console import calls
 from jobmon_console.errors import JobMonError
+from jobmon_console.following import Place, passes, told
 from jobmon_console.replies import Kept
 from jobmon_console.safe import safe
 from jobmon_console.tui import texts
@@ -37,6 +37,7 @@ class Output(Pane):
         self.file = STREAMS[0]
         self.follows = True
         self._buffer = Scrollback()
+        self._place = Place()
         self._unseen = 0  # lines that came since following stopped
 
     # Rows
@@ -83,7 +84,8 @@ class Output(Pane):
         """Follow the file; of an ended job, fetch what was kept."""
         source, file = target.source, self.file
         if target.is_alive:
-            call = calls.query(target.uuid, "tail", {"file": file, "lines": FIRST, "follow": True})
+            place = {"lines": FIRST} if self._place.cursor is None else {"resume": self._place.cursor}
+            call = calls.query(target.uuid, "tail", {"file": file, "follow": True, "latest": True} | place)
             return Reading[Frame](lambda: source.frames(call))
         if file in STREAMS and target.row.get("state") == ENDED:
             call = calls.output(target.uuid, file)
@@ -94,24 +96,39 @@ class Output(Pane):
     def take(self, item: Any) -> None:
         """A frame, or what was kept of an ended job."""
         if isinstance(item, Kept):
-            if item.start > 0:
-                self._note(f"{texts.size(item.start)} before this were not kept")
-            self._feed(item.data)
-            self._note("ended")
-        elif item.type == DATA:
+            self._take_kept(item)
+            return
+        self._place.take(item)
+        if item.type == DATA:
             self._feed(item.payload)
         elif item.type == NOTE:
-            self._note(_note_text(item.document(), self.file))
+            self._take_note(item.document())
+
+    def _take_kept(self, kept: Kept) -> None:
+        rest = self._place.rest(kept)
+        if rest.is_another:
+            self._note("the file was truncated")
+        if rest.missing:
+            self._note(f"{texts.size(rest.missing)} before this were not kept")
+        self._feed(rest.data)
+        self._note("ended")
+
+    def _take_note(self, note: dict[str, Any]) -> None:
+        if note.get("kind") == "hole" and isinstance(note.get("bytes"), int):
+            self._buffer.skip(note["bytes"])
+        if words := told(note, self.file):
+            self._note(words)
 
     def ended(self, error: JobMonError | None) -> None:
         """Say in the stream that it broke off; a job that ended brings no more."""
         super().ended(error)
         if error is not None and self.count():
-            self._note(safe(str(error)))
+            self._note(safe(str(error)) + ("; going on when it can be had" if passes(error) else ""))
 
     def clear(self) -> None:
         """Another job, or another file."""
         self._buffer = Scrollback()
+        self._place = Place()
         self._unseen = 0
         self.follows = True
 
@@ -190,15 +207,3 @@ class Output(Pane):
     def _dropped(self, rows: int) -> None:
         if rows and not self.follows:  # stay on the line that is being read
             self.scroll_to(y=max(0, self.scroll_offset.y - rows), animate=False)
-
-
-def _note_text(note: dict[str, Any], file: str) -> str:
-    figures: dict[str, Callable[[], str]] = {
-        "waiting": lambda: f"waiting for {file}: it is not there yet",
-        "truncated": lambda: "the file was truncated",
-        "rotated": lambda: "the file was replaced by a new one",
-        "skipped": lambda: f"{texts.size(note.get('bytes'))} skipped",
-        "ended": lambda: "the job has ended",
-    }
-    kind = str(note.get("kind"))
-    return figures[kind]() if kind in figures else f"note: {kind}"

@@ -7,7 +7,8 @@ pane says so and asks again after a while, as long as that can help.
 
 from typing import Any, NamedTuple
 
-from jobmon_console.errors import JobMonError, RefusedError, UnreachableError
+from jobmon_console.errors import JobMonError
+from jobmon_console.following import passes
 from jobmon_console.jobs import Record
 from jobmon_console.safe import safe
 from jobmon_console.tui.feed import Feed
@@ -17,7 +18,6 @@ from jobmon_wire.jobs import ALIVE, ENDED, LOST
 from jobmon_wire.verbs import ArgumentError
 
 ASK_AGAIN = 3.0  # s after nobody answered
-PASSING = frozenset(["agent-gone", "job-silent", "busy", "too-many", "draining", "timeout"])  # refusals that pass
 
 
 class Target(NamedTuple):
@@ -160,6 +160,5 @@ class Pane(Lines):
     def ended(self, error: JobMonError | None) -> None:
         """The answer ended, well or not."""
         self.problem = safe(str(error)) if error is not None else ""
-        passes = isinstance(error, UnreachableError) or (isinstance(error, RefusedError) and error.code in PASSING)
-        if passes:
+        if passes(error):
             self.later(ASK_AGAIN)

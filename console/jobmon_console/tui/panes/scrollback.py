@@ -7,6 +7,8 @@ rotated, bytes were skipped) stand between them as notes.  Nothing here draws.
 
 from typing import NamedTuple
 
+from jobmon_console.nuls import Nuls
+
 KEPT = 10_000  # lines
 SLACK = 2_000  # lines more before the oldest are dropped: dropping one by one moves the whole list each time
 LONGEST = 4_096  # bytes of a line; a longer one costs as much to draw as a screen
@@ -29,10 +31,19 @@ class Scrollback:
         self.bytes = 0
         self.widest = 0  # bytes of the longest row seen
         self._is_open = False  # the last row has had no newline yet
+        self._nuls = Nuls()
 
     def feed(self, data: bytes) -> int:
         """Take bytes; give how many of the oldest rows were dropped."""
         self.bytes += len(data)
+        return self._cut(self._nuls.feed(data))
+
+    def skip(self, count: int) -> None:
+        """Pass over a hole."""
+        self.bytes += count
+        self._nuls.skip(count)
+
+    def _cut(self, data: bytes) -> int:
         *whole, rest = data.split(b"\n")
         for piece in whole:
             self._extend(piece)
@@ -43,9 +54,10 @@ class Scrollback:
 
     def note(self, text: str) -> int:
         """Add a note; give how many of the oldest rows were dropped."""
+        dropped = self._cut(self._nuls.close())
         self._is_open = False
         self.rows.append(Row(text.encode(), True))
-        return self._trim()
+        return dropped + self._trim()
 
     def _extend(self, piece: bytes) -> None:
         if not self._is_open:

@@ -79,21 +79,23 @@ class Place:
                 self.position, self._before, self._seen, end = 0, b"", None, size
                 yield self.note("truncated")
                 continue
-            if is_latest and size - self.position > BACKLOG:
-                yield self._skip_to_end(size)
-                continue
-            data = found[before:]
-            hole = self._hole(size) if data and not data.strip(b"\0") else 0
-            if hole >= HOLE:
-                self.position += hole
-                self._before = bytes(FINGERPRINT)
-                yield self.note("hole", bytes=hole)
-            elif data:
-                self.position += len(data)
-                self._before = found[-FINGERPRINT:]
-                yield frames.DATA, data
-            if not data or self.position >= end:
+            if len(found) > before:
+                yield self._pass(found[before:], size, is_latest)
+            if len(found) == before or self.position >= end:
                 return
+
+    def _pass(self, data: bytes, size: int, is_latest: bool) -> Tuple[int, Union[bytes, Dict[str, Any]]]:
+        """Go on over the bytes that stand here; the frame that says so."""
+        hole = 0 if data.strip(b"\0") else self._hole()
+        if hole >= HOLE:
+            self.position += hole
+            self._before = bytes(FINGERPRINT)
+            return self.note("hole", bytes=hole)
+        if is_latest and size - self.position > BACKLOG:
+            return self._skip_to_end(size)
+        self.position += len(data)
+        self._before = (self._before + data[-FINGERPRINT:])[-FINGERPRINT:]
+        return frames.DATA, data
 
     def _remember(self) -> None:
         start = max(0, self.position - FINGERPRINT)
@@ -117,10 +119,10 @@ class Place:
         self._remember()
         return self.note("skipped", bytes=self.position - start, at=start)
 
-    def _hole(self, size: int) -> int:
+    def _hole(self) -> int:
         """Bytes from here on that were never written."""
         try:
             # Reading is by position, so that the offset this moves is nobody's.
             return os.lseek(self.source.descriptor, self.position, os.SEEK_DATA) - self.position
         except OSError as error:
-            return size - self.position if error.errno == errno.ENXIO else 0
+            return self.source.size() - self.position if error.errno == errno.ENXIO else 0

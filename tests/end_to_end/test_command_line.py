@@ -93,7 +93,7 @@ def test_a_followed_line_is_seen_within_half_a_second_of_its_writing(site: Site)
     seen = [(time.time(), *line.split()) for line in follower.stdout]
     _, stderr = follower.communicate(timeout=ANSWER)
 
-    assert (follower.returncode, stderr) == (0, "jobmon: the job has ended\n")
+    assert (follower.returncode, stderr) == (0, "jobmon: the job has ended with exit 0\n")
     assert [number for _, _, _, number in seen] == [str(number) for number in range(20)]
     assert max(read - float(written) for read, written, _, _ in seen) < FOLLOW * _shortage()
 

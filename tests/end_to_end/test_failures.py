@@ -2,11 +2,12 @@
 
 import os
 import signal
+import subprocess
 from collections.abc import Callable
 
 import pytest
 
-from tests.end_to_end.sites import ANSWER, Site, wait_until
+from tests.end_to_end.sites import ANSWER, JOBMON, Site, wait_until
 
 ENDS_WITH_7 = """
 import os, sys, time
@@ -14,6 +15,16 @@ print("alive", flush=True)
 while not os.path.exists("go"): time.sleep(0.02)
 print("done", flush=True)
 sys.exit(7)
+"""
+PRINTS_NUMBERS = """
+import os, sys, time
+number = 0
+while not os.path.exists("stop"):
+    sys.stdout.write("line %07d\\n" % number)
+    sys.stdout.flush()
+    number += 1
+    time.sleep(0.002)
+sys.exit(3)
 """
 BACK = 10.0  # s until agents are back after their server
 
@@ -67,3 +78,38 @@ def test_a_job_runs_without_any_server(make_site: Callable[[str], Site]) -> None
     assert answer.returncode == 5
     assert answer.stderr.startswith("jobmon: ")
     assert len(answer.stderr.splitlines()) == 1
+
+
+def test_a_follow_over_a_killed_server_misses_no_line_and_repeats_none(make_site: Callable[[str], Site]) -> None:
+    site = make_site("lazarus")
+    job = site.start_job(PRINTS_NUMBERS)
+    copy = site.scratch / "copy"
+    with copy.open("wb") as out:
+        follower = subprocess.Popen(
+            (*JOBMON, "tail", "-f", "-n", "1000000", job.id, "--context", "alice"),
+            env=site.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    try:
+        for _ in range(2):
+            size = copy.stat().st_size
+            wait_until(lambda size=size: copy.stat().st_size > size + 1000)
+            site.server.kill()
+            site.server.wait()
+            site.start_server()
+        size = copy.stat().st_size
+        wait_until(lambda: copy.stat().st_size > size + 1000, limit=30.0)
+        (job.sandbox / "stop").touch()
+        _, errors = follower.communicate(timeout=ANSWER)
+    finally:
+        follower.kill()
+
+    assert copy.read_bytes() == (job.sandbox / "job.out").read_bytes()
+    assert follower.returncode == 0
+    *outages, last = errors.splitlines()
+    assert len(outages) == 2
+    assert all("the answer broke off after byte" in each for each in outages)
+    assert last == "jobmon: the job has ended with exit 3"

@@ -1,0 +1,83 @@
+"""A job that writes a million lines a second, and a follow of it, in whichever Python runs this: 3.6 and up.
+
+    python -I -S flood_script.py AGENT_DIRECTORY SANDBOX SECONDS nobody|all|slowly
+
+Prints one line of JSON for the test to judge: what the job had done for its
+CPU time, and what its follower saw.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, sys.argv[1])
+
+from jobmon_agent.job import Job, start_time
+from jobmon_agent.pidfd import open_pidfd
+from jobmon_agent.verbs import VERBS as FUNCTIONS
+from jobmon_wire import frames
+from jobmon_wire.verbs import VERBS, check_arguments
+
+WRITER = """
+import os, resource, sys, time
+line = b"a line of sixty-four bytes, as long as one of a usual log is".ljust(63) + bytes([10])
+block = line * 64  # 4 KiB, what the C library writes at once
+start, due, written = time.monotonic(), 0, 0
+while due < float(sys.argv[1]) * 1000000:
+    due = (time.monotonic() - start) * 1000000  # lines
+    while written < due:
+        os.write(1, block)
+        written += 64
+    time.sleep(0.002)
+used = resource.getrusage(resource.RUSAGE_SELF)
+os.write(2, b"%d %.6f" % (written, used.ru_utime + used.ru_stime))
+"""
+SLOW = 0.01  # s a frame; 6 MB/s are read of 64 that are written
+
+
+def memory():
+    """Resident bytes of this process."""
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGESIZE")
+
+
+def follow(job, delay):
+    seen, skipped, places, rss = 0, 0, [], []
+    start, used = time.monotonic(), time.process_time()
+    arguments = {"lines": 0, "follow": True, "latest": bool(delay)}
+    for type_, payload in FUNCTIONS["tail"](job, check_arguments(VERBS["tail"], arguments)):
+        if type_ == frames.DATA:
+            seen += len(payload)
+            time.sleep(delay)
+        elif payload["kind"] == "skipped":
+            places.append(payload["at"] == seen + skipped)
+            skipped += payload["bytes"]
+        if time.monotonic() - start > 0.3:
+            rss.append(memory())
+    found = {"seen": seen, "skipped": skipped, "places": places, "grown": max(rss) - rss[0]}
+    found["cpu"] = (time.process_time() - used) / (time.monotonic() - start)
+    return found
+
+
+def main(sandbox, seconds, how):
+    os.makedirs(sandbox)
+    path = os.path.join(sandbox, "out")
+    out = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    process = subprocess.Popen(
+        [sys.executable, "-I", "-S", "-c", WRITER, seconds], cwd=sandbox, stdout=out, stderr=subprocess.PIPE
+    )
+    root = os.open(sandbox, 0o10000000 | os.O_DIRECTORY)
+    stdout = os.open(path, os.O_RDONLY)
+    pid = process.pid
+    real = os.path.realpath(sandbox)
+    job = Job("u", pid, start_time(pid), open_pidfd(pid), root, real, stdout, None, os.getpgrp(), "exec")
+    found = follow(job, SLOW if how == "slowly" else 0) if how != "nobody" else {}
+    written, used = process.communicate()[1].split()
+    found.update(lines=int(written), used=float(used), size=os.stat(path).st_size)
+    os.unlink(path)
+    print(json.dumps(found))
+
+
+main(*sys.argv[2:])

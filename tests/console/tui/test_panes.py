@@ -92,6 +92,7 @@ async def test_output_that_breaks_off_goes_on_with_the_next_byte(
     async with console.run_test(size=(140, 40)) as pilot:
         await settle(pilot, lambda: "going on when it can be had" in screen_text(console))
         await settle(pilot, lambda: "second" in screen_text(console))
+        await settle(pilot, lambda: "the server broke off" not in screen_text(console))
 
         assert screen_text(console).count("einmal") == 1
     assert "resume" not in asked[0]

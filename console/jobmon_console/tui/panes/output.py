@@ -123,7 +123,7 @@ class Output(Pane):
         """Say in the stream that it broke off; a job that ended brings no more."""
         super().ended(error)
         if error is not None and self.count():
-            self._note(safe(str(error)) + ("; going on when it can be had" if passes(error) else ""))
+            self._note("the answer broke off; going on when it can be had" if passes(error) else safe(str(error)))
 
     def clear(self) -> None:
         """Another job, or another file."""

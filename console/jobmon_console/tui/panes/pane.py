@@ -149,6 +149,8 @@ class Pane(Lines):
 
     def _empty(self, reading: Reading[Any]) -> None:
         is_over, items = reading.is_over, reading.take()
+        if items:
+            self.problem = ""  # somebody answers again
         for item in items:
             self.take(item)
         if is_over:

@@ -162,6 +162,8 @@ class Follower:
         linger()
         yield from self._row[0].drain(self._is_latest)
         self._row.popleft().close()
+        if self._lookout is not None:
+            self._lookout.disarm()
         yield from self._enter("rotated")
 
     def _enter(self, kind: str) -> Answer:

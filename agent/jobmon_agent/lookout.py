@@ -19,6 +19,7 @@ from jobmon_agent.job import Job, VerbFailure
 SAFETY = 1.0  # s between looks when nothing is told: writes by way of memory or another node are not
 POLL = 0.25  # s between looks where nothing can be told
 SPACING = 0.05  # s from one look to the next; a flood is read in pieces that are worth a read
+BURST = 4  # looks that may come at once after a quiet time: many programs write a line and its end apart
 
 _DIRECTORY = inotify.CREATE | inotify.MOVED_TO | inotify.MOVED_FROM | inotify.DELETE | inotify.ONLY_DIRECTORY
 
@@ -35,12 +36,13 @@ class Lookout:
         self._job = job
         self._inotify = open_inotify()
         self._files: Set[int] = set()  # watches
+        self._armed: List[int] = []  # descriptors
         self._directory = -1  # watch
         self._directory_at = -SAFETY  # s, when it was set
         parent, _, leaf = (name or "").rpartition("/")
         self._parent = None if name is None else parent or ("/" if name.startswith("/") else ".")
         self._leaf = leaf.encode("utf-8", "surrogateescape")
-        self._last = -SPACING  # s, when it woke last
+        self._rested = 0.0  # s, when all words that came are paid for with so much rest
         self._is_due = False  # something was told since the files were armed
         self.has_lost = False  # events were lost since the last ``arrivals``
         self._arrivals = 0
@@ -57,13 +59,15 @@ class Lookout:
 
     def arm(self, descriptors: List[int]) -> None:
         """Watch these files, and no others; done before a look, so that nothing falls between the two."""
-        self._is_due = False
+        was_told, self._is_due = self._is_due, False
         if self._inotify is None:
             return
         now = time.monotonic()
         if self._parent is not None and now - self._directory_at >= SAFETY:
             self._directory_at = now
             self._watch_directory(self._inotify, self._parent)
+        if descriptors == self._armed and not was_told:
+            return  # nothing has used the watches up
         watched = set()
         for descriptor in descriptors:
             try:
@@ -73,27 +77,31 @@ class Lookout:
                 return
         for stale in self._files - watched:
             self._inotify.forget(stale)
-        self._files = watched
+        self._files, self._armed = watched, descriptors
+
+    def disarm(self) -> None:
+        """The descriptors mean other files from now on."""
+        self._armed = []
 
     def wait(self) -> bool:
         """Sleep until a look is worth it; whether the job is over."""
-        rest = self._last + SPACING - time.monotonic()
+        rest = self._rested - BURST * SPACING - time.monotonic()
         if rest > 0 and self._job.wait_over(rest):
             return True
         self._take_events()
-        if not self._is_due:
-            self._sleep()
-        self._last = time.monotonic()
-        self._take_events()
+        if self._is_due or self._sleep():
+            self._rested = max(self._rested, time.monotonic()) + SPACING
+            self._take_events()
         return self._job.is_over()
 
-    def _sleep(self) -> None:
+    def _sleep(self) -> bool:
+        """Wait for a word; whether one came."""
         waiting = select.poll()
         if self._inotify is not None:
             waiting.register(self._inotify.descriptor, select.POLLIN)
         if self._job.pidfd is not None:
             waiting.register(self._job.pidfd, select.POLLIN)
-        waiting.poll(self._patience() * 1000)
+        return bool(waiting.poll(self._patience() * 1000))
 
     def arrivals(self) -> int:
         """How many files came to the name since this was asked last, as far as it was told."""
@@ -127,7 +135,8 @@ class Lookout:
         for watch, mask, name in self._inotify.read():
             if watch == self._directory and name != self._leaf:
                 continue  # of another file there
-            self._is_due |= not mask & inotify.IGNORED
+            # The kernel tells of a change before it ends the watch for it: one that was renewed between ends, too.
+            self._is_due |= not mask & inotify.IGNORED or watch in self._files
             self.has_lost |= bool(mask & inotify.OVERFLOW)
             self._arrivals += bool(mask & (inotify.CREATE | inotify.MOVED_TO))
 

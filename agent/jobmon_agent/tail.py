@@ -18,7 +18,7 @@ def tail(job: Job, arguments: Dict[str, Any]) -> Answer:
     with open_source(job, arguments["file"]) as source:
         place, unsearched = _end(source, arguments)
         if unsearched:
-            yield place.note("unsearched", bytes=unsearched)
+            yield place.note("overlong", bytes=unsearched)
         # What is there now; a second round for what was written meanwhile, as `cat` does.
         for _ in range(2):
             yield from place.drain()
@@ -51,7 +51,7 @@ def _begin(job: Job, arguments: Dict[str, Any], follower: Follower) -> Answer:
         raise
     follower.begin(place)
     if unsearched:
-        yield place.note("unsearched", bytes=unsearched)
+        yield place.note("overlong", bytes=unsearched)
 
 
 def _cursor(text: str) -> Cursor:

@@ -3,6 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jobmon_console.nuls import Nuls
 from jobmon_console.tui.panes.scrollback import KEPT, LONGEST, SLACK, Scrollback
 
 
@@ -12,11 +13,21 @@ def test_lines_do_not_depend_on_how_the_stream_was_cut(parts: list[bytes], step:
     buffer = Scrollback()
     for at in range(0, len(stream), step):
         buffer.feed(stream[at : at + step])
+    buffer.note("the end")  # a run of NULs may go on until then
 
-    lines = stream.split(b"\n")
+    nuls = Nuls()
+    lines = (nuls.feed(stream) + nuls.close()).split(b"\n")
     expected = lines[:-1] if lines[-1] == b"" else lines
 
-    assert [row.data for row in buffer.rows] == expected
+    assert [row.data for row in buffer.rows[:-1]] == expected
+
+
+def test_a_long_run_of_nuls_is_a_few_words() -> None:
+    buffer = Scrollback()
+    buffer.feed(b"a" + bytes(6000))
+    buffer.feed(bytes(4001) + b"b\n")
+
+    assert [row.data for row in buffer.rows] == [b"a[10001 NUL bytes]b"]
 
 
 def test_a_note_ends_the_line_before_it() -> None:

@@ -5,10 +5,11 @@ whatever reuses the pid, renames the directory or unlinks the output, they
 still mean this job.  Nothing here knows of verbs, channels or the server.
 """
 
-import os
 import select
 import time
-from typing import List, NamedTuple, Optional
+from typing import NamedTuple, Optional
+
+from jobmon_agent.pidstat import is_running
 
 POLL = 0.25  # s between two looks at /proc where the kernel has no pidfd
 
@@ -32,8 +33,9 @@ class _Job(NamedTuple):
     stdout: Optional[int]  # open for reading, if it is a regular file
     stderr: Optional[int]
     group: int  # process group of the agent's own processes, which are never members of the job
-    mode: str  # exec or wrap
+    mode: str  # exec, wrap or attach
     status: Optional[int] = None  # socket on which the waiter of wrap mode tells how the job ended
+    trap: Optional[int] = None  # directory in which the job's shell tells its status at its end
 
 
 class Job(_Job):
@@ -58,43 +60,3 @@ class Job(_Job):
                 return False
             time.sleep(min(POLL, left))
         return True
-
-
-def start_time(pid: int) -> int:
-    """When the process started, in clock ticks; 0 if there is none, or no /proc."""
-    fields = stat_fields(pid)
-    return int(fields[19]) if fields else 0
-
-
-def is_running(pid: int, starttime: int) -> bool:
-    """Whether that very process still runs; a zombie does not."""
-    fields = stat_fields(pid)
-    if not fields:
-        # Without /proc only the number is left to go by.
-        return not starttime and _exists(pid)
-    return fields[0] not in (b"Z", b"X") and (not starttime or int(fields[19]) == starttime)
-
-
-def stat_fields(pid: int) -> List[bytes]:
-    """The fields of /proc/PID/stat from the third on, the state; none if there is no such process."""
-    # The name may hold ')' and blanks: split from the right.
-    try:
-        descriptor = os.open("/proc/%d/stat" % pid, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return []
-    try:
-        return os.read(descriptor, 4096).rpartition(b")")[2].split()
-    except OSError:  # ESRCH: it ended between the two calls
-        return []
-    finally:
-        os.close(descriptor)
-
-
-def _exists(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        pass
-    return True

@@ -201,7 +201,7 @@ def _be_performer(pipes: List[int], job: Job, worker: Optional[int]) -> None:
         _end_with_parent(worker)
     os.nice(NICENESS)
     # The pipes stay; the connection must not, or the worker could not close it.
-    wanted = (job.sandbox, job.pidfd, job.stdout, job.stderr, job.status)
+    wanted = (job.sandbox, job.pidfd, job.stdout, job.stderr, job.status, job.trap)
     descriptors.keep_only(pipes + [descriptor for descriptor in wanted if descriptor is not None] + _archives())
 
 

@@ -17,10 +17,11 @@ from typing import Dict, List, NamedTuple, Optional, Set, Tuple
 
 from jobmon_agent import descriptors
 from jobmon_agent.environment import SHELL, Environment, become, say
-from jobmon_agent.job import Job, VerbFailure, is_running
+from jobmon_agent.job import Job, VerbFailure
 from jobmon_agent.kernel import adopt_orphans, end_with_parent
 from jobmon_agent.members import MARKER
 from jobmon_agent.pidfd import open_pidfd
+from jobmon_agent.pidstat import is_running
 from jobmon_agent.proc import environment, read_processes, umask
 from jobmon_agent.signals import Target, send
 

@@ -19,9 +19,10 @@ import time
 sys.path.insert(0, sys.argv[1])
 
 from jobmon_agent import members, pidfd, signals
-from jobmon_agent.job import Job, start_time
+from jobmon_agent.job import Job
 from jobmon_agent.members import Members
 from jobmon_agent.pidfd import open_pidfd
+from jobmon_agent.pidstat import start_time
 from jobmon_agent.proc import read_process
 from jobmon_agent.signals import Target, send
 from jobmon_agent.verbs import VERBS as FUNCTIONS

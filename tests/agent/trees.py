@@ -14,7 +14,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from jobmon_agent.job import Job, start_time
+from jobmon_agent.job import Job
+from jobmon_agent.pidstat import start_time
 from jobmon_agent.verbs import VERBS as FUNCTIONS
 from jobmon_wire import frames
 from jobmon_wire.verbs import VERBS, check_arguments

@@ -13,14 +13,20 @@ if TYPE_CHECKING:
     from typing import Any, Dict
 
 
-def _run_unmonitored(words: "list[str]") -> None:
-    # The agent's own parser may be what broke: pass over its options by hand.
+def _skip_options(words: "list[str]") -> bool:
+    """Take away what is before the command, by hand: the agent's own parser may be what broke; whether to be quiet."""
+    is_quiet = False
     while words and words[0].startswith("-"):
         word = words.pop(0)
+        is_quiet = is_quiet or word == "--quiet"
         if word == "--":
             break
-        if word == "--credential":
+        if word in ("--credential", "--log-file"):
             words.pop(0)
+    return is_quiet
+
+
+def _run_unmonitored(words: "list[str]") -> None:
     try:
         import signal
 
@@ -86,8 +92,13 @@ if __name__ == "__main__":
 
         _status = main(sys.argv[1:])
     except BaseException as error:
+        _words = sys.argv[1:]
+        _is_attached = _words[:1] == ["attach"]
         try:
-            os.write(2, b"jobmond: %s; the job runs unmonitored\n" % repr(error).encode("ascii", "replace"))
+            if not _skip_options(_words[1:] if _is_attached else _words):
+                os.write(2, b"jobmond: %s; the job runs unmonitored\n" % repr(error).encode("ascii", "replace"))
         finally:
-            _run_unmonitored(sys.argv[1:])
+            if _is_attached:
+                os._exit(0)  # the job runs already
+            _run_unmonitored(_words)
     sys.exit(_status)

@@ -12,8 +12,10 @@ few, since everything before the exec delays the job and is billed to it.
 import os
 import sys
 
-from jobmon_agent import sidecar
+from jobmon_agent import logfile, sidecar
 from jobmon_agent.environment import Environment, become, say
+from jobmon_agent.herald import ATTACH, Plan
+from jobmon_agent.jobfiles import NO_LOG
 from jobmon_agent.waiter import Waiter
 
 TYPE_CHECKING = False
@@ -28,18 +30,21 @@ else:
 AUTO = "auto"
 EXEC = "exec"
 WRAP = "wrap"
-NO_LOG = b"/dev/null"  # what JOBMON_LOG names when nobody reads it: the job may write to it all the same
 
 USAGE = """\
-usage: jobmond.pyz [--credential FILE] [--exec|--wrap] [--quiet] [--] COMMAND [ARGUMENT...]
+usage: jobmond.pyz [OPTION...] [--] COMMAND [ARGUMENT...]
+       jobmond.pyz attach [--credential FILE] [--quiet]
+       eval "$(jobmond.pyz attach --sh [--credential FILE] [--quiet])"
 
-Runs COMMAND as it would run without JobMon, and lets its owner watch it.
+The first form runs COMMAND as it would run without JobMon, and lets its owner watch it.
 
   --credential FILE  the job's credential; else $JOBMON_CREDENTIAL, else the only
                      *.jobmon file in the working directory
   --exec             become the job; its exit status is known from Linux 6.15 on
   --wrap             wait for the job, so that its exit status is known everywhere
                      (the default is --exec where that tells the status, else --wrap)
+  --log-file FILE    append the job's output to FILE, where its owner can read it, and copy it
+                     on to where stdout went; stderr, too, unless it is a file already
   --quiet            do not say on stderr why the job runs unmonitored
   --version, --help  say so, and run nothing
   --self-test        say what works on this node and what does not, and run nothing;
@@ -49,6 +54,11 @@ example: python3 -I -S jobmond.pyz -- ./simulate --events 1000
 
 The job finds its id in $JOBMON_JOB_ID; lines appended to the file $JOBMON_LOG
 are its progress:  echo "37% event 12k" >> "$JOBMON_LOG"
+
+attach is a line in a batch script: it returns at once, always with status 0, and the script's
+shell is the job from then on.  It cannot set variables in that shell; attach --sh prints code that
+does, and that reports the script's exit status on every kernel (from bash: when it ends by `exit`,
+or by a failed command under `set -e`).
 """
 
 
@@ -62,31 +72,48 @@ class Options:
     def __init__(self, arguments: "List[str]") -> None:
         self.mode = AUTO
         self.credential = ""
+        self.log_file = ""
         self.is_quiet = False
+        self.is_evaluated = False  # by the shell that is attached to
         self.asks = ""  # help, version or self-test
-        rest = list(arguments)
-        while rest and rest[0].startswith("-"):
-            option, _, value = rest.pop(0).partition("=")
+        self._rest = list(arguments)
+        if self._rest[:1] == [ATTACH]:
+            self.mode = self._rest.pop(0)
+        while self._rest and self._rest[0].startswith("-"):
+            option, _, value = self._rest.pop(0).partition("=")
             if option == "--":
                 break
-            if option in ("--exec", "--wrap", "--auto"):
-                self.mode = option[2:]
-            elif option == "--quiet":
-                self.is_quiet = True
-            elif option in ("--help", "-h", "--version"):
-                self.asks = "version" if option == "--version" else "help"
+            self._take(option, value)
+            if self.asks in ("help", "version"):
                 return
-            elif option == "--self-test":
-                self.asks = "self-test"
-            elif option == "--credential":
-                if not value and not rest:
-                    raise UsageError("--credential needs a file")
-                self.credential = value or rest.pop(0)
-            else:
-                raise UsageError("there is no option %s" % option)
-        if not rest and not self.asks:
+        if not self._rest and self.mode != ATTACH and not self.asks:
             raise UsageError("no command to run")
-        self.command = [os.fsencode(word) for word in rest]
+        if self._rest and self.mode == ATTACH:
+            raise UsageError("attach runs no command")
+        self.command = [os.fsencode(word) for word in self._rest]
+
+    def _take(self, option: str, value: str) -> None:
+        if option == "--quiet":
+            self.is_quiet = True
+        elif option in ("--help", "-h", "--version"):
+            self.asks = "version" if option == "--version" else "help"
+        elif option == "--self-test" and self.mode != ATTACH:
+            self.asks = "self-test"
+        elif option == "--credential":
+            self.credential = self._file(option, value)
+        elif option == "--sh" and self.mode == ATTACH:
+            self.is_evaluated = True
+        elif option == "--log-file" and self.mode != ATTACH:
+            self.log_file = self._file(option, value)
+        elif option in ("--exec", "--wrap", "--auto") and self.mode != ATTACH:
+            self.mode = option[2:]
+        else:
+            raise UsageError("there is no option %s" % option)
+
+    def _file(self, option: str, value: str) -> str:
+        if not value and not self._rest:
+            raise UsageError("%s needs a file" % option)
+        return value or self._rest.pop(0)
 
 
 def main(arguments: "List[str]") -> int:
@@ -95,9 +122,14 @@ def main(arguments: "List[str]") -> int:
         options = Options(arguments)
     except UsageError as error:
         say(("%s; jobmond.pyz --help tells more" % error).encode("utf-8", "surrogateescape"))
-        return 2
+        return 0 if arguments[:1] == [ATTACH] else 2
     if options.asks:
         return _tell(options)
+    if options.mode == ATTACH:
+        from jobmon_agent.attach import Attachment
+
+        Attachment(options.credential, options.is_quiet, options.is_evaluated).run()
+        return 0
     return launch(options)
 
 
@@ -114,48 +146,72 @@ def _tell(options: "Options") -> int:
 def launch(options: "Options") -> int:
     """Fork the agent off and run the command."""
     environment = Environment.inherited()
-    # An inherited "ignore" would reap the launcher's own children before it can wait for them.
-    ignores_children = _signal.getsignal(_signal.SIGCHLD) == _signal.SIG_IGN
-    if ignores_children:
-        _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)
+    ignores_children = _free_signals()
+    introduction, log_file = None, None
+    try:
+        log_file = _open_log_file(options)
+        introduction = _introduce(options, log_file)
+    except Exception as error:  # no process, descriptor or memory left: the job comes first
+        _complain(options, b"cannot start the agent: %s; the job runs unmonitored", error)
+    announce(environment, introduction)
 
-    if _signal.getsignal(_signal.SIGINT) == _signal.default_int_handler:
-        _signal.signal(_signal.SIGINT, _signal.SIG_DFL)  # ^C ends the job, now as later
-
-    def restore() -> None:
+    def prepare(is_copied: bool) -> None:
         if ignores_children:
             _signal.signal(_signal.SIGCHLD, _signal.SIG_IGN)
+        if is_copied and log_file is not None:
+            logfile.redirect(log_file)
 
-    introduction = _introduce(options)
-    announce(environment, introduction)
     if introduction and introduction.mode == WRAP:
         try:
-            waiter = Waiter(options.command, environment, restore)
+            waiter = Waiter(options.command, environment, prepare)
         except OSError:  # no process left: better no exit status than no job
             pass
         else:
             waiter.run(introduction)
     if introduction:
         introduction.settle(os.getpid())
-    restore()
+    prepare(introduction is not None and introduction.is_copied)
     return become(options.command, environment)
 
 
-def _introduce(options: "Options") -> "Optional[Introduction]":
-    try:
-        mode = options.mode if options.mode != AUTO else _best_mode()
-        return sidecar.introduce(options.command, options.credential, mode, options.is_quiet)
-    except OSError as error:  # no process, descriptor or memory left: the job comes first
-        if not options.is_quiet:
-            say(b"cannot start the agent: %s; the job runs unmonitored" % os.fsencode(error.strerror or ""))
+def _free_signals() -> bool:
+    """Set two signals as the launcher needs them; whether SIGCHLD was ignored, and must be again for the job."""
+    if _signal.getsignal(_signal.SIGINT) == _signal.default_int_handler:
+        _signal.signal(_signal.SIGINT, _signal.SIG_DFL)  # ^C ends the job, now as later
+    # An inherited "ignore" would reap the launcher's own children before it can wait for them.
+    return _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL) == _signal.SIG_IGN
+
+
+def _introduce(options: "Options", log_file: "Optional[int]") -> "Optional[Introduction]":
+    mode = options.mode if options.mode != AUTO else _best_mode()
+    plan = Plan(options.command, mode, options.credential, options.is_quiet)
+    plan.log_file = log_file
+    return sidecar.introduce(plan)
+
+
+def _open_log_file(options: "Options") -> "Optional[int]":
+    if not options.log_file:
         return None
+    try:
+        return logfile.open_log_file(options.log_file)
+    except OSError as error:
+        _complain(
+            options, b"cannot write to " + os.fsencode(options.log_file) + b": %s; the output stays where it is", error
+        )
+        return None
+
+
+def _complain(options: "Options", sentence: bytes, error: Exception) -> None:
+    if not options.is_quiet:
+        why = error.strerror if isinstance(error, OSError) and error.strerror else repr(error)
+        say(sentence % why.encode("utf-8", "replace"))
 
 
 def announce(environment: "Environment", introduction: "Optional[Introduction]") -> None:
     """Tell the job who it is and where its progress goes."""
     if introduction:
         environment.put(b"JOBMON_JOB_ID", introduction.uuid)
-    environment.put(b"JOBMON_LOG", introduction.log if introduction else NO_LOG)
+    environment.put(b"JOBMON_LOG", (introduction and introduction.log) or NO_LOG)
 
 
 def _best_mode() -> str:

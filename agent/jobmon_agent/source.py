@@ -73,6 +73,6 @@ def open_source(job: Job, name: str) -> Source:
         raise VerbFailure(
             "no-stream",
             "%s of this job is no file (a pipe, a terminal or closed), and reading it would take bytes from its "
-            "reader; redirect the job's %s to a file, or start it with jobmond.pyz --log-file FILE" % (name, name),
+            "reader; start the job with jobmond.pyz --log-file FILE, or redirect its %s to a file" % (name, name),
         )
     return Source(descriptor, True, name)

@@ -27,15 +27,18 @@ _NOT_PASSED = frozenset(
 )
 _PASSED = [number for number in range(1, _signal.NSIG) if number not in _NOT_PASSED]
 
+_COPIED, _BARE = b"c", b"b"  # words that let the job start
+
 
 class Waiter:
     """Starts the job as a child and waits for it."""
 
-    def __init__(self, command: "List[bytes]", environment: "Environment", before: "Callable[[], None]") -> None:
+    def __init__(self, command: "List[bytes]", environment: "Environment", prepare: "Callable[[bool], None]") -> None:
         """Fork; the job starts only when ``run`` lets it.
 
         Args:
-            before: called in the child, last before it becomes the command.
+            prepare: called in the child, last before it becomes the command; it is told whether
+                the log file is copied.
 
         Raises:
             OSError: no process to be had.
@@ -51,29 +54,27 @@ class Waiter:
         if not self._job:
             status = 1
             try:
-                os.close(self._gate)
-                before()
-                _signal.pthread_sigmask(_signal.SIG_SETMASK, mask)
-                os.read(gate, 1)
-                status = become(command, environment)
+                _attempt(lambda: _signal.pthread_sigmask(_signal.SIG_SETMASK, mask))
+                _attempt(lambda: os.close(self._gate))
+                _attempt(lambda: prepare(_pass(gate)))
+                _attempt(lambda: os._exit(become(command, environment)))
+                status = become(command, environment)  # what failed may not fail again
             finally:
                 os._exit(status)
-        os.close(gate)
+        _attempt(lambda: os.close(gate))
 
     def run(self, introduction: "Introduction") -> None:
         """Introduce the job to its agent, let it start, wait for it, and end as it does."""
         try:
             introduction.settle(self._job)
-            os.close(self._gate)
+            os.write(self._gate, _COPIED if introduction.is_copied else _BARE)
             # Else the waiter would hold open what the job closes.
             descriptors.keep_only([introduction.status])
             status = self._wait()
-        except BaseException:  # the job runs already: whatever happened, wait for it
+        except BaseException:  # whatever happened, the job runs, and is waited for
+            _attempt(lambda: os.write(self._gate, _BARE))
             status = os.waitpid(self._job, 0)[1]
-        try:
-            os.write(introduction.status, b"%d" % status)
-        except OSError:  # the agent was killed
-            pass
+        _attempt(lambda: os.write(introduction.status, b"%d" % status))  # in vain if the agent was killed
         _end_with(status)
 
     def _wait(self) -> int:
@@ -87,6 +88,24 @@ class Waiter:
                     return status
             elif signal.si_code != _FROM_KERNEL and signal.si_pid != self._job:
                 os.kill(self._job, signal.si_signo)  # not reaped yet: the number is still the job's
+
+
+def _pass(gate: int) -> bool:
+    """Wait for the launcher's word; whether the log file is copied.
+
+    Without a word the launcher was killed, and so is the job.
+    """
+    word = os.read(gate, 1)
+    if not word:
+        os._exit(1)
+    return word == _COPIED
+
+
+def _attempt(step: "Callable[[], object]") -> None:
+    try:
+        step()
+    except BaseException:  # a job without it is better than none
+        pass
 
 
 def _end_with(status: int) -> None:

@@ -39,6 +39,7 @@ def run(facts: Dict[str, Any], parent: int) -> int:
         group=facts["group"],
         mode=facts["mode"],
         status=facts["status"],
+        trap=descriptors.get("trap"),
     )
     try:
         # The file that was checked at the start; its name may mean another by now, or nothing.

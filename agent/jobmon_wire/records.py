@@ -26,7 +26,8 @@ from jobmon_wire.verbs import signal_name
 
 EXEC = "exec"  # the agent stands beside the job, whose process the batch system started
 WRAP = "wrap"  # a thin waiter is the job's parent
-MODES = (EXEC, WRAP)
+ATTACH = "attach"  # the job is the shell that called the agent
+MODES = (EXEC, WRAP, ATTACH)
 
 # What a job's stdout or stderr is.  Only a file can be read without taking bytes from the job's reader.
 STREAM_KINDS = ("file", "pipe", "terminal", "none")

@@ -336,10 +336,10 @@ class Launcher:
         self._started.append(process)
         return process
 
-    def run(self, line: list[str], **options: Any) -> tuple[int, bytes, bytes]:
+    def run(self, line: list[str], *, timeout: float = DEADLINE, **options: Any) -> tuple[int, bytes, bytes]:
         """Run a command line to its end: return code, output, errors."""
         process = self.start(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
-        output, errors = process.communicate(timeout=DEADLINE)
+        output, errors = process.communicate(timeout=timeout)
         return process.returncode, output, errors
 
     def agents(self) -> list[int]:
@@ -354,6 +354,13 @@ class Launcher:
             if name.isdigit() and text in _content(f"/proc/{name}/environ").split(b"\0"):
                 found.append(int(name))
         return found
+
+    def helpers(self, job: int, mode: str) -> set[int]:
+        """The agent's processes without the job, and without the waiter whose child it is."""
+        # Looked at first: a child of the waiter's that comes between the two looks is the job on its way.
+        found = set(self.agents()) - {job}
+        children = Path(f"/proc/{job}/task/{job}/children").read_text().split() if mode == "--wrap" else []
+        return found - set(map(int, children))
 
     def clean(self) -> None:
         """Kill what is left."""

@@ -1,19 +1,19 @@
-"""Under the agent a job ends, prints, inherits and is signalled as if it ran bare, on every Python."""
+"""Under the agent a job ends, prints and inherits as if it ran bare, on every Python."""
 
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-NOBODY = 65534  # a user who is not root, on every Linux
+ENDINGS = Path(__file__).with_name("endings_script.py")
 ADDED = ("JOBMON_JOB_ID=", "JOBMON_LOG=")
 
 # What a job may do that its parent can see.
@@ -39,6 +39,7 @@ def under(launcher: Any, python: Any, mode: str, command: list[str], **options: 
     return launcher.run(launcher.line(python, *command, mode=mode), **options)
 
 
+@pytest.mark.promise(12)
 def test_a_job_ends_and_prints_as_it_would_bare(launcher: Any, pythons: list[Path], python: Path, mode: str) -> None:
     # All of them under the oldest and the newest Python; under the others what touches Python itself.
     scripts = SCRIPTS if python in (pythons[0], pythons[-1]) else {name: SCRIPTS[name] for name in ESSENTIAL}
@@ -49,8 +50,24 @@ def test_a_job_ends_and_prints_as_it_would_bare(launcher: Any, pythons: list[Pat
     assert found == expected
 
 
-def test_a_command_that_cannot_run_gives_the_shells_status(launcher: Any, old_or_new: Path, mode: str) -> None:
-    python = old_or_new
+@pytest.mark.promise(1)
+@pytest.mark.promise(2)
+@pytest.mark.promise(29)
+def test_every_exit_status_and_death_is_passed_on(
+    launcher: Any, pythons: list[Path], python: Path, mode: str, server: Any
+) -> None:
+    codes = "all" if python == pythons[-1] else "few"
+    words = ["--credential", str(launcher.credential), "--quiet", mode]
+
+    status, output, errors = launcher.run(
+        [str(python), "-I", "-S", str(ENDINGS), str(launcher.agent), codes, *words], timeout=120
+    )
+
+    assert (status, output) == (0, b"done\n"), errors
+
+
+@pytest.mark.promise(3)
+def test_a_command_that_cannot_run_gives_the_shells_status(launcher: Any, python: Path, mode: str) -> None:
     (launcher.directory / "data").write_text("no program")
     (launcher.directory / "script").write_text("echo no interpreter $1\n")
     (launcher.directory / "script").chmod(0o700)
@@ -64,46 +81,132 @@ def test_a_command_that_cannot_run_gives_the_shells_status(launcher: Any, old_or
     assert plain == (0, b"no interpreter line\n", b"")
 
 
+@pytest.mark.promise(5)
 def test_the_environment_is_the_same_byte_for_byte(launcher: Any, python: Path, mode: str) -> None:
-    given = {b"PATH": os.environb[b"PATH"], b"EMPTY": b"", b"ODD": b"\xff\xfe=\n", b"MARK": launcher.marker.encode()}
-    given[b"JOBMON_TEST_RUN"] = launcher.marker.encode()
-    show = ["cat", "/proc/self/environ"]
+    # No LANG, so that Python would add LC_CTYPE; and a variable that is there twice, which only execve can pass on.
+    run = f"JOBMON_TEST_RUN={launcher.marker}".encode()
+    given = [b"PATH=" + os.environb[b"PATH"], b"EMPTY=", b"ODD=\xff\xfe=\n", b"TWICE=1", b"TWICE=2", b"=ODD=x", run]
+    start = _Executable(given)
 
-    expected = bare(launcher, show, env=given)[1].split(b"\0")
-    found = under(launcher, python, mode, show, env=given)[1].split(b"\0")
+    expected = start(["cat", "/proc/self/environ"])
+    found = start(launcher.line(python, "cat", "/proc/self/environ", mode=mode))
 
     names = tuple(name.encode() for name in ADDED)
+    assert expected == given
     assert [entry for entry in found if not entry.startswith(names)] == expected
     assert [entry.split(b"=")[0] + b"=" for entry in found if entry.startswith(names)] == list(names)
 
 
-def test_signals_limits_and_open_files_are_the_same(launcher: Any, python: Path, mode: str) -> None:
-    script = (
-        "grep -E '^(Sig|Shd|Umask|NSsid|Cpus_allowed_list)' /proc/self/status | grep -v SigQ;"
-        "for f in /proc/self/fd/*; do echo ${f##*/} $(readlink $f | sed 's/.*pipe.*/pipe/'); done | grep -v proc;"
-        "cat /proc/self/limits; pwd"
-    )
-    show = ["bash", "-c", script]
-    opened = os.open("/dev/zero", os.O_RDONLY)
-    os.dup2(opened, 57)
+class _Executable:
+    """Starts commands with an environment that no mapping can be."""
+
+    def __init__(self, entries: list[bytes]) -> None:
+        self._entries = entries
+
+    def keys(self) -> list[bytes]:
+        return [entry[: entry.index(b"=", 1)] for entry in self._entries]
+
+    def values(self) -> list[bytes]:
+        return [entry[entry.index(b"=", 1) + 1 :] for entry in self._entries]
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __getitem__(self, name: bytes) -> bytes:
+        raise KeyError(name)
+
+    def __call__(self, line: list[str]) -> list[bytes]:
+        """Run a command; the entries it prints."""
+        output, its_output = os.pipe()
+        pid = os.fork()
+        if not pid:
+            os.dup2(its_output, 1)
+            os.execve(shutil.which(line[0]) or line[0], line, self)  # type: ignore[call-overload]
+        os.close(its_output)
+        with open(output, "rb") as stream:
+            content = stream.read()
+        os.waitpid(pid, 0)
+        return content.rstrip(b"\0").split(b"\0")
+
+
+INHERITED = """\
+grep -E '^(Sig|Shd|Umask|NSsid|NSpgid|Cpus_allowed_list)' /proc/self/status | grep -v -e SigQ -e NSpgid
+for f in /proc/self/fd/*; do echo ${f##*/} $(readlink $f | sed 's/.*pipe.*/pipe/'); done | grep -v proc
+cat /proc/self/limits; pwd; umask; nice; cat /proc/self/oom_score_adj; ps -o ppid=,sid=,pgid= -p $$ | tr -s ' '
+"""
+
+
+@pytest.mark.promise(4)
+@pytest.mark.promise(6)
+@pytest.mark.promise(7)
+def test_signals_limits_priority_and_open_files_are_the_same(launcher: Any, python: Path, mode: str) -> None:
+    opened = ["bash", "-c", 'exec 5</dev/zero 9</dev/null; exec "$@"', "bash"]
+    show = ["bash", "-c", INHERITED]
 
     def odd() -> None:
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
-        signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+        for number in (signal.SIGHUP, signal.SIGINT, signal.SIGCHLD):
+            signal.signal(number, signal.SIG_IGN)
         signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1, signal.SIGCHLD])
         os.umask(0o027)
+        os.nice(3)
+        os.sched_setaffinity(0, [min(os.sched_getaffinity(0))])
+        resource.setrlimit(resource.RLIMIT_STACK, (2**22, 2**23))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (100, 200))
 
-    try:
-        for before in (None, odd):
-            expected = bare(launcher, show, pass_fds=[57], preexec_fn=before)
-            found = under(launcher, python, mode, show, pass_fds=[57], preexec_fn=before)
-            assert found == expected
-            assert b"57 /dev/zero" in found[1]
-    finally:
-        os.close(opened)
-        os.close(57)
+    for before in (None, odd):
+        expected = launcher.run([*opened, *show], preexec_fn=before)
+        found = launcher.run([*opened, *launcher.line(python, *show, mode=mode)], preexec_fn=before)
+        assert _without_parents(found, mode) == _without_parents(expected, mode)
+        assert b"5 /dev/zero\n" in found[1]
+        assert b"9 /dev/null\n" in found[1]
 
 
+@pytest.mark.promise(6)
+def test_no_signal_of_the_launchers_own_children_is_left_pending(launcher: Any, python: Path, mode: str) -> None:
+    # The job itself reads, as a child of a shell would have nothing pending.
+    show = ["grep", "-E", "^(SigPnd|SigBlk|SigIgn|ShdPnd)", "/proc/self/status"]
+
+    def block() -> None:
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGCHLD, signal.SIGTERM])
+
+    assert under(launcher, python, mode, show, preexec_fn=block) == bare(launcher, show, preexec_fn=block)
+
+
+def _without_parents(result: tuple[int, bytes, bytes], mode: str) -> tuple[int, bytes, bytes]:
+    """In wrap mode the job's parent is the waiter: the one difference."""
+    status, output, errors = result
+    *lines, ids = output.rstrip(b"\n").split(b"\n")
+    parent = ids.split()[0] if mode == "--exec" else b""
+    return status, b"\n".join([*lines, parent, *ids.split()[1:]]), errors
+
+
+@pytest.mark.promise(6)
+@pytest.mark.parametrize("number", [32, 33])
+def test_the_c_librarys_own_signals_are_as_they_were(launcher: Any, python: Path, mode: str, number: int) -> None:
+    # Some supervisors leave them ignored; glibc's own functions refuse to touch them.
+    ignore = (
+        "import ctypes, os, signal, struct, sys\n"
+        "for number in (13, 25): signal.signal(number, signal.SIG_DFL)\n"
+        "act = ctypes.create_string_buffer(struct.pack('QQQQ', 1, 0, 0, 0))\n"
+        f"assert ctypes.CDLL(None).syscall({_SIGACTION}, {number}, act, None, 8) == 0\n"
+        "os.execvp(sys.argv[1], sys.argv[1:])"
+    )
+    start = [sys.executable, "-c", ignore]
+    show = ["grep", "SigIgn", "/proc/self/status"]
+    if _SIGACTION is None:
+        pytest.skip("the number of rt_sigaction is known for x86-64 and aarch64 only")
+
+    expected = launcher.run([*start, *show])
+    found = launcher.run([*start, *launcher.line(python, *show, mode=mode)])
+
+    assert found == expected
+    assert int(found[1].split()[1], 16) == 1 << (number - 1)
+
+
+_SIGACTION = {"x86_64": 13, "aarch64": 134}.get(os.uname().machine)
+
+
+@pytest.mark.promise(7)
 def test_a_job_without_stdin_and_stdout_runs(launcher: Any, old_or_new: Path, mode: str) -> None:
     python = old_or_new
     show = 'exec 0<&- 1>&-; "$@"'
@@ -116,108 +219,18 @@ def test_a_job_without_stdin_and_stdout_runs(launcher: Any, old_or_new: Path, mo
     assert found[0] == 5
 
 
+@pytest.mark.promise(4)
+@pytest.mark.promise(13)
 def test_in_exec_mode_the_job_is_the_process_that_was_started_and_has_no_child(launcher: Any, python: Path) -> None:
     script = (
-        "import os\nprint(os.getpid(), os.getppid())\ntry: os.waitpid(-1, 0)\nexcept ChildProcessError: print('none')"
+        "import os\nprint(os.getpid(), os.getppid(), os.getpgrp(), os.getsid(0))\n"
+        "try: os.waitpid(-1, 0)\nexcept ChildProcessError: print('none')"
     )
     job = launcher.start(launcher.line(python, sys.executable, "-I", "-c", script), stdout=subprocess.PIPE)
 
     output, _ = job.communicate()
 
-    assert output.decode().split() == [str(job.pid), str(os.getpid()), "none"]
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGHUP])
-def test_a_signal_to_the_process_reaches_the_job_once(launcher: Any, mode: str, number: signal.Signals) -> None:
-    script = (
-        "import signal, time\ngot = []\n"
-        f"signal.signal({int(number)}, lambda *a: got.append(1))\n"
-        "print('ready', flush=True)\nend = time.monotonic() + 20\n"
-        "while not got and time.monotonic() < end: time.sleep(0.01)\n"
-        "time.sleep(0.05)\nprint(len(got))"
-    )
-    line = launcher.line(None, sys.executable, "-I", "-c", script, mode=mode)
-    job = launcher.start(line, stdout=subprocess.PIPE)
-    assert job.stdout.readline() == b"ready\n"
-
-    job.send_signal(number)
-
-    assert job.communicate()[0] == b"1\n"
-    assert job.returncode == 0
-
-
-def test_a_signal_that_ends_the_job_ends_the_waiter_the_same_way(launcher: Any) -> None:
-    job = launcher.start(launcher.line(None, "sh", "-c", "echo on; exec sleep 60", mode="--wrap"), stdout=-1)
-    assert job.stdout.readline() == b"on\n"
-
-    job.terminate()
-
-    assert job.wait() == -signal.SIGTERM
-
-
-def test_a_pipeline_ends_with_the_job_although_the_agent_lives(launcher: Any, server: Any, mode: str) -> None:
-    server.stop()  # so that the agent stays to tell the end
-    line = launcher.line(None, "sh", "-c", "echo all", mode=mode)
-
-    start = time.monotonic()
-    output = launcher.run(["sh", "-c", '"$@" | cat', "sh", *line])[1]
-
-    assert output == b"all\n"
-    assert time.monotonic() - start < 10
-    assert launcher.agents()
-
-
-@pytest.mark.parametrize("when", ["at once", "later"])
-def test_a_job_does_not_notice_that_its_agent_is_killed(
-    launcher: Any, server: Any, until: Any, mode: str, when: str
-) -> None:
-    job = launcher.start(launcher.line(None, "sh", "-c", "read x; echo $x; exit 33", mode=mode), stdin=-1, stdout=-1)
-    if when == "later":
-        server.channel()
-
-    def helpers() -> set[int]:
-        # Looked at first: a child that comes between the two looks is the job, on its way to its command.
-        found = set(launcher.agents())
-        return found - {job.pid, *map(int, _children(job.pid))}
-
-    for pid in until(helpers):
-        os.kill(pid, signal.SIGKILL)
-
-    output, _ = job.communicate(b"still here\n")
-
-    assert (job.returncode, output) == (33, b"still here\n")
-
-
-def _children(pid: int) -> list[str]:
-    return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-
-
-@pytest.mark.parametrize("fault", ["missing", "readable", "empty", "a person's", "not PEM"])
-def test_a_job_with_a_bad_credential_runs_unmonitored_and_says_so(
-    launcher: Any, site: Any, fault: str, mode: str
-) -> None:
-    path = launcher.credential
-    text = path.read_text()
-    if fault == "missing":
-        path.unlink()
-    elif fault == "readable":
-        path.chmod(0o644)
-    elif fault == "empty":
-        path.write_text("")
-    elif fault == "a person's":
-        path.write_text(site.issue_person("alice", (), 3600.0, time.time()).text())
-    else:
-        path.write_text(text.replace("BEGIN CERT", "BEGAN CERT"))
-    script = "echo $JOBMON_JOB_ID; echo line >> $JOBMON_LOG; exit 3"
-
-    status, output, errors = launcher.run(launcher.line(None, "sh", "-c", script, mode=mode))
-
-    assert (status, output) == (3, b"\n")
-    assert errors.startswith(b"jobmond: ")
-    assert errors.endswith(b"; the job runs unmonitored\n")
-    assert errors.count(b"\n") == 1
-    line = launcher.line(None, "true", mode=mode)
-    assert launcher.run([*line[:4], "--quiet", *line[4:]]) == (0, b"", b"")
+    assert output.decode().split() == [*map(str, (job.pid, os.getpid(), os.getpgrp(), os.getsid(0))), "none"]
 
 
 def test_the_credential_is_found_in_the_environment_or_the_directory(launcher: Any, server: Any, until: Any) -> None:
@@ -230,48 +243,6 @@ def test_the_credential_is_found_in_the_environment_or_the_directory(launcher: A
     until(lambda: len(server.ends) == 2)
 
 
-def test_a_job_runs_when_no_process_is_left(launcher: Any, mode: str) -> None:
-    line = launcher.line(None, "sh", "-c", "exec true", mode=mode)
-    limited = ["prlimit", "--nproc=1:1", *line]
-    if os.geteuid() == 0:
-        # The kernel limits no process of root's: be another user, who may read what is root's.
-        os.chown(launcher.credential, NOBODY, -1)
-        powers = "+dac_override,+dac_read_search"
-        limited = ["setpriv", f"--reuid={NOBODY}", f"--inh-caps={powers}", f"--ambient-caps={powers}", *limited]
-
-    status, _, errors = launcher.run(limited)
-
-    assert status == 0
-    assert b"cannot start the agent" in errors
-
-
-@pytest.mark.parametrize("limit", ["-n 8", "-v 65536", "-f 0"])
-def test_a_job_runs_within_tight_limits(launcher: Any, mode: str, limit: str) -> None:
-    line = launcher.line(None, "sh", "-c", "exit 9", mode=mode)
-
-    assert launcher.run(["sh", "-c", f'ulimit {limit}; exec "$@"', "sh", *line])[0] == 9
-
-
-@pytest.mark.parametrize("module", ["launch", "sidecar", "idle", "environment", "waiter"])
-@pytest.mark.parametrize("fault", ["this is no Python", "raise MemoryError", "import sys; sys.exit(0)"])
-def test_a_job_runs_when_a_module_of_the_agent_is_broken(
-    launcher: Any, pyz: Path, tmp_path: Path, module: str, fault: str
-) -> None:
-    import zipfile
-
-    broken = tmp_path / "broken.pyz"
-    with zipfile.ZipFile(pyz) as good, zipfile.ZipFile(broken, "w") as bad:
-        # Without byte code, which would run in the source's place.
-        for name in filter(lambda name: not name.startswith("cp"), good.namelist()):
-            bad.writestr(name, fault if name == f"jobmon_agent/{module}.py" else good.read(name))
-    launcher.agent = broken
-
-    status, output, errors = launcher.run(launcher.line(None, "sh", "-c", "echo it runs; exit 3"))
-
-    assert (status, output) == (3, b"it runs\n")
-    assert errors.endswith(b"the job runs unmonitored\n")
-
-
 def test_usage_is_told_and_nothing_is_run(launcher: Any, pyz: Path) -> None:
     start = [sys.executable, "-I", "-S", str(pyz)]
 
@@ -280,22 +251,3 @@ def test_usage_is_told_and_nothing_is_run(launcher: Any, pyz: Path) -> None:
     assert launcher.run(start)[0] == 2
     assert launcher.run([*start, "--wrong", "true"])[0] == 2
     assert launcher.run([*start, "--credential"])[0] == 2
-
-
-def test_the_agent_leaves_nothing_behind(launcher: Any, server: Any, until: Any, mode: str) -> None:
-    assert launcher.run(launcher.line(None, "true", mode=mode))[0] == 0
-
-    until(lambda: not launcher.processes())
-
-    assert len(server.ends) == 1
-    assert list(launcher.directory.iterdir()) == []
-
-
-def test_the_agent_outlives_its_own_file(launcher: Any, pyz: Path, server: Any, until: Any, old_or_new: Path) -> None:
-    shutil.copy(pyz, launcher.directory / "jobmond.pyz")
-    launcher.agent = Path("jobmond.pyz")
-
-    assert launcher.run(launcher.line(old_or_new, "sh", "-c", "rm jobmond.pyz; exit 4"))[0] == 4
-
-    until(lambda: server.ends)
-    assert server.ends[0]["exit"]["code"] in (4, None)

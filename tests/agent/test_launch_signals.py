@@ -1,0 +1,205 @@
+"""A signal sent to a job under the agent is delivered as often as to one that runs bare, also from a terminal."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import select
+import signal
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+NAMES = ("TERM", "INT", "USR1", "USR2", "XCPU", "HUP", "QUIT", "CONT", "TSTP")
+
+# A job that counts each signal, and says so at its end.
+COUNTING = f"""
+import signal, sys, time
+counts = {{}}
+def count(number, frame): counts[number] = counts.get(number, 0) + 1
+for name in {NAMES!r}: signal.signal(getattr(signal, "SIG" + name), count)
+print("ready", flush=True)
+sys.stdin.readline()
+print(*[counts.get(getattr(signal, "SIG" + name), 0) for name in {NAMES!r}], flush=True)
+"""
+# While it reads, Python runs handlers at once.
+
+
+@pytest.mark.promise(8)
+@pytest.mark.parametrize("target", ["process", "group", "every process"])
+def test_one_signal_is_one_delivery(
+    launcher: Any, server: Any, until: Callable[..., Any], python: Path, target: str
+) -> None:
+    line = launcher.line(python, sys.executable, "-I", "-S", "-c", COUNTING)
+    job = launcher.start(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
+    assert job.stdout.readline() == b"ready\n"
+    server.channel()
+
+    for name in NAMES:
+        number = getattr(signal, "SIG" + name)
+        if target == "group":
+            os.killpg(job.pid, number)
+        else:
+            for pid in [job.pid] if target == "process" else launcher.processes():
+                os.kill(pid, number)
+        until(lambda number=number: not _is_pending(job.pid, number))
+    output, _ = job.communicate(b"\n")
+
+    assert output.split() == [b"1"] * len(NAMES)
+    until(lambda: server.ends)  # the agent has survived all of it
+
+
+def _is_pending(pid: int, number: int) -> bool:
+    status = Path(f"/proc/{pid}/status").read_text()
+    masks = [int(line.split()[1], 16) for line in status.splitlines() if line.startswith(("SigPnd", "ShdPnd"))]
+    return any(mask >> (number - 1) & 1 for mask in masks)
+
+
+@pytest.mark.promise(8)
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGHUP])
+def test_a_signal_to_the_waiter_reaches_the_job_once(launcher: Any, number: signal.Signals) -> None:
+    line = launcher.line(None, sys.executable, "-I", "-S", "-c", COUNTING, mode="--wrap")
+    job = launcher.start(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert job.stdout.readline() == b"ready\n"
+
+    job.send_signal(number)
+    time.sleep(0.05)  # twice would come at once
+    output, _ = job.communicate(b"\n")
+
+    assert [int(count) for count in output.split()] == [int(name == number.name[3:]) for name in NAMES]
+    assert job.returncode == 0
+
+
+def test_a_signal_that_ends_the_job_ends_the_waiter_the_same_way(launcher: Any) -> None:
+    job = launcher.start(launcher.line(None, "sh", "-c", "echo on; exec sleep 60", mode="--wrap"), stdout=-1)
+    assert job.stdout.readline() == b"on\n"
+
+    job.terminate()
+
+    assert job.wait() == -signal.SIGTERM
+
+
+@pytest.mark.promise(9)
+def test_a_job_that_is_stopped_stops_and_goes_on(launcher: Any, until: Callable[..., Any], python: Path) -> None:
+    job = launcher.start(launcher.line(python, "sh", "-c", "echo on; read go; exit 5"), stdin=-1, stdout=-1)
+    assert job.stdout.readline() == b"on\n"
+
+    def state() -> str:
+        return Path(f"/proc/{job.pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+    job.send_signal(signal.SIGSTOP)
+    until(lambda: state() == "T")
+    _, status = os.waitpid(job.pid, os.WUNTRACED)
+    assert os.WIFSTOPPED(status)
+    job.send_signal(signal.SIGCONT)
+    until(lambda: state() == "S")
+    job.communicate(b"go\n")
+
+    assert job.returncode == 5
+
+
+@pytest.mark.promise(11)
+def test_a_pipeline_ends_with_the_job_although_the_agent_is_stopped(
+    launcher: Any, server: Any, until: Callable[..., Any], python: Path, mode: str
+) -> None:
+    line = launcher.line(python, "sh", "-c", "echo $$; read go; echo all", mode=mode)
+    pipeline = launcher.start(["sh", "-c", '"$@" | cat', "sh", *line], stdin=-1, stdout=-1)
+    job = int(pipeline.stdout.readline())
+    server.channel()
+    waiter = int(Path(f"/proc/{job}/stat").read_text().rpartition(")")[2].split()[1])
+    stopped = [pid for pid in launcher.agents() if pid not in (job, waiter, pipeline.pid)]
+    for pid in stopped:
+        os.kill(pid, signal.SIGSTOP)
+
+    output, _ = pipeline.communicate(b"\n", timeout=20)
+
+    assert len(stopped) >= 2
+    assert output == b"all\n"
+    for pid in stopped:
+        os.kill(pid, signal.SIGCONT)
+
+
+class Terminal:
+    """An interactive shell on a pseudo-terminal."""
+
+    def __init__(self, launcher: Any) -> None:
+        self._master, slave = pty.openpty()
+        self.seen = b""
+        launcher.start(
+            ["bash", "--norc", "--noprofile", "-i"],
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
+            start_new_session=True,
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+            env=launcher.environment(PS1="$ "),
+        )
+        os.close(slave)
+
+    def type(self, text: str) -> None:
+        os.write(self._master, text.encode())
+
+    def read_until(self, text: str) -> str:
+        """What came up to and with the text."""
+        end = time.monotonic() + 20
+        while text.encode() not in self.seen:
+            assert time.monotonic() < end, self.seen
+            if select.select([self._master], [], [], 0.2)[0]:
+                self.seen += os.read(self._master, 65536)
+        found, _, self.seen = self.seen.partition(text.encode())
+        return found.decode() + text
+
+    def close(self) -> None:
+        os.close(self._master)
+
+
+# It says what it gets, by calls that a signal's handler may make at any time.
+AT_A_TERMINAL = """
+import os, signal, sys
+def say(*words): os.write(1, (" ".join(map(str, words)) + "\\n").encode())
+for number in (signal.SIGINT, signal.SIGQUIT): signal.signal(number, lambda number, frame: say("got", number))
+say("front", os.getpgrp() == os.tcgetpgrp(0))
+while True:
+    line = sys.stdin.readline().strip()
+    if line == "end": sys.exit(3)
+    say("read", line)
+"""
+
+
+@pytest.mark.promise(10)
+def test_a_terminal_works_as_with_a_bare_job(launcher: Any, python: Path, mode: str) -> None:
+    (launcher.directory / "job").write_text(AT_A_TERMINAL)
+    terminal = Terminal(launcher)
+    words = launcher.line(python, sys.executable, "-I", "-S", "job", mode=mode)
+
+    try:
+        terminal.read_until("$ ")
+        terminal.type(" ".join(words) + "\n")
+        terminal.read_until("front ")
+        assert terminal.read_until("\n").startswith("True")
+        terminal.type("\x03")
+        terminal.read_until("got 2")
+        terminal.type("\x1c")
+        assert "got 2" not in terminal.read_until("got 3")
+        terminal.type("\x1a")
+        terminal.read_until("Stopped")
+        terminal.read_until("$ ")
+        terminal.type("echo in the shell\n")
+        assert "got" not in terminal.read_until("in the shell\r\n")
+        terminal.type("fg\n")
+        terminal.read_until("job\r\n")
+        terminal.type("hello\n")
+        assert "got" not in terminal.read_until("read hello")
+        terminal.type("end\n")
+        terminal.read_until("$ ")
+        terminal.type("echo status $?\n")
+        terminal.read_until("status 3")
+    finally:
+        terminal.close()

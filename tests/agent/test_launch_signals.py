@@ -19,17 +19,17 @@ import pytest
 
 NAMES = ("TERM", "INT", "USR1", "USR2", "XCPU", "HUP", "QUIT", "CONT", "TSTP")
 
-# A job that counts each signal, and says so at its end.
+# A job that counts each signal, and says so at its end.  It waits in short turns: a signal that comes
+# just before a long call would be handled after it only, together with the next.
 COUNTING = f"""
-import signal, sys, time
+import select, signal, sys
 counts = {{}}
 def count(number, frame): counts[number] = counts.get(number, 0) + 1
 for name in {NAMES!r}: signal.signal(getattr(signal, "SIG" + name), count)
 print("ready", flush=True)
-sys.stdin.readline()
+while not select.select([0], [], [], 0.01)[0]: pass
 print(*[counts.get(getattr(signal, "SIG" + name), 0) for name in {NAMES!r}], flush=True)
 """
-# While it reads, Python runs handlers at once.
 
 
 @pytest.mark.promise(8)
@@ -162,11 +162,12 @@ class Terminal:
 
 # It says what it gets, by calls that a signal's handler may make at any time.
 AT_A_TERMINAL = """
-import os, signal, sys
+import os, select, signal, sys
 def say(*words): os.write(1, (" ".join(map(str, words)) + "\\n").encode())
 for number in (signal.SIGINT, signal.SIGQUIT): signal.signal(number, lambda number, frame: say("got", number))
 say("front", os.getpgrp() == os.tcgetpgrp(0))
 while True:
+    while not select.select([0], [], [], 0.01)[0]: pass
     line = sys.stdin.readline().strip()
     if line == "end": sys.exit(3)
     say("read", line)

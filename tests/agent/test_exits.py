@@ -51,10 +51,10 @@ def test_the_kernels_record_tells_every_end(launcher: Any, python: Path, kernel_
 
 @pytest.mark.promise(28)
 def test_without_a_record_an_end_is_unknown_or_right(launcher: Any, python: Path) -> None:
-    wrong, unknown, _, _ = learn(launcher, python, "record", 60)
+    wrong, unknown, _, _ = learn(launcher, python, "record", 24)
 
     assert wrong == []
-    assert unknown < 60  # a parent that looks a little later leaves the zombie to be seen
+    assert unknown < 24  # a parent that looks a little later leaves the zombie to be seen
 
 
 @pytest.mark.promise(28)

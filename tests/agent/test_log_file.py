@@ -25,12 +25,12 @@ def line(launcher: Any, python: Path | None, mode: str, *command: str, log: str 
 
 
 def test_the_owner_reads_the_file_and_the_reader_of_the_pipe_gets_every_byte(
-    launcher: Any, server: Any, until: Callable[..., Any], python: Path, mode: str
+    launcher: Any, server: Any, until: Callable[..., Any], old_or_new: Path, mode: str
 ) -> None:
     file = launcher.directory / "out.log"
     file.write_text("of an earlier run\n")
     script = "echo one; echo two >&2; read go; seq 20000; exit 3"
-    job = launcher.start(line(launcher, python, mode, "sh", "-c", script), stdin=-1, stdout=-1, stderr=-1)
+    job = launcher.start(line(launcher, old_or_new, mode, "sh", "-c", script), stdin=-1, stdout=-1, stderr=-1)
     request = server.channel().ask("head", file="stdout", lines=3)
     server.channel().end_of(request)
     shown = b"".join(frame.payload for frame in server.channel().of(request) if frame.type == frames.DATA)

@@ -22,8 +22,9 @@ import time
 sys.path.insert(0, sys.argv[1])
 
 from jobmon_agent import follower, lookout
-from jobmon_agent.job import Job, start_time
+from jobmon_agent.job import Job
 from jobmon_agent.pidfd import open_pidfd
+from jobmon_agent.pidstat import start_time
 from jobmon_agent.verbs import VERBS as FUNCTIONS
 from jobmon_wire import frames
 from jobmon_wire.cursor import NOWHERE, Cursor, Trail

@@ -234,7 +234,7 @@ def test_a_flood_is_looked_at_twenty_times_a_second_and_costs_the_writer_no_even
 def test_a_stream_that_is_no_file_is_named_with_the_two_ways_to_see_it(yard: Yard) -> None:
     job = yard.start("sleep 300", output=False)
 
-    with pytest.raises(VerbFailure, match=r"redirect the job's stdout to a file, or .* --log-file FILE") as refused:
+    with pytest.raises(VerbFailure, match=r"--log-file FILE, or redirect its stdout to a file") as refused:
         list(answer(job, "tail", follow=True))
 
     assert refused.value.code == "no-stream"

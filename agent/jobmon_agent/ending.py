@@ -29,7 +29,7 @@ _WORD = 32  # bytes of the waiter's message at most: a number
 
 
 class Ending:
-    """The end of one process.
+    """The end of one process, which is over: ``look`` again and again, or ``learn``.
 
     Args:
         pid: of the process.
@@ -52,21 +52,31 @@ class Ending:
         self._pidfd = descriptor
         self._waiter = waiter
         self._trap = trap
+        self._start = time.monotonic()
+
+    @property
+    def interval(self) -> float:
+        """Seconds until the next look is worth it."""
+        waited = time.monotonic() - self._start
+        return 0.0 if waited < _EAGER else _INTERVAL if waited < _LATE else _LATE_INTERVAL
 
     def learn(self) -> "Tuple[Optional[int], str]":
-        """The wait status of the process, which is over, and the source; waits up to two seconds to be told."""
-        start = time.monotonic()
+        """The wait status and the source; waits up to two seconds to be told."""
         while True:
-            told = self._look()
-            waited = time.monotonic() - start
+            told = self.look()
             if told:
                 return told
-            if waited > (_GRACE if self._is_gone() else _PATIENCE):
-                return self._of_trap() or UNKNOWN
-            if waited > _EAGER:
-                time.sleep(_LATE_INTERVAL if waited > _LATE else _INTERVAL)
+            time.sleep(self.interval)
 
-    def _look(self) -> "Optional[Tuple[int, str]]":
+    def look(self) -> "Optional[Tuple[Optional[int], str]]":
+        """The wait status and the source, without waiting; None as long as they may still become known."""
+        told = self._told()
+        if told:
+            return told
+        waited = time.monotonic() - self._start
+        return (self._of_trap() or UNKNOWN) if waited > (_GRACE if self._is_gone() else _PATIENCE) else None
+
+    def _told(self) -> "Optional[Tuple[int, str]]":
         if self._waiter is not None:
             word = peek(self._waiter)
             if word:

@@ -11,6 +11,27 @@ from typing import NamedTuple, Optional
 
 from jobmon_agent.pidstat import is_running
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Protocol  # novm: for the type checker alone
+
+    class AnyJob(Protocol):
+        """What of a job is needed to find its processes and to tell how they are: the idle process has no ``Job``."""
+
+        @property
+        def uuid(self) -> str: ...
+        @property
+        def pid(self) -> int: ...
+        @property
+        def starttime(self) -> int: ...
+        @property
+        def group(self) -> int: ...
+        @property
+        def stdout(self) -> Optional[int]: ...
+        @property
+        def stderr(self) -> Optional[int]: ...
+
+
 POLL = 0.25  # s between two looks at /proc where the kernel has no pidfd
 
 

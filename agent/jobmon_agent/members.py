@@ -6,44 +6,47 @@ A process is a member when one of these holds:
 * the leader of its session is a member;
 * it was started with ``JOBMON_JOB_ID`` of this job, by the same user: this
   finds daemons, which have left the tree and the session;
+* it is in the control group that the batch system made for the job, and no
+  process outside the job there is its parent: this finds daemons that have
+  dropped their environment, too;
 * it was a member before, and is that very process still.
 
-The agent's own processes and process 1 never are.  A process is named by its
-number and its start time together, as numbers are used again.
+The agent's own processes and process 1 never are, nor what carries the mark of
+another job, nor the script of a batch job from which this job was started.  A
+process is named by its number and its start time together, as numbers are used
+again.
 
 The idle process imports this, so nothing large is imported here.
 """
 
 import os
 
-from jobmon_agent.proc import Process, has_marker, owner, read_process, read_processes
+from jobmon_agent.cgroup import Cgroup
+from jobmon_agent.marks import read
+from jobmon_agent.proc import Process, children, owner, read_process, read_processes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Dict, List, Optional, Protocol, Set  # novm: read by the type checker alone
+    from typing import Callable, Dict, List, Optional, Set, Tuple
 
-    class AnyJob(Protocol):
-        """What of a job is needed to find its processes: the idle process has no ``job.Job``."""
+    from jobmon_agent.job import AnyJob
+    from jobmon_agent.marks import Read
 
-        @property
-        def uuid(self) -> str: ...
-        @property
-        def pid(self) -> int: ...
-        @property
-        def starttime(self) -> int: ...
-        @property
-        def group(self) -> int: ...
-        @property
-        def stdout(self) -> Optional[int]: ...
-        @property
-        def stderr(self) -> Optional[int]: ...
-
+    Find = Callable[[int], Optional[Process]]
 
 MARKER = "JOBMON_JOB_ID"
 
-# What the last scan of this process saw, by the job's uuid.  A verb runs in a fork of the worker,
-# so it starts with what the worker's beats have seen: members that no rule finds any more.
+# What the last scan of this process saw, by the job's uuid.  A verb runs in a fork of the worker, so it
+# starts with what beats have seen: members that no rule finds any more, and the job's own control group.
 _remembered: "Dict[str, Dict[int, int]]" = {}
+_groups: "Dict[str, Cgroup]" = {}
+
+
+def group_of(job: "AnyJob") -> Cgroup:
+    """The control groups of a job, as the first look at it found them."""
+    if job.uuid not in _groups:
+        _groups[job.uuid] = Cgroup(job)
+    return _groups[job.uuid]
 
 
 class Members:
@@ -51,11 +54,21 @@ class Members:
 
     def __init__(self, job: "AnyJob") -> None:
         self._job = job
-        self._marker = ("%s=%s" % (MARKER, job.uuid)).encode("ascii", "surrogateescape")
         self._known = dict(_remembered.get(job.uuid, {}))  # pid: start time
+        self._group = group_of(job)
+        self._judged: "Dict[int, bool]" = {}  # pid in the job's control group, but no member: whether it is a stranger
+        self._read: "Dict[int, Tuple[int, bool]]" = {}  # pid of no member: start time, whether it has another's mark
 
-    def scan(self, with_marker: bool = True) -> "Dict[int, Process]":
-        """Look at every process of the node; ``with_marker`` also at environments.
+    @property
+    def has_strangers(self) -> bool:
+        """The job's control group holds others too, so that what it counts is not of the members alone."""
+        return any(self._judged.values())
+
+    def scan(self, read_marks: "Optional[Read]" = read) -> "Dict[int, Process]":
+        """Look at every process of the node.
+
+        Args:
+            read_marks: reads environments, each only once; None: they are not looked at.
 
         Returns:
             The members by their number, zombies among them.
@@ -64,15 +77,26 @@ class Members:
         seeds = {self._job.pid} if self._is_the_job(processes.get(self._job.pid)) else set()
         seeds.update(pid for pid, start in self._known.items() if _is(processes.get(pid), start))
         found = self._grow(seeds, processes)
-        if with_marker:
-            marked = self._marked(found, processes)
+        if read_marks is not None:
+            marked = self._marked(found, processes, read_marks)
             found = self._grow(found | marked, processes) if marked else found
-        return self._remember({pid: processes[pid] for pid in found if not self._is_foreign(processes[pid])})
+        members = self._remember({pid: processes[pid] for pid in found if not self._is_foreign(processes[pid])})
+        self._judged.clear()
+        return self._with_adopted(members, processes.get)
 
-    def reread(self) -> "Dict[int, Process]":
-        """Look at the members of the last scan only; those that have gone are left out."""
-        found = ((pid, start, read_process(pid)) for pid, start in self._known.items())
-        return self._remember({pid: process for pid, start, process in found if process and _is(process, start)})
+    def follow(self) -> "Dict[int, Process]":
+        """Look at the members of the last look, at their children, and into the job's control group."""
+        found: "Dict[int, Process]" = {}
+        waiting = list(self._known)
+        while waiting:
+            pid = waiting.pop()
+            process = None if pid in found else read_process(pid)
+            if process is None or not _is(process, self._known.get(pid, process.starttime)):
+                continue
+            if not self._is_foreign(process):
+                found[pid] = process
+                waiting.extend(children(process))
+        return self._with_adopted(self._remember(found), read_process)
 
     def _remember(self, members: "Dict[int, Process]") -> "Dict[int, Process]":
         self._known = {pid: process.starttime for pid, process in members.items()}
@@ -102,14 +126,69 @@ class Members:
             waiting.extend(below.get(pid, ()))
         return found
 
-    def _marked(self, found: "Set[int]", processes: "Dict[int, Process]") -> "Set[int]":
-        me = os.geteuid()
-        others = (
-            pid
+    def _marked(self, found: "Set[int]", processes: "Dict[int, Process]", read_marks: "Read") -> "Set[int]":
+        """Those that carry the job's mark; what carries none is not looked at again."""
+        me, mine = os.geteuid(), self._job.uuid.encode("ascii", "surrogateescape")
+        # The mark is set when the job starts: nobody older has it.
+        others = {
+            pid: process
             for pid, process in processes.items()
-            if pid not in found and not process.is_dead and not self._is_foreign(process)
+            if pid not in found and process.starttime >= self._job.starttime and not process.is_dead
+        }
+        self._read = {pid: seen for pid, seen in self._read.items() if pid in others and _is(others[pid], seen[0])}
+        fresh = [pid for pid, process in others.items() if pid not in self._read and not self._is_foreign(process)]
+        values = read_marks([pid for pid in fresh if owner(pid) == me], MARKER.encode("ascii")) or {}
+        self._read.update(
+            (pid, (others[pid].starttime, bool(values[pid]))) for pid in values if mine not in values[pid]
         )
-        return {pid for pid in others if owner(pid) == me and has_marker(pid, self._marker)}
+        return {pid for pid in values if mine in values[pid]}
+
+    def _with_adopted(self, members: "Dict[int, Process]", find: "Find") -> "Dict[int, Process]":
+        """The members with those in the job's control group that nothing says are another's.
+
+        They are found anew each time and not remembered: a look that reads no
+        environment may take one for the job's that has the mark of another.
+        """
+        inside = set(self._group.pids())
+        self._judged = {pid: judged for pid, judged in self._judged.items() if pid in inside}
+        fresh = inside.difference(members, self._judged)
+        if not fresh:
+            return members
+        found = dict(members)
+        above = self._forebears(find)
+        for pid in fresh:
+            process = find(pid)
+            if process is None:
+                continue
+            if not self._is_foreign(process) and self._is_orphan(process, inside, above, find):
+                found[pid] = process
+            else:
+                self._judged[pid] = not self._is_foreign(process)
+        return found
+
+    def _forebears(self, find: "Find") -> "Set[int]":
+        """The processes from which the job was started."""
+        above: "Set[int]" = set()
+        process = find(self._job.pid)
+        while process is not None and process.ppid > 1 and process.ppid not in above:
+            above.add(process.ppid)
+            process = find(process.ppid)
+        return above
+
+    def _is_orphan(self, process: Process, inside: "Set[int]", above: "Set[int]", find: "Find") -> bool:
+        """Whether a process may be a daemon of the job: younger, of its user, and nobody else's child there."""
+        me = os.geteuid()
+        if process.starttime < self._job.starttime or owner(process.pid) != me:
+            return False
+        seen: "Set[int]" = set()
+        forebear: "Optional[Process]" = process
+        while forebear is not None and forebear.pid in inside and forebear.pid not in seen:
+            _, has_other = self._read.get(forebear.pid, (0, False))
+            if has_other or (forebear.pid in above and owner(forebear.pid) == me):
+                return False  # another job's, or the batch job's script started it beside this job
+            seen.add(forebear.pid)
+            forebear = find(forebear.ppid)
+        return True
 
 
 def _is(process: "Optional[Process]", starttime: int) -> bool:

@@ -5,7 +5,9 @@ import sys
 from typing import Any, Dict, Iterable, Iterator, Tuple
 
 from jobmon_agent import VERSION, batch
+from jobmon_agent.gpu import gpus
 from jobmon_agent.job import Job
+from jobmon_agent.members import Members, group_of
 from jobmon_agent.processes import user_name
 from jobmon_wire import frames, limits
 
@@ -46,8 +48,16 @@ def node(job: Job, arguments: Dict[str, Any]) -> Iterator[Tuple[int, Dict[str, A
         agent=VERSION,
         mode=job.mode,
         batch=labels,
+        job=_allowed(job),
     )
     yield frames.RECORD, document
+
+
+def _allowed(job: Job) -> Dict[str, Any]:
+    """What of the node the job may use and uses: its control groups' figures and its GPUs."""
+    members = Members(job).scan()
+    on_gpus = gpus(list(members))
+    return dict(group_of(job).figures(len(members)), gpus=on_gpus.devices if on_gpus else [])
 
 
 def load() -> Dict[str, Any]:

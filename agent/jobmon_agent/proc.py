@@ -12,14 +12,17 @@ import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Dict, Iterator, Optional
+    from typing import Dict, Iterator, List, Optional, Tuple
 
 TICKS = os.sysconf("SC_CLK_TCK")  # clock ticks a second, the unit of stat's times
 PAGE = os.sysconf("SC_PAGE_SIZE")  # bytes
 
 _STAT_BYTES = 4096  # 52 numbers and a name of 64 bytes at most
-_BLOCK = 128 * 1024  # bytes a read; larger than nearly every environment
+_LIST_BYTES = 1024 * 1024  # of a list of children: 100,000
+_THREADS = 64  # threads of a process whose children are all asked for
 _ENVIRON_BYTES = 8 * 1024 * 1024  # the kernel's own bound for arguments and environment is 6 MiB
+_SHORT = 2048  # bytes; the kernel fills a page before it cuts what it has to say: after less there is no more
+_BLOCK = 16 * 1024  # bytes a read; a larger buffer would cost the allocator more than the read
 _BOOTTIME = 7  # CLOCK_BOOTTIME, which Python 3.6 does not name; start times count by it
 
 
@@ -90,11 +93,17 @@ def parse_stat(line: bytes) -> Process:
 
 def read_process(pid: int) -> "Optional[Process]":
     """The process with that number now, or None."""
-    line = read_file("/proc/%d/stat" % pid, _STAT_BYTES)
     try:
-        return parse_stat(line)
-    except ValueError:
+        descriptor = os.open("/proc/%d/stat" % pid, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
         return None
+    try:
+        # One read gives the whole line; a second would cost a fifth of a look at all processes.
+        return parse_stat(os.read(descriptor, _STAT_BYTES))
+    except (OSError, ValueError):  # ESRCH: it ended between the calls
+        return None
+    finally:
+        os.close(descriptor)
 
 
 def read_processes() -> "Dict[int, Process]":
@@ -111,11 +120,6 @@ def owner(pid: int) -> int:
         return -1
 
 
-def has_marker(pid: int, marker: bytes) -> bool:
-    """Whether the process was started with ``marker``, ``NAME=value``, in its environment."""
-    return marker in environment(pid).split(b"\0")
-
-
 def environment(pid: int) -> bytes:
     """What the process was started with, ``NAME=value`` ended by NUL each; nothing when it is not ours to read."""
     return read_file("/proc/%d/environ" % pid, _ENVIRON_BYTES)
@@ -126,6 +130,61 @@ def umask(pid: int) -> "Optional[int]":
     # A line break in the name, which comes first, is escaped.
     digits = read_file("/proc/%d/status" % pid, _STAT_BYTES).partition(b"\nUmask:\t")[2].partition(b"\n")[0]
     return int(digits, 8) if digits else None
+
+
+def children(process: Process) -> "List[int]":
+    """Those it has forked and that still are its own; none where the kernel has no such list.
+
+    Each thread has its own list.  Of a process with very many only the first
+    thread is asked, as looking at all would cost more than it finds.
+    """
+    threads = [str(process.pid)]
+    if 1 < process.threads <= _THREADS:
+        try:
+            threads = os.listdir("/proc/%d/task" % process.pid)
+        except OSError:
+            pass
+    found: "List[int]" = []
+    for thread in threads:
+        found.extend(map(int, read_file("/proc/%d/task/%s/children" % (process.pid, thread), _LIST_BYTES).split()))
+    return found
+
+
+def lists_children() -> bool:
+    """Whether the kernel lists the children of a process."""
+    return os.path.exists("/proc/self/task/%d/children" % os.getpid())
+
+
+def transferred(pid: int) -> "Tuple[Optional[int], Optional[int]]":
+    """Bytes that a process had read from and written to storage; None where that is not ours to know."""
+    fields = read_file("/proc/%d/io" % pid, _STAT_BYTES).split()
+    known = dict(zip(fields[::2], fields[1::2]))  # noqa: B905 - not in Python 3.6
+    try:
+        return int(known[b"read_bytes:"]), int(known[b"write_bytes:"])
+    except (KeyError, ValueError):
+        return None, None
+
+
+def open_files(pid: int) -> "Optional[int]":
+    """How many descriptors a process holds; None where that is not ours to know."""
+    path = "/proc/%d/fd" % pid
+    try:
+        # Linux 6.2 and newer count them; older ones say 0, as for a process that has none.
+        return os.stat(path).st_size or len(os.listdir(path))
+    except OSError:
+        return None
+
+
+def share_of_memory(pid: int) -> "Optional[int]":
+    """Bytes of resident memory, what is shared divided among those that share it (PSS).
+
+    The kernel walks all its memory and holds up whoever maps or forks there
+    meanwhile: 62 ms for 4 GB.  None where that is not ours to know.
+    """
+    for line in read_file("/proc/%d/smaps_rollup" % pid, _BLOCK).splitlines():
+        if line.startswith(b"Pss:"):
+            return int(line.split()[1]) * 1024
+    return None
 
 
 def command(process: Process, longest: int) -> bytes:
@@ -144,13 +203,6 @@ def text(name: bytes) -> str:
     return name.decode("utf-8", "surrogateescape")
 
 
-def _pids() -> "Iterator[int]":
-    try:
-        return (int(name) for name in os.listdir("/proc") if name.isdigit())
-    except OSError:
-        return iter(())
-
-
 def read_file(path: str, longest: int) -> bytes:
     """The file's bytes, or none when the process is gone or not ours to read."""
     try:
@@ -161,12 +213,19 @@ def read_file(path: str, longest: int) -> bytes:
     try:
         while length < longest:
             part = os.read(descriptor, min(_BLOCK, longest - length))
-            if not part:
-                break
             parts.append(part)
             length += len(part)
+            if len(part) < _SHORT:
+                break
     except OSError:  # ESRCH: it ended between the calls
         return b""
     finally:
         os.close(descriptor)
-    return b"".join(parts)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def _pids() -> "Iterator[int]":
+    try:
+        return (int(name) for name in os.listdir("/proc") if name.isdigit())
+    except OSError:
+        return iter(())

@@ -1,13 +1,16 @@
 """The verb `top`: what the job uses, tick by tick.
 
 Only `stat` of processes is read at a tick, never a command line or a memory
-map: those take locks that the job may be waiting for.
+map: those take locks that the job may be waiting for.  Environments are read
+once for each process that no other rule makes a member, every ten seconds.
 """
 
 import time
-from typing import Any, Dict, Iterator, Tuple
+from typing import Any, Dict, Iterator, Optional, Tuple
 
+from jobmon_agent.gpu import Asking, Gpus
 from jobmon_agent.job import Job
+from jobmon_agent.members import group_of
 from jobmon_agent.node import load, memory
 from jobmon_agent.proc import TICKS, Process, text
 from jobmon_agent.usage import Look, Watch, cpu_by_member, cpu_of_job
@@ -16,42 +19,70 @@ from jobmon_wire import frames, limits
 PROCESSES = 200  # rows of one tick
 FIRST_BASE = 0.2  # s between the two looks that the first tick's percentages come from
 SCAN_EVERY = 1.0  # s between looks at the whole node
-MARKER_EVERY = 10.0  # s between looks at environments
+MARKER_EVERY = 10.0  # s between looks at environments of new processes
+GPUS_EVERY = 10.0  # s between two questions to the GPUs' driver, each a process of 0.1 s and more
+
+Figures = Dict[str, Optional[float]]
 
 
 def top(job: Job, arguments: Dict[str, Any]) -> Iterator[Tuple[int, Dict[str, Any]]]:
     """Yield one RECORD a tick, until the count is reached or the job is over."""
-    watch = Watch(job, SCAN_EVERY, MARKER_EVERY)
+    watch = Watch(job, (SCAN_EVERY, SCAN_EVERY), MARKER_EVERY)
+    cards = _Cards()
     before = watch.look()
     is_over = job.wait_over(FIRST_BASE)
     done = 0
     while True:
         now = watch.look()
-        yield frames.RECORD, tick(before, now)
+        figures = group_of(job).figures(len(now.members))
+        yield frames.RECORD, tick(before, now, figures, cards.look(now))
         before, done = now, done + 1
         if is_over or done == arguments["count"]:
             return
         is_over = job.wait_over(max(0.0, now.at + arguments["delay"] - time.monotonic()))
 
 
-def tick(before: Look, now: Look) -> Dict[str, Any]:
-    """The object of one tick, from two looks."""
+def tick(before: Look, now: Look, figures: Figures, gpus: Optional[Gpus]) -> Dict[str, Any]:
+    """The object of one tick, from two looks, the control groups' figures and the GPUs."""
     elapsed = max(now.at - before.at, 1e-3)
     used = cpu_by_member(before, now)
     rows = [_row(process, used[pid] / elapsed) for pid, process in now.members.items()]
     rows.sort(key=lambda row: (-row["cpu_percent"], -row["cpu_seconds"], row["pid"]))
-    node = dict(load(), **memory(("memory", "memory_available")))
+    rows = rows[:PROCESSES]
+    for row in rows:
+        row["gpu_memory"] = gpus.memory.get(row["pid"]) if gpus else None
     return {
         "at": time.time(),
-        "job": {
-            "cpu_percent": round(100 * cpu_of_job(before, now) / elapsed, 1),
-            "rss": min(sum(process.rss for process in now.members.values()), limits.INTEGER),
-            "processes": len(now.members),
-            "threads": sum(process.threads for process in now.members.values()),
-        },
-        "node": node,
-        "processes": rows[:PROCESSES],
+        "job": dict(
+            figures,
+            cpu_percent=round(100 * cpu_of_job(before, now) / elapsed, 1),
+            rss=min(sum(process.rss for process in now.members.values()), limits.INTEGER),
+            processes=len(now.members),
+            threads=sum(process.threads for process in now.members.values()),
+            gpus=gpus.devices if gpus else [],
+        ),
+        "node": dict(load(), **memory(("memory", "memory_available"))),
+        "processes": rows,
     }
+
+
+class _Cards:
+    """The GPUs as they were told last; asked for aside, so that no tick waits for a driver."""
+
+    def __init__(self) -> None:
+        self._asking: Optional[Asking] = Asking()
+        self._asked = time.monotonic()
+        self._known: Optional[Gpus] = None
+
+    def look(self, now: Look) -> Optional[Gpus]:
+        """What is known now; asks again when it is time, unless there was no answer."""
+        if self._asking is not None:
+            found = self._asking.look(list(now.members))
+            if self._asking.is_over:
+                self._asking, self._known = None, found
+        elif self._known is not None and now.at - self._asked >= GPUS_EVERY:
+            self._asking, self._asked = Asking(), now.at
+        return self._known
 
 
 def _row(process: Process, share: float) -> Dict[str, Any]:

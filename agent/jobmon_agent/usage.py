@@ -5,14 +5,22 @@ The idle process imports this, so nothing large is imported here.
 
 import time
 
+from jobmon_agent import marks
 from jobmon_agent.members import Members
 from jobmon_agent.proc import TICKS, Process, boot_moment
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Dict, Optional
+    from typing import Dict, Optional, Tuple
 
-    from jobmon_agent.members import AnyJob
+    from jobmon_agent.job import AnyJob
+    from jobmon_agent.marks import Read
+
+
+SHORTEST = 0.5  # s between two looks whose difference is worth showing: 50 ticks
+
+# By the job's uuid: a verb runs in a fork of the process that beats, and goes on from its last look.
+_last: "Dict[str, Look]" = {}
 
 
 class Look:
@@ -30,27 +38,56 @@ class Watch:
 
     Args:
         job: whose members.
-        scan_every: seconds between looks at the whole node, which find new
-            members; 1,000 processes cost 30 ms each time.
-        marker_every: seconds between looks at environments; another 70 ms.
+        scans: seconds between the first two looks at the whole node, and
+            between the last; the time doubles from look to look.  They find
+            members that left tree and session; 1,000 processes cost 30 ms.
+        marker_every: seconds between looks at environments of new processes.
+        read_marks: reads those.
     """
 
-    def __init__(self, job: "AnyJob", scan_every: float, marker_every: float) -> None:
+    def __init__(
+        self, job: "AnyJob", scans: "Tuple[float, float]", marker_every: float, read_marks: "Read" = marks.read
+    ) -> None:
+        self._job = job
         self._members = Members(job)
-        self._scan_every, self._marker_every = scan_every, marker_every
-        self._scanned: "Optional[float]" = None
-        self._marked: "Optional[float]" = None
+        self._pause, self._longest_pause = scans
+        self._marker_every, self._read_marks = marker_every, read_marks
+        self._next_scan = self._next_marks = 0.0  # by the monotonic clock
+
+    @property
+    def has_strangers(self) -> bool:
+        """The job's control group holds others too."""
+        return self._members.has_strangers
 
     def look(self) -> Look:
         """The members now."""
         now = time.monotonic()
-        if self._scanned is not None and now - self._scanned < self._scan_every:
-            return Look(now, self._members.reread())
-        with_marker = self._marked is None or now - self._marked >= self._marker_every
-        self._scanned = now
-        if with_marker:
-            self._marked = now
-        return Look(now, self._members.scan(with_marker))
+        if now < self._next_scan:
+            found = Look(now, self._members.follow())
+        else:
+            self._next_scan = now + self._pause
+            self._pause = min(2 * self._pause, self._longest_pause)
+            found = Look(now, self._members.scan(self._reader(now)))
+        _last[self._job.uuid] = found
+        return found
+
+    def _reader(self, now: float) -> "Optional[Read]":
+        if now < self._next_marks:
+            return None
+        self._next_marks = now + self._marker_every
+        return self._read_marks
+
+
+def cpu_since(job: "AnyJob", members: "Dict[int, Process]") -> "Dict[int, float]":
+    """CPU of each member in percent of one core since the last look of this process, or of one it was forked from.
+
+    Empty where there was none, or so lately that clock ticks tell nothing.
+    """
+    now, before = Look(time.monotonic(), members), _last.get(job.uuid)
+    if before is None or now.at - before.at < SHORTEST:
+        return {}
+    used = cpu_by_member(before, now)
+    return {pid: round(100 * seconds / (now.at - before.at), 1) for pid, seconds in used.items()}
 
 
 def cpu_by_member(before: Look, now: Look) -> "Dict[int, float]":

@@ -63,7 +63,14 @@ _BYTES = Argument("bytes", int, None, 0, limits.INTEGER)  # None: count lines in
 VERBS = {
     verb.name: verb
     for verb in (
-        Verb("ps", VIEW, True, (), "the job's processes, as a tree"),
+        Verb(
+            "ps",
+            VIEW,
+            True,
+            # pss: reads memory maps, which holds up the process; force: also of those above 512 MiB.
+            (Argument("pss", bool, False), Argument("force", bool, False)),
+            "the job's processes, as a tree",
+        ),
         Verb(
             "top",
             VIEW,

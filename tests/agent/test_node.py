@@ -58,6 +58,7 @@ def test_the_verb_tells_load_memory_and_disk(yard: Yard, monkeypatch: pytest.Mon
         "agent",
         "mode",
         "batch",
+        "job",
     }
     assert answer["disk"]["size"] == shutil.disk_usage(job.sandbox_path).total
     assert 0 < answer["disk"]["free"] <= answer["disk"]["size"]

@@ -46,6 +46,7 @@ def test_ps_tells_all_of_the_job_itself(yard: Yard) -> None:
     assert row.pop("cpu_seconds") >= 0
     assert abs(row.pop("started") - time.time()) < 15
     assert 0 < row.pop("rss") < 2**30
+    assert row.pop("read") >= row.pop("written") == 0
     assert row == {
         "pid": job.pid,
         "ppid": os.getpid(),
@@ -54,6 +55,9 @@ def test_ps_tells_all_of_the_job_itself(yard: Yard) -> None:
         "command": "sleep 271",
         "user": pwd.getpwuid(os.geteuid()).pw_name,
         "threads": 1,
+        "cpu_percent": None,
+        "open_files": 3,
+        "gpu_memory": None,
         "is_job": True,
     }
 
@@ -194,7 +198,7 @@ def test_top_sends_the_busiest_of_many() -> None:
     before = Look(0.0, {pid: member(pid) for pid in range(2, 1000)})
     now = Look(1.0, {pid: member(pid, cpu=pid) for pid in range(2, 1000)})
 
-    rows = tick(before, now)["processes"]
+    rows = tick(before, now, {}, None)["processes"]
 
     assert [row["pid"] for row in rows] == list(range(999, 999 - PROCESSES, -1))
 

@@ -5,6 +5,7 @@ What is cleared away is found without the agent's own code.
 
 import contextlib
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -13,6 +14,8 @@ import uuid as uuids
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from jobmon_agent.job import Job
 from jobmon_agent.pidstat import start_time
@@ -52,8 +55,16 @@ class Yard:
         self._started: list[tuple[subprocess.Popen[bytes], Job]] = []
         self._others: list[subprocess.Popen[bytes]] = []
 
-    def start(self, command: list[str] | str, *, is_leader: bool = True, output: bool = True) -> Job:
-        """Start a job; text is a line for the shell."""
+    def start(
+        self,
+        command: list[str] | str,
+        *,
+        is_leader: bool = True,
+        output: bool = True,
+        groups: tuple[Path, ...] = (),
+        limits: dict[int, int] | None = None,
+    ) -> Job:
+        """Start a job, in control groups and under limits of the test's own; text is a line for the shell."""
         argv = ["/bin/sh", "-c", command] if isinstance(command, str) else command
         identity = str(uuids.uuid4())
         sandbox = self.directory / identity[:8]
@@ -66,7 +77,7 @@ class Yard:
                 stdin=subprocess.DEVNULL,
                 stdout=out if output else subprocess.DEVNULL,
                 start_new_session=is_leader,
-                preexec_fn=None if is_leader else os.setpgrp,
+                preexec_fn=lambda: _prepare(is_leader, groups, limits or {}),
             )
         job = self.job(process.pid, identity, sandbox, output)
         self._started.append((process, job))
@@ -111,6 +122,7 @@ class Yard:
         for other in self._others:
             other.kill()
             other.wait(DEADLINE)
+        self._started, self._others = [], []
 
     def _processes_of(self, leader: int, identity: str) -> list[int]:
         found = [leader]
@@ -120,6 +132,61 @@ class Yard:
                 if (marked or os.getsid(int(name)) == leader) and int(name) != os.getpid():
                     found.append(int(name))
         return found
+
+
+def _prepare(is_leader: bool, groups: tuple[Path, ...], limits: dict[int, int]) -> None:
+    """Be put where a batch system puts a job, before it is one."""
+    if not is_leader:
+        os.setpgrp()
+    for group in groups:
+        enter(group)
+    for kind, limit in limits.items():
+        resource.setrlimit(kind, (limit, limit))
+
+
+def enter(group: Path) -> None:
+    """Go into a control group."""
+    with open(group / "cgroup.procs", "w") as file:
+        file.write(str(os.getpid()))
+
+
+def hierarchy(controller: str) -> Path | None:
+    """Where the hierarchy of a controller is mounted and may be written; "" is version 2."""
+    for line in Path("/proc/self/mountinfo").read_text().splitlines():
+        fields, _, rest = line.partition(" - ")
+        kind, _, options = rest.split(" ", 2)
+        place = Path(fields.split()[4])
+        is_it = kind == "cgroup2" if not controller else kind == "cgroup" and controller in options.split(",")
+        if is_it and os.access(place, os.W_OK):
+            return place
+    return None
+
+
+@contextlib.contextmanager
+def a_group(controller: str, name: str) -> Iterator[Path]:
+    """A control group of the test's own, with those above it; what is left in it is killed, and all are removed."""
+    place = hierarchy(controller)
+    if place is None:
+        pytest.skip(f"no control groups of {controller or 'version 2'} that this user may make")
+    first, _, rest = f"jobmon-test-{uuids.uuid4().hex[:8]}/{name}".partition("/")
+    group = place / first / rest
+    group.mkdir(parents=True)
+    try:
+        yield group
+    finally:
+        for directory, _, _ in os.walk(place / first, topdown=False):
+            until(lambda path=directory: _is_removed(path))
+
+
+def _is_removed(path: str) -> bool:
+    try:
+        for pid in map(int, Path(path, "cgroup.procs").read_text().split()):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        os.rmdir(path)
+    except OSError:  # a process in it has not gone yet
+        return not os.path.exists(path)
+    return True
 
 
 @contextlib.contextmanager

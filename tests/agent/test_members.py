@@ -1,11 +1,9 @@
 """A job's processes are found by whatever rule still holds, and nobody else's are: promise 32, table 3.2."""
 
 import contextlib
-import json
 import os
 import signal
 import subprocess
-import sys
 import uuid as uuids
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,11 +15,9 @@ from jobmon_agent import members as members_module
 from jobmon_agent.cgroup import Cgroup
 from jobmon_agent.job import Job, start_time
 from jobmon_agent.members import Members
-from tests.agent.trees import Yard, a_group, a_yard, enter, is_alive, read_pid, record, until
+from tests.agent.trees import Yard, a_group, a_yard, enter, is_alive, kinds, observe, read_pid, record, until
 from tests.pythons import PYTHONS
 
-HERE = Path(__file__).parent
-AGENT = Path(members_module.__file__).parent.parent
 NOBODY = 65534  # a user who is not root, on every Linux
 POWERS = "+dac_override,+dac_read_search"  # reads root's files; no power over other processes
 WAYS = {"child", "group", "session", "double", "daemon", "bare", "overwritten", "undumpable"}
@@ -37,23 +33,8 @@ def unprivileged() -> list[str]:
     return ["setpriv", f"--reuid={NOBODY}", f"--inh-caps={POWERS}", f"--ambient-caps={POWERS}"]
 
 
-def observe(python: str, what: str, job: Job, **environment: str) -> Any:
-    """What an agent of that Python sees of the job, as the job's user."""
-    line = [*unprivileged(), python, "-I", "-S", "-B", str(HERE / "observe.py"), str(AGENT), what]
-    ran = subprocess.run(
-        [*line, job.uuid, str(job.pid)],
-        capture_output=True,
-        env={"PATH": os.environ["PATH"], **environment},
-        timeout=60,
-        check=False,
-    )
-    assert (ran.returncode, ran.stderr) == (0, b"")
-    return json.loads(ran.stdout)
-
-
 def start_ways(yard: Yard, *groups: Path) -> tuple[Job, dict[str, int]]:
-    job = yard.start([*unprivileged(), sys.executable, "-I", "-S", str(HERE / "kinds.py"), "ways"], groups=groups)
-    read_pid(Path(job.sandbox_path, "ready"))
+    job = kinds(yard, "ways", as_user=unprivileged(), groups=groups)
     return job, {way: read_pid(Path(job.sandbox_path, way)) for way in WAYS}
 
 
@@ -96,7 +77,7 @@ def test_each_way_to_leave_a_job_is_seen_through_but_for_daemons_without_a_mark(
 ) -> None:
     job, pids = ways
 
-    rows = observe(python.path, "ps", job)
+    rows = observe(python.path, "ps", job, as_user=unprivileged())
 
     assert {row["pid"] for row in rows} == {job.pid, *(pids[way] for way in WAYS - LOST)}
 
@@ -108,16 +89,16 @@ def test_the_jobs_control_group_finds_the_daemons_without_a_mark(
 ) -> None:
     job, pids, group = grouped_ways
 
-    rows = observe(python.path, "ps", job, SLURM_JOB_ID="17")
+    rows = observe(python.path, "ps", job, as_user=unprivileged(), SLURM_JOB_ID="17")
 
     assert {row["pid"] for row in rows} == {job.pid, *pids.values()}
-    assert observe(python.path, "own", job, SLURM_JOB_ID="17") == str(group.parent.parent)
+    assert observe(python.path, "own", job, as_user=unprivileged(), SLURM_JOB_ID="17") == str(group.parent.parent)
 
 
 def test_a_group_that_does_not_name_the_job_adds_nobody(grouped_ways: tuple[Job, dict[str, int], Path]) -> None:
     job, pids, _ = grouped_ways
 
-    rows = observe(PYTHONS[-1].path, "ps", job, SLURM_JOB_ID="1")
+    rows = observe(PYTHONS[-1].path, "ps", job, as_user=unprivileged(), SLURM_JOB_ID="1")
 
     assert {row["pid"] for row in rows} == {job.pid, *(pids[way] for way in WAYS - LOST)}
 

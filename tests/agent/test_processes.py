@@ -3,21 +3,26 @@
 import contextlib
 import os
 import pwd
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobmon_agent import members as members_module
+from jobmon_agent import proc, processes
+from jobmon_agent.job import Job
 from jobmon_agent.members import Members
 from jobmon_agent.proc import Process, parse_stat
 from jobmon_agent.top import PROCESSES, tick
 from jobmon_agent.usage import Look, cpu_of_job
-from tests.agent.trees import Yard, a_yard, answer, is_alive, python, read_pid, record, until
+from jobmon_agent.vitals import sample
+from tests.agent.trees import Yard, a_yard, answer, kinds, observe, python, read_pid, record, until
+from tests.pythons import PYTHONS, Python
 
 DAEMON = "(setsid sh -c 'echo $$ > daemon.pid; exec sleep 300' </dev/null >/dev/null 2>&1 &)"
 
@@ -27,6 +32,10 @@ def yard(tmp_path: Path) -> Iterator[Yard]:
     """Where jobs are started; whatever of them is left is killed after the test."""
     with a_yard(tmp_path) as jobs:
         yield jobs
+
+
+# KiB: stat adds up what each processor has counted and passed on, in lots of 32 pages for each of three kinds.
+LAG = 3 * 32 * 4 * (os.cpu_count() or 1)
 
 
 def names(job) -> set[str]:
@@ -80,23 +89,6 @@ def test_a_daemon_that_left_tree_and_session_is_found(yard: Yard) -> None:
     assert daemon in pids(job)
 
 
-def test_a_process_without_any_mark_is_remembered_when_its_parent_is_gone(yard: Yard) -> None:
-    job = yard.start(
-        "sh -c 'echo $$ > parent.pid; "
-        'setsid env -i sh -c "echo \\$\\$ > lost.pid; exec sleep 300" & wait\' & sleep 300'
-    )
-    lost, parent = (read_pid(Path(job.sandbox_path, name)) for name in ("lost.pid", "parent.pid"))
-    assert lost in Members(job).scan()
-
-    os.kill(parent, 9)
-    until(lambda: not is_alive(parent))
-
-    assert lost in Members(job).scan()  # by memory alone, as the next claim shows
-    members_module._remembered.clear()
-    assert lost not in Members(job).scan()
-    os.kill(lost, 9)
-
-
 def test_a_bystander_in_the_same_session_is_no_member(yard: Yard) -> None:
     job = yard.start(["sleep", "300"], is_leader=False)
     bystander = yard.bystander(["sleep", "300"], preexec_fn=os.setpgrp)
@@ -121,6 +113,7 @@ def test_a_number_used_again_is_not_the_job(yard: Yard) -> None:
     assert Members(reused).scan() == {}
 
 
+@pytest.mark.promise(30)
 @pytest.mark.parametrize("name", [b") R 1 (", b"a) Z 99 99 9", b"line\nline", "жук".encode(), b"\xff\xfe)", b"  "])
 def test_a_hostile_name_changes_no_other_field(yard: Yard, name: bytes) -> None:
     script = f"import ctypes, time; ctypes.CDLL(None).prctl(15, {name!r}, 0, 0, 0); time.sleep(300)"
@@ -130,6 +123,127 @@ def test_a_hostile_name_changes_no_other_field(yard: Yard, name: bytes) -> None:
 
     assert row["name"].encode("utf-8", "surrogateescape") == name[:15]
     assert (row["pid"], row["ppid"], row["state"]) == (job.pid, os.getpid(), "S")
+
+
+@pytest.fixture(scope="module")
+def kinds_job(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Job]:
+    """A job of fourteen kinds of processes."""
+    with a_yard(tmp_path_factory.mktemp("kinds")) as jobs:
+        yield kinds(jobs, "kinds")
+
+
+def as_ps_tells(job: Job, pids: set[int]) -> dict[int, tuple[Any, ...]]:
+    """What procps tells of processes: pid: parent, state, threads, KiB, start, name."""
+    line = ["ps", "-ww", "-o", "pid=,ppid=,state=,nlwp=,rss=,lstart=,comm=", "-p", ",".join(map(str, pids))]
+    told = subprocess.run(line, capture_output=True, check=True, env={"LC_ALL": "C.UTF-8", "PATH": os.environ["PATH"]})
+    found: dict[int, tuple[Any, ...]] = {}
+    for row in told.stdout.decode("utf-8").splitlines():
+        pid, ppid, state, threads, rss, *rest = row.split(None, 10)
+        started = time.mktime(time.strptime(" ".join(rest[:5]), "%a %b %d %H:%M:%S %Y"))
+        found[int(pid)] = int(ppid), state, int(threads), int(rss), started, rest[5]
+    return found
+
+
+@pytest.mark.promise(30)
+@pytest.mark.promise(31)
+@pytest.mark.parametrize("python_", PYTHONS, ids=[python.version for python in PYTHONS])
+def test_every_kind_of_process_is_told_as_ps_tells_it(kinds_job: Job, python_: Python) -> None:
+    rows = {row["pid"]: row for row in observe(python_.path, "ps", kinds_job)}
+
+    told = as_ps_tells(kinds_job, set(rows))
+    assert len(rows) == len(told) == 15  # fourteen and the job itself
+    states = [row["state"] for row in rows.values()]
+    assert (states.count("Z"), states.count("T")) == (1, 1)
+    for pid, (ppid, state, threads, rss, started, name) in told.items():
+        row = rows[pid]
+        assert (row["ppid"], row["state"], row["threads"]) == (ppid, state, threads)
+        assert abs(row["rss"] / 1024 - rss) <= LAG
+        assert abs(row["started"] - started) < 2
+        # procps shows what is no letter as a question mark.
+        assert name == row["name"].replace("\n", "?")
+        assert row["user"] == pwd.getpwuid(os.geteuid()).pw_name
+    assert max(row["rss"] for row in rows.values()) > 100 * 2**20
+    assert max(row["threads"] for row in rows.values()) == 50
+
+
+@pytest.mark.promise(33)
+@pytest.mark.parametrize("python_", PYTHONS, ids=[python.version for python in PYTHONS])
+def test_a_thousand_processes_are_listed_within_100_ms_of_cpu(thousand: Job, python_: Python) -> None:
+    found = observe(python_.path, "many", thousand)
+
+    assert found["rows"] == 1001
+    assert found["ps"] <= 100
+    assert found["look"] <= 60
+
+
+@pytest.fixture(scope="module")
+def thousand(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Job]:
+    """A job of a thousand processes."""
+    with a_yard(tmp_path_factory.mktemp("thousand")) as jobs:
+        yield kinds(jobs, "1000")
+
+
+def test_ps_tells_storage_and_open_files(yard: Yard) -> None:
+    script = "import os, time\nfiles = [open('f%d' % n, 'wb') for n in range(5)]\nfiles[0].write(b'x' * 2**20)\n"
+    job = yard.start(python(script + "files[0].flush()\nos.fsync(files[0].fileno())\ntime.sleep(300)"))
+
+    row = until(lambda: next((r for r in record(job, "ps")["processes"] if (r["written"] or 0) >= 2**20), None))
+
+    assert row["open_files"] == len(os.listdir(f"/proc/{job.pid}/fd")) == 8
+
+
+def test_what_is_not_to_be_known_is_null() -> None:
+    assert proc.transferred(2**22 + 1) == (None, None)
+    assert proc.open_files(2**22 + 1) is None
+    assert proc.share_of_memory(2**22 + 1) is None
+
+
+def test_ps_tells_the_cpu_since_the_last_beat(yard: Yard) -> None:
+    job = yard.start("while :; do :; done")
+    assert record(job, "ps")["processes"][0]["cpu_percent"] is None
+    _, state = sample(job, None)
+    until(lambda: Members(job).scan()[job.pid].cpu > 60)
+
+    rows = record(job, "ps")["processes"]
+
+    assert 0 < rows[0]["cpu_percent"] < 150
+    assert state is not None
+
+
+def test_the_share_of_memory_is_told_on_request_alone(yard: Yard) -> None:
+    script = "import os, time\nx = bytearray(os.urandom(4096)) * 2560\nos.fork()\ntime.sleep(300)"
+    job = yard.start(python(script))
+    until(lambda: len(pids(job)) == 2)
+
+    plain, asked = record(job, "ps")["processes"], record(job, "ps", pss=True)["processes"]
+
+    assert not any("pss" in row for row in plain)
+    for row in asked:
+        assert 5 * 2**20 < row["pss"] < 0.75 * row["rss"]  # half of what both hold
+
+
+def test_a_large_process_keeps_its_memory_map_to_itself_unless_forced(
+    yard: Yard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processes, "MAP_LIMIT", 30 * 2**20)
+    script = "import os, time\nos.fork() or setattr(os, 'x', bytearray(os.urandom(4096)) * 16384)\ntime.sleep(300)"
+    job = yard.start(python(script))
+    until(lambda: max(row["rss"] for row in record(job, "ps")["processes"]) > 60 * 2**20)
+
+    rows = record(job, "ps", pss=True)["processes"]
+
+    large, small = sorted(rows, key=lambda row: -row["rss"])
+    assert large["pss"] is None
+    assert large["pss_refused"].startswith(
+        f"pid {large['pid']} has 0.1 GiB resident: reading its memory map would hold"
+    )
+    assert small["pss"] > 0
+    assert "pss_refused" not in small
+    assert all(row["pss"] > 0 for row in record(job, "ps", pss=True, force=True)["processes"])
+
+
+def test_the_bound_for_memory_maps_is_half_a_gibibyte() -> None:
+    assert processes.MAP_LIMIT == 512 * 2**20
 
 
 def test_a_zombie_is_listed_by_its_name(yard: Yard) -> None:

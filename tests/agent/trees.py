@@ -4,6 +4,7 @@ What is cleared away is found without the agent's own code.
 """
 
 import contextlib
+import json
 import os
 import resource
 import signal
@@ -11,7 +12,7 @@ import subprocess
 import sys
 import time
 import uuid as uuids
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ from jobmon_agent.verbs import VERBS as FUNCTIONS
 from jobmon_wire import frames
 from jobmon_wire.verbs import VERBS, check_arguments
 
+HERE = Path(__file__).parent
+AGENT = Path(FUNCTIONS["ps"].__code__.co_filename).parent.parent
 DEADLINE = 10.0  # s; the machine may be busy
 
 
@@ -187,6 +190,26 @@ def _is_removed(path: str) -> bool:
     except OSError:  # a process in it has not gone yet
         return not os.path.exists(path)
     return True
+
+
+def observe(python: str, what: str, job: Job, *, as_user: Sequence[str] = (), **environment: str) -> Any:
+    """What an agent of that Python sees of a job: an act of ``observe.py``."""
+    ran = subprocess.run(
+        [*as_user, python, "-I", "-S", "-B", str(HERE / "observe.py"), str(AGENT), what, job.uuid, str(job.pid)],
+        capture_output=True,
+        env={"PATH": os.environ["PATH"], **environment},
+        timeout=60,
+        check=False,
+    )
+    assert (ran.returncode, ran.stderr) == (0, b"")
+    return json.loads(ran.stdout)
+
+
+def kinds(yard: Yard, what: str, *, as_user: Sequence[str] = (), groups: tuple[Path, ...] = ()) -> Job:
+    """A job of many processes, all of which are there: an act of ``kinds.py``."""
+    job = yard.start([*as_user, sys.executable, "-I", "-S", str(HERE / "kinds.py"), what], groups=groups)
+    until(Path(job.sandbox_path, "ready").exists, 60)
+    return job
 
 
 @contextlib.contextmanager

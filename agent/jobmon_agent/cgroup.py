@@ -76,7 +76,7 @@ class Cgroup:
     def __init__(self, job: "AnyJob") -> None:
         self._pid, self._group = job.pid, job.group
         # A waiter is the job's parent and was put where the batch system wants the job.
-        waiter = read_process(job.pid) if getattr(job, "mode", "") == "wrap" else None
+        waiter = read_process(job.pid) if job.mode == "wrap" else None
         self._top = waiter.ppid if waiter else job.pid
         self._places = _places(job.pid)
         self.own, self._tracker = self._find_own()  # its own directory, "" where it has none
@@ -274,7 +274,7 @@ def _mounts() -> "Dict[str, Tuple[str, str]]":
         if b" cgroup" not in line:
             continue
         fields, _, rest = os.fsdecode(line).partition(" - ")
-        root, directory = fields.split(" ")[3:5]
+        root, directory = (fields.split(" ") + 5 * [""])[3:5]
         kind, _, options = rest.partition(" ")
         if kind == "cgroup2":
             found.setdefault("", (root, directory))

@@ -5,12 +5,13 @@ from there.  Nothing large is imported here.
 """
 
 from jobmon_agent import vitals
+from jobmon_agent.members import group_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Optional
 
-    from jobmon_agent.members import AnyJob
+    from jobmon_agent.job import AnyJob
     from jobmon_agent.vitals import Sample, State
 
 
@@ -21,6 +22,7 @@ class Health:
         self._job = job
         self._state: "Optional[State]" = None
         self.peak_rss: "Optional[int]" = None  # bytes
+        group_of(job)  # while the job's parent is there to tell whose the control group is
 
     @property
     def cpu_seconds(self) -> "Optional[float]":

@@ -35,13 +35,14 @@ _WORD = 8192  # bytes of what a worker says at once
 class _Subject:
     """The job, as far as health and beats need it."""
 
-    __slots__ = ("group", "pid", "starttime", "stderr", "stdout", "uuid")
+    __slots__ = ("group", "mode", "pid", "starttime", "stderr", "stdout", "uuid")
 
     def __init__(self, facts: "Dict[str, Any]") -> None:
         self.uuid: str = facts["uuid"]
         self.pid: int = facts["pid"]
         self.starttime: int = facts["starttime"]
         self.group: int = facts["group"]
+        self.mode: str = facts["mode"]
         self.stdout: "Optional[int]" = facts["descriptors"].get("stdout")
         self.stderr: "Optional[int]" = facts["descriptors"].get("stderr")
 

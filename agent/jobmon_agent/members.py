@@ -21,16 +21,15 @@ The idle process imports this, so nothing large is imported here.
 
 import os
 
+from jobmon_agent.aside import said_aside
 from jobmon_agent.cgroup import Cgroup
-from jobmon_agent.marks import read
-from jobmon_agent.proc import Process, children, owner, read_process, read_processes
+from jobmon_agent.proc import Process, children, marks, owner, read_process, read_processes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Callable, Dict, List, Optional, Set, Tuple
 
     from jobmon_agent.job import AnyJob
-    from jobmon_agent.marks import Read
 
     Find = Callable[[int], Optional[Process]]
 
@@ -64,11 +63,8 @@ class Members:
         """The job's control group holds others too, so that what it counts is not of the members alone."""
         return any(self._judged.values())
 
-    def scan(self, read_marks: "Optional[Read]" = read) -> "Dict[int, Process]":
-        """Look at every process of the node.
-
-        Args:
-            read_marks: reads environments, each only once; None: they are not looked at.
+    def scan(self, with_marks: bool = True) -> "Dict[int, Process]":
+        """Look at every process of the node; ``with_marks`` also at environments, at each only once.
 
         Returns:
             The members by their number, zombies among them.
@@ -77,16 +73,33 @@ class Members:
         seeds = {self._job.pid} if self._is_the_job(processes.get(self._job.pid)) else set()
         seeds.update(pid for pid, start in self._known.items() if _is(processes.get(pid), start))
         found = self._grow(seeds, processes)
-        if read_marks is not None:
-            marked = self._marked(found, processes, read_marks)
+        if with_marks:
+            marked = self._marked(found, processes)
             found = self._grow(found | marked, processes) if marked else found
         members = self._remember({pid: processes[pid] for pid in found if not self._is_foreign(processes[pid])})
         self._judged.clear()
         return self._with_adopted(members, processes.get)
 
+    def scan_aside(self) -> "Dict[int, Process]":
+        """The same as a scan, done by a child; when that fails, only those that are known are looked at."""
+        for line in (said_aside(self._scanned) or b"").splitlines():
+            pid, start = [int(number) for number in line.split()]
+            if start:
+                self._known[pid] = start
+            else:
+                self._judged[pid] = True
+        return self.follow()
+
+    def _scanned(self) -> bytes:
+        """Lines of the members' numbers and start times, and of strangers with 0."""
+        self.scan()
+        told = list(self._known.items()) + [(pid, 0) for pid, is_stranger in self._judged.items() if is_stranger]
+        return b"".join(b"%d %d\n" % each for each in told)
+
     def follow(self) -> "Dict[int, Process]":
         """Look at the members of the last look, at their children, and into the job's control group."""
         found: "Dict[int, Process]" = {}
+        self._known.setdefault(self._job.pid, self._job.starttime)
         waiting = list(self._known)
         while waiting:
             pid = waiting.pop()
@@ -126,9 +139,9 @@ class Members:
             waiting.extend(below.get(pid, ()))
         return found
 
-    def _marked(self, found: "Set[int]", processes: "Dict[int, Process]", read_marks: "Read") -> "Set[int]":
+    def _marked(self, found: "Set[int]", processes: "Dict[int, Process]") -> "Set[int]":
         """Those that carry the job's mark; what carries none is not looked at again."""
-        me, mine = os.geteuid(), self._job.uuid.encode("ascii", "surrogateescape")
+        me, name, mine = os.geteuid(), MARKER.encode("ascii"), self._job.uuid.encode("ascii", "surrogateescape")
         # The mark is set when the job starts: nobody older has it.
         others = {
             pid: process
@@ -136,12 +149,16 @@ class Members:
             if pid not in found and process.starttime >= self._job.starttime and not process.is_dead
         }
         self._read = {pid: seen for pid, seen in self._read.items() if pid in others and _is(others[pid], seen[0])}
-        fresh = [pid for pid, process in others.items() if pid not in self._read and not self._is_foreign(process)]
-        values = read_marks([pid for pid in fresh if owner(pid) == me], MARKER.encode("ascii")) or {}
-        self._read.update(
-            (pid, (others[pid].starttime, bool(values[pid]))) for pid in values if mine not in values[pid]
-        )
-        return {pid for pid in values if mine in values[pid]}
+        marked: "Set[int]" = set()
+        for pid, process in others.items():
+            if pid in self._read or self._is_foreign(process) or owner(pid) != me:
+                continue
+            values = marks(pid, name)
+            if mine in values:
+                marked.add(pid)
+            else:
+                self._read[pid] = process.starttime, bool(values)
+        return marked
 
     def _with_adopted(self, members: "Dict[int, Process]", find: "Find") -> "Dict[int, Process]":
         """The members with those in the job's control group that nothing says are another's.

@@ -155,6 +155,13 @@ def lists_children() -> bool:
     return os.path.exists("/proc/self/task/%d/children" % os.getpid())
 
 
+def marks(pid: int, name: bytes) -> "List[bytes]":
+    """The values of a variable in the environment that a process was started with; it may occur twice."""
+    start = name + b"="
+    lines = read_file("/proc/%d/environ" % pid, _ENVIRON_BYTES).split(b"\0")
+    return [line[len(start) :] for line in lines if line.startswith(start)]
+
+
 def transferred(pid: int) -> "Tuple[Optional[int], Optional[int]]":
     """Bytes that a process had read from and written to storage; None where that is not ours to know."""
     fields = read_file("/proc/%d/io" % pid, _STAT_BYTES).split()

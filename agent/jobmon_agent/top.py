@@ -19,7 +19,7 @@ from jobmon_wire import frames, limits
 PROCESSES = 200  # rows of one tick
 FIRST_BASE = 0.2  # s between the two looks that the first tick's percentages come from
 SCAN_EVERY = 1.0  # s between looks at the whole node
-MARKER_EVERY = 10.0  # s between looks at environments of new processes
+MARKS_EVERY = 10.0  # s between looks at environments of new processes
 GPUS_EVERY = 10.0  # s between two questions to the GPUs' driver, each a process of 0.1 s and more
 
 Figures = Dict[str, Optional[float]]
@@ -27,7 +27,7 @@ Figures = Dict[str, Optional[float]]
 
 def top(job: Job, arguments: Dict[str, Any]) -> Iterator[Tuple[int, Dict[str, Any]]]:
     """Yield one RECORD a tick, until the count is reached or the job is over."""
-    watch = Watch(job, (SCAN_EVERY, SCAN_EVERY), MARKER_EVERY)
+    watch = Watch(job, (SCAN_EVERY, SCAN_EVERY), MARKS_EVERY)
     cards = _Cards()
     before = watch.look()
     is_over = job.wait_over(FIRST_BASE)

@@ -5,7 +5,6 @@ The idle process imports this, so nothing large is imported here.
 
 import time
 
-from jobmon_agent import marks
 from jobmon_agent.members import Members
 from jobmon_agent.proc import TICKS, Process, boot_moment
 
@@ -14,7 +13,6 @@ if TYPE_CHECKING:
     from typing import Dict, Optional, Tuple
 
     from jobmon_agent.job import AnyJob
-    from jobmon_agent.marks import Read
 
 
 SHORTEST = 0.5  # s between two looks whose difference is worth showing: 50 ticks
@@ -41,17 +39,17 @@ class Watch:
         scans: seconds between the first two looks at the whole node, and
             between the last; the time doubles from look to look.  They find
             members that left tree and session; 1,000 processes cost 30 ms.
-        marker_every: seconds between looks at environments of new processes.
-        read_marks: reads those.
+        marks_every: seconds between looks at environments of new processes.
+        is_aside: have a child look at the whole node, for a process that must stay small and never wait.
     """
 
     def __init__(
-        self, job: "AnyJob", scans: "Tuple[float, float]", marker_every: float, read_marks: "Read" = marks.read
+        self, job: "AnyJob", scans: "Tuple[float, float]", marks_every: float = 0.0, is_aside: bool = False
     ) -> None:
         self._job = job
         self._members = Members(job)
         self._pause, self._longest_pause = scans
-        self._marker_every, self._read_marks = marker_every, read_marks
+        self._marks_every, self._is_aside = marks_every, is_aside
         self._next_scan = self._next_marks = 0.0  # by the monotonic clock
 
     @property
@@ -67,15 +65,17 @@ class Watch:
         else:
             self._next_scan = now + self._pause
             self._pause = min(2 * self._pause, self._longest_pause)
-            found = Look(now, self._members.scan(self._reader(now)))
+            found = Look(now, self._scan(now))
         _last[self._job.uuid] = found
         return found
 
-    def _reader(self, now: float) -> "Optional[Read]":
+    def _scan(self, now: float) -> "Dict[int, Process]":
+        if self._is_aside:
+            return self._members.scan_aside()
         if now < self._next_marks:
-            return None
-        self._next_marks = now + self._marker_every
-        return self._read_marks
+            return self._members.scan(with_marks=False)
+        self._next_marks = now + self._marks_every
+        return self._members.scan()
 
 
 def cpu_since(job: "AnyJob", members: "Dict[int, Process]") -> "Dict[int, float]":

@@ -1,15 +1,15 @@
 """What a beat says of the job: cheap enough for every ten seconds, for weeks.
 
 Only numbers are looked at, never a command line or a memory map: those wait
-for locks that the job may hold.  The few environments that are wanted are read
-by a child.  The idle process imports this, so nothing large is imported here.
+for locks that the job may hold.  A child has the rare look at the whole node,
+environments among it.  The idle process imports this, so nothing large is
+imported here.
 """
 
 import os
 import time
 
 from jobmon_agent.cgroup import address_space, least
-from jobmon_agent.marks import read_aside
 from jobmon_agent.members import group_of
 from jobmon_agent.proc import lists_children
 from jobmon_agent.usage import Watch, cpu_of_job, cpu_so_far
@@ -56,7 +56,7 @@ class State:
     def __init__(self, job: "AnyJob") -> None:
         self._job = job
         slowest = SCAN_EVERY if lists_children() else SCAN_UNLISTED
-        self._watch = Watch(job, (FIRST_SCANS, slowest), 0.0, read_aside)
+        self._watch = Watch(job, (FIRST_SCANS, slowest), is_aside=True)
         self._group = group_of(job)
         self._before: "Optional[Look]" = None
         self._used: "Optional[float]" = None  # s of CPU that the job's control group had counted then

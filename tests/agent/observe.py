@@ -46,7 +46,7 @@ def many(job):
     processes.command = lambda process, longest: b""
     listed, rows = cost(lambda: list(processes.rows(job)))
     members = Members(job)
-    looked, _ = cost(lambda: members.scan(None))
+    looked, _ = cost(lambda: members.scan(False))
     return {"rows": len(rows), "ps": listed, "look": looked}
 
 

@@ -57,7 +57,11 @@ def _allowed(job: Job) -> Dict[str, Any]:
     """What of the node the job may use and uses: its control groups' figures and its GPUs."""
     members = Members(job).scan()
     on_gpus = gpus(list(members))
-    return dict(group_of(job).figures(len(members)), gpus=on_gpus.devices if on_gpus else [])
+    return dict(
+        group_of(job).figures(len(members)),
+        rss=min(sum(process.rss for process in members.values()), limits.INTEGER),
+        gpus=on_gpus.devices if on_gpus else [],
+    )
 
 
 def load() -> Dict[str, Any]:

@@ -15,6 +15,9 @@ ENDED = "ended"
 STATES = (STARTING, RUNNING, SILENT, LOST, ENDED)
 ALIVE = frozenset([STARTING, RUNNING, SILENT])  # may still run, as far as anyone knows
 
+# Share of its memory limit beyond which a job is in danger: what is left goes in a burst of allocations.
+MEMORY_SHARE = 0.9
+
 HEALTHS = ("ok", "stuck", "memory", "disk", "credential", "silent")
 
 # How an exit status became known; `unknown` is said, never guessed (agent's acceptance test 28).
@@ -51,7 +54,10 @@ FIELDS = tuple(
         ("tags", "object of the owner's own labels"),
         ("cpu_percent", "of one core, at the last beat"),
         ("rss_bytes", "resident memory of all its processes"),
+        ("memory_limit", "bytes of memory it may have, or null: no limit is known"),
+        ("oom_kills", "processes of it that the kernel killed for want of memory"),
         ("processes", "how many processes"),
+        ("process_state", "state of its first process as ps shows it: T is stopped"),
         ("output_bytes", "bytes of stdout and stderr so far"),
         ("output_at", "moment of the last output"),
         ("progress", "its last progress line"),

@@ -14,12 +14,13 @@ from typing import Any
 import msgspec
 
 from jobmon_pki.names import Name, display
-from jobmon_wire.jobs import ENDED, RUNNING, SILENT
+from jobmon_wire.jobs import ENDED, MEMORY_SHARE, RUNNING, SILENT
 from jobmon_wire.moments import write_moment
 from jobmon_wire.records import EndReport, Registration, Vitals
 
 QUIET = 30 * 60.0  # s without output until a job that computes nothing counts as stuck
 IDLE_CPU = 1.0  # percent of one core; below it a job computes nothing
+STOPPED = "T"  # state of a process that got STOP, as a batch system suspends a job
 EXPIRY_SHARE = 0.1  # of a credential's life; less than this left is worth a word
 EXPIRY_LEAST = 3600.0  # s; as above, for credentials of many hours
 LATEST = 2.0**33  # s since 1970, year 2242: later moments are no moments and break calendars
@@ -53,7 +54,10 @@ class Job(msgspec.Struct, gc=False):
     tags: dict[str, str] = {}
     cpu_percent: float | None = None
     rss_bytes: int | None = None
+    memory_limit: int | None = None
+    oom_kills: int | None = None
     processes: int | None = None
+    process_state: str | None = None
     output_bytes: int | None = None
     output_at: float | None = None
     progress: str | None = None
@@ -85,7 +89,9 @@ class Job(msgspec.Struct, gc=False):
         """
         self.output_at = _moment("output_at", vitals.output_at)
         self.cpu_percent, self.rss_bytes = vitals.cpu_percent, vitals.rss_bytes
-        self.processes, self.output_bytes = vitals.processes, vitals.output_bytes
+        self.memory_limit, self.oom_kills = vitals.memory_limit, vitals.oom_kills
+        self.processes, self.process_state = vitals.processes, vitals.state
+        self.output_bytes = vitals.output_bytes
 
     def close(self, report: EndReport) -> None:
         """Take the end of the job.
@@ -96,14 +102,14 @@ class Job(msgspec.Struct, gc=False):
         self.ended = _moment("ended", report.ended)
         self.exit = dict(report.exit._asdict())
         self.state = ENDED
-        self.cpu_percent = self.rss_bytes = self.processes = None
+        self.cpu_percent = self.rss_bytes = self.processes = self.process_state = None
         if (written := _written(report)) is not None:
             self.output_bytes = written
 
     def revive(self) -> None:
         """Forget an earlier run: the batch system has started the job anew."""
         self.exit = self.ended = self.progress = None
-        self.output_bytes = self.output_at = None
+        self.output_bytes = self.output_at = self.memory_limit = self.oom_kills = None
         self.state = RUNNING
 
     def examine(self, now: float) -> None:
@@ -162,7 +168,10 @@ def public(job: Job) -> dict[str, Any]:
         "tags": job.tags,
         "cpu_percent": job.cpu_percent,
         "rss_bytes": job.rss_bytes,
+        "memory_limit": job.memory_limit,
+        "oom_kills": job.oom_kills,
         "processes": job.processes,
+        "process_state": job.process_state,
         "output_bytes": job.output_bytes,
         "output_at": write_moment(job.output_at),
         "progress": job.progress,
@@ -191,7 +200,20 @@ def _health(job: Job, now: float) -> tuple[str, str | None]:
     # A short credential is not to be complained of from its first minute on.
     if life > 0 and left < max(life * EXPIRY_SHARE, min(EXPIRY_LEAST, life / 2)):
         return "credential", f"its credential expires in {max(left, 0) / 60:.0f} min"
+    if (short := _shortage(job)) is not None:
+        return "memory", short
     since = max(job.output_at or 0.0, job.started or 0.0)
+    if job.process_state == STOPPED:
+        return "stuck", "its first process is stopped"
     if job.cpu_percent is not None and job.cpu_percent < IDLE_CPU and now - since > QUIET:
         return "stuck", f"no output for {(now - since) / 60:.0f} min and {job.cpu_percent:.1f}% CPU"
     return "ok", None
+
+
+def _shortage(job: Job) -> str | None:
+    """Why the job is short of memory, if it is."""
+    if job.oom_kills:
+        return f"{job.oom_kills} of its processes killed for want of memory"
+    if job.rss_bytes is not None and job.memory_limit and job.rss_bytes > MEMORY_SHARE * job.memory_limit:
+        return f"uses {100 * job.rss_bytes / job.memory_limit:.0f}% of its {job.memory_limit / 2**30:.1f} GiB of memory"
+    return None

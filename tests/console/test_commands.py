@@ -24,6 +24,7 @@ OF_A_JOB = (
     "log --json",
     "ps",
     "ps --json",
+    "ps --pss --force",
     "top -n 1",
     "top --json -n 1",
     "stack",
@@ -54,10 +55,11 @@ def serve_hostile(fake: Any, make: Make) -> None:
     fake.rows("GET /v1/jobs/j/log", {"seq": 1, "at": HOSTILE, "kind": HOSTILE, "text": HOSTILE})
     row = dict.fromkeys(("who", "role", "verb", "id", "decision", "outcome", "source"), HOSTILE)
     fake.rows("GET /v1/audit", {**row, "at": 1.0, "arguments": {"file": HOSTILE}})
-    process = dict.fromkeys(("state", "name", "command", "user"), HOSTILE)
+    process = dict.fromkeys(("state", "name", "command", "user", "pss_refused", "open_files", "read"), HOSTILE)
+    gpu = {"index": HOSTILE, "utilization": HOSTILE, "memory": HOSTILE}
     everything = {
         "processes": [{**process, "pid": 7, "ppid": 1}, {**process, "pid": 8, "ppid": 7}, {"pid": 9, "ppid": 9}],
-        "job": {"processes": HOSTILE},
+        "job": {"processes": HOSTILE, "memory_limit": HOSTILE, "oom_kills": HOSTILE, "gpus": [gpu, HOSTILE]},
         "node": HOSTILE,
         "cpus": 2,
         "kernel": HOSTILE,
@@ -252,6 +254,77 @@ def test_ps_draws_a_tree(at_fake: Run, fake: Any) -> None:
 
     drawn = [line[line.index("c") - 6 if "─" in line and "   " in line[-12:] else 0 :] for line in lines]
     assert [line.rsplit("  ", 1)[-1].strip() for line in lines] == ["c1", "├─ c2", "└─ c3", "└─ c4", "c5"], drawn
+
+
+PROCESS = {
+    "pid": 7,
+    "ppid": 1,
+    "user": "alice",
+    "state": "R",
+    "cpu_percent": 97.3,
+    "cpu_seconds": 60,
+    "rss": 2**30,
+    "threads": 2,
+    "read": 3 * 2**20,
+    "written": 4 * 2**30,
+    "open_files": 12,
+    "command": "simulate",
+}
+
+
+def test_ps_tells_storage_and_open_files_where_there_is_room(
+    at_fake: Run, fake: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake.answer("j", (frames.RECORD, {"processes": [PROCESS]}))
+
+    titles, row = at_fake("ps", "j").text.splitlines()
+    monkeypatch.setattr("jobmon_console.cli.screen.width", lambda: 80)
+    narrow = at_fake("ps", "j").text
+
+    assert titles.split() == [
+        "PID",
+        "USER",
+        "S",
+        "CPU%",
+        "CPU",
+        "MEM",
+        "THR",
+        "READ",
+        "WRITTEN",
+        "FILES",
+        "STARTED",
+        "COMMAND",
+    ]
+    assert row.split() == ["7", "alice", "R", "97", "1m00s", "1.0G", "2", "3.0M", "4.0G", "12", "-", "simulate"]
+    assert "FILES" not in narrow
+    assert "simulate" in narrow
+    assert all(len(line) <= 80 for line in narrow.splitlines())
+
+
+def test_ps_tells_whose_share_of_memory_was_refused(at_fake: Run, fake: Any) -> None:
+    large = {**PROCESS, "pid": 8, "pss": None, "pss_refused": "pid 8 has 4.0 GiB resident"}
+    fake.answer("j", (frames.RECORD, {"processes": [{**PROCESS, "pss": 2**20}, large]}))
+
+    ran = at_fake("ps", "--pss", "j")
+
+    assert [line.split()[6] for line in ran.text.splitlines()] == ["PSS", "1.0M", "refused"]
+    assert "jobmon: pid 8 has 4.0 GiB resident\n" in ran.err
+    assert fake.asked[-1][1] == {"verb": "ps", "arguments": {"pss": True, "force": False}}
+
+
+def test_top_and_node_tell_what_limits_the_job(at_fake: Run, fake: Any, record: Make) -> None:
+    gpu = {"index": 0, "utilization": 97, "job_memory": 30 * 2**30, "memory": 40 * 2**30}
+    job = {"cpu_percent": 99.0, "rss": 2**30, "processes": 1, "threads": 2, "memory_limit": 2**31, "memory": 2**30}
+    job.update(memory_peak=3 * 2**29, oom_kills=2, cpu_limit=1.5, throttled_seconds=4.25, gpus=[gpu])
+    fake.rows("GET /v1/jobs", record())
+    for ref in ("4711", record()["uuid"]):
+        fake.answer(ref, (frames.RECORD, {"job": job, "processes": [PROCESS]}))
+    fake.document("GET /v1/jobs/4711", record())
+    said = ["2 killed for want of memory", "memory limit 2.0G, 50% used", "1.0G with files, at most 1.5G"]
+    said += ["cpu limit 150%", "held back 4.2s", "gpu 0 97% 30.0G of 40.0G"]
+
+    assert "limits  " + "  ".join(said) in at_fake("top", "-n", "1", "4711").text
+    assert "limits     " + ", ".join(said) in at_fake("node", "4711").text
 
 
 def test_node_takes_a_job_or_a_node(at_fake: Run, fake: Any, record: Make) -> None:

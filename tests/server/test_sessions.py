@@ -255,6 +255,33 @@ async def test_a_job_that_prints_nothing_and_computes_nothing_is_stuck(house: Ho
     assert listed["health_reason"] == "no output for 60 min and 0.2% CPU"
 
 
+@pytest.mark.parametrize(
+    ("figures", "health", "reason"),
+    [
+        ({"rss_bytes": 95 * 2**30, "memory_limit": 100 * 2**30}, "memory", "uses 95% of its 100.0 GiB of memory"),
+        ({"rss_bytes": 89 * 2**30, "memory_limit": 100 * 2**30}, "ok", None),
+        ({"rss_bytes": 95 * 2**30, "memory_limit": None}, "ok", None),
+        ({"oom_kills": 1, "memory_limit": 2**40}, "memory", "1 of its processes killed for want of memory"),
+        ({"oom_kills": 0}, "ok", None),
+        ({"state": "T"}, "stuck", "its first process is stopped"),
+    ],
+)
+async def test_a_job_short_of_memory_or_stopped_is_not_well(
+    house: House, figures: dict[str, object], health: str, reason: str | None
+) -> None:
+    async with house.agent() as agent, house.user() as alice:
+        await agent.vitals(output_bytes=77, **figures)
+        job = house.state.registry.get(agent.uuid)
+        await until(lambda: job.output_bytes == 77)
+        job.examine(house.clock())
+        (listed,) = rows(await alice.get("/v1/jobs"))
+
+    assert (job.health, job.health_reason) == (health, reason)
+    assert listed["memory_limit"] == figures.get("memory_limit")
+    assert listed["oom_kills"] == figures.get("oom_kills")
+    assert listed["process_state"] == figures.get("state")
+
+
 async def test_jobs_that_ended_long_ago_are_forgotten_with_their_events(house: House) -> None:
     async with house.agent(job_id="old") as agent, house.user() as alice:
         await agent.end()

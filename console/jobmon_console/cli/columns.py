@@ -110,6 +110,7 @@ _SHOWN = {
         Column("CPU%", is_number=True, can_shrink=False), lambda record, now: words.percent(record.get("cpu_percent"))
     ),
     "rss_bytes": _Shown(Column("MEM", is_number=True, can_shrink=False), _size("rss_bytes")),
+    "memory_limit": _Shown(Column("LIMIT", is_number=True, can_shrink=False), _size("memory_limit")),
     "output_bytes": _Shown(Column("OUTPUT", is_number=True, can_shrink=False), _size("output_bytes")),
     "processes": _Shown(Column("PROCS", is_number=True, can_shrink=False), _field("processes")),
     "started": _Shown(Column("STARTED"), _moment("started")),

@@ -3,7 +3,7 @@
 import argparse
 from typing import Any
 
-from jobmon_console import calls
+from jobmon_console import allowance, calls
 from jobmon_console.cli import columns, jobs, reach, screen, words
 from jobmon_console.contexts import Context
 from jobmon_console.errors import JobMonError
@@ -74,6 +74,7 @@ def _print(name: str, node: Record) -> None:
         "memory": _share(node, "memory_available", "memory"),
         "swap": _share(node, "swap_free", "swap"),
         "disk": _share(node.get("disk"), "free", "size"),
+        "limits": ", ".join(fact.text for fact in _facts(node)) or words.UNKNOWN,
         "cpu": columns.text(node.get("cpu_model")),
         "kernel": columns.text(node.get("kernel")),
         "up": words.span(node.get("uptime")),
@@ -85,6 +86,11 @@ def _print(name: str, node: Record) -> None:
     }
     for title, value in rows.items():
         screen.put(f"{title:9}  {safe(value)}")
+
+
+def _facts(node: Record) -> list[allowance.Fact]:
+    job = node.get("job")
+    return allowance.facts(job, words.size) if isinstance(job, dict) else []
 
 
 def _load(node: Record) -> str:

@@ -2,7 +2,8 @@
 
 import argparse
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
 
 from jobmon_console.cli import columns, reach, screen, table, words
 from jobmon_console.cli.table import Column
@@ -10,16 +11,38 @@ from jobmon_console.jobs import Record
 from jobmon_wire import answers
 from jobmon_wire.frames import RECORD
 
-_COLUMNS = (
-    Column("PID", is_number=True, can_shrink=False),
-    Column("USER"),
-    Column("S", can_shrink=False),
-    Column("CPU", is_number=True, can_shrink=False),
-    Column("MEM", is_number=True, can_shrink=False),
-    Column("THR", is_number=True, can_shrink=False),
-    Column("STARTED", can_shrink=False),
-    Column("COMMAND"),
+_ROOMY = 110  # columns of a terminal from which on all is shown; a pipe gets all
+
+
+class _Cell(NamedTuple):
+    """One column, and what of a process stands in it."""
+
+    column: Column
+    show: Callable[[Record, float], str]
+    is_extra: bool = False  # shown where there is room
+
+    @classmethod
+    def number(cls, title: str, key: str, write: Callable[[Any], str], is_extra: bool = False) -> "_Cell":
+        """A figure at the right."""
+        column = Column(title, is_number=True, can_shrink=False)
+        return cls(column, lambda process, now: write(process.get(key)), is_extra)
+
+
+_CELLS = (
+    _Cell.number("PID", "pid", columns.text),
+    _Cell(Column("USER"), lambda process, now: columns.text(process.get("user"))),
+    _Cell(Column("S", can_shrink=False), lambda process, now: columns.text(process.get("state"))),
+    _Cell.number("CPU%", "cpu_percent", words.percent, True),
+    _Cell.number("CPU", "cpu_seconds", words.span),
+    _Cell.number("MEM", "rss", words.size),
+    _Cell.number("THR", "threads", columns.text),
+    _Cell.number("READ", "read", words.size, True),
+    _Cell.number("WRITTEN", "written", words.size, True),
+    _Cell.number("FILES", "open_files", columns.text, True),
+    _Cell(Column("STARTED", can_shrink=False), lambda process, now: words.clock(process.get("started"), now)),
 )
+_SHARE = _Cell(Column("PSS", is_number=True, can_shrink=False), lambda process, now: _share(process))
+_GPU = _Cell.number("GPU", "gpu_memory", words.size)
 _BRANCHES = ("├─ ", "└─ ", "│  ")
 _ASCII_BRANCHES = ("|- ", "`- ", "|  ")
 
@@ -27,6 +50,8 @@ _ASCII_BRANCHES = ("|- ", "`- ", "|  ")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of the command."""
     parser.add_argument("job", metavar="JOB", help="id of a job, or an unambiguous prefix")
+    parser.add_argument("--pss", action="store_true", help="also each one's share of memory, which may hold it up")
+    parser.add_argument("--force", action="store_true", help="with --pss: also of processes above 512 MiB")
     parser.add_argument("--json", action="store_true", help="one JSON object a process")
 
 
@@ -34,21 +59,33 @@ def run(arguments: argparse.Namespace) -> int:
     """Print the tree."""
     target = reach.find_one(reach.contexts_of(arguments), arguments.job)
     processes: list[Record] = []
-    for frame in reach.ask_frames(target, "ps", {}):
+    asked = {"pss": True, "force": arguments.force} if arguments.pss else {}
+    for frame in reach.ask_frames(target, "ps", asked):
         if frame.type == RECORD:
             processes += [process for process in frame.document().get("processes") or () if isinstance(process, dict)]
     if arguments.json:
         for process in processes:
             screen.put_json(process)
         return answers.DONE
-    now = time.time()
+    _print(processes, arguments.pss)
+    for process in processes:
+        if process.get("pss_refused"):
+            screen.note(columns.text(process["pss_refused"]))
+    return answers.DONE
+
+
+def _print(processes: list[Record], with_share: bool) -> None:
+    now, width = time.time(), screen.width()
+    shown = [cell for cell in _CELLS if not cell.is_extra or not width or width >= _ROOMY]
+    at = next(i for i, cell in enumerate(shown) if cell.column.title == "MEM") + 1
+    shown[at:at] = [_SHARE] * with_share + [_GPU] * any(process.get("gpu_memory") for process in processes)
     branches = _BRANCHES if screen.draws_lines() else _ASCII_BRANCHES
-    drawn = [(_row(process, lead, now), process) for lead, process in tree(processes, branches)]
-    lines = table.lines(_COLUMNS, [row for row, _ in drawn])
+    drawn = list(tree(processes, branches))
+    rows = [[*(cell.show(process, now) for cell in shown), lead + _command(process)] for lead, process in drawn]
+    lines = table.lines([*(cell.column for cell in shown), Column("COMMAND")], rows)
     colours = ["bold"] + ["bold" if process.get("is_job") else "" for _, process in drawn]
     for line, colour in zip(lines, colours, strict=True):
         screen.put(screen.paint(line, colour))
-    return answers.DONE
 
 
 def tree(processes: list[Record], branches: tuple[str, str, str]) -> Iterator[tuple[str, Record]]:
@@ -78,15 +115,9 @@ def tree(processes: list[Record], branches: tuple[str, str, str]) -> Iterator[tu
             yield "", process
 
 
-def _row(process: Record, lead: str, now: float) -> list[str]:
-    command = process.get("command") or f"[{columns.text(process.get('name'))}]"
-    return [
-        columns.text(process.get("pid")),
-        columns.text(process.get("user")),
-        columns.text(process.get("state")),
-        words.span(process.get("cpu_seconds")),
-        words.size(process.get("rss")),
-        columns.text(process.get("threads")),
-        words.clock(process.get("started"), now),
-        f"{lead}{command}",
-    ]
+def _command(process: Record) -> str:
+    return str(process.get("command") or f"[{columns.text(process.get('name'))}]")
+
+
+def _share(process: Record) -> str:
+    return "refused" if process.get("pss_refused") else words.size(process.get("pss"))

@@ -12,7 +12,7 @@ from jobmon_console.session import Session
 from jobmon_wire import answers
 from jobmon_wire.jobs import FIELDS
 
-_SIZES = frozenset(["rss_bytes", "output_bytes", "memory", "peak_rss", "stdout_bytes", "stderr_bytes"])
+_SIZES = frozenset(["rss_bytes", "memory_limit", "output_bytes", "memory", "peak_rss", "stdout_bytes", "stderr_bytes"])
 _MOMENTS = frozenset(["started", "ended", "registered", "last_seen", "output_at"])
 
 

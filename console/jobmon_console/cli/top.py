@@ -8,6 +8,7 @@ import sys
 import time
 from typing import Any
 
+from jobmon_console import allowance
 from jobmon_console.cli import columns, parser, reach, screen, table, words
 from jobmon_console.cli.table import Column
 from jobmon_console.jobs import Record
@@ -16,7 +17,7 @@ from jobmon_wire import answers
 from jobmon_wire.frames import RECORD
 
 _HOME_AND_CLEAR = "\x1b[H\x1b[J"
-_HEAD_LINES = 4  # above the processes, and the prompt's line below
+_HEAD_LINES = 5  # above the processes, and the prompt's line below
 _COLUMNS = (
     Column("PID", is_number=True, can_shrink=False),
     Column("S", can_shrink=False),
@@ -61,9 +62,11 @@ def _block(name: str, tick: Record) -> list[str]:
     loads = (
         " ".join(f"{value:.2f}" for value in load if isinstance(value, (int, float))) if isinstance(load, list) else "-"
     )
+    limits = "  ".join(fact.text for fact in allowance.facts(job, words.size))
     head = [
         f"{name}  {words.clock(tick.get('at'), time.time())}  cpu {words.percent(job.get('cpu_percent'))}%"
         f"  mem {words.size(job.get('rss'))}  {_counted(job, 'process')}  {_counted(job, 'thread')}",
+        *([f"limits  {limits}"] if limits else []),
         f"node  load {loads}  {columns.text(node.get('cpus'))} cpus"
         f"  mem {words.size(node.get('memory_available'))} free of {words.size(node.get('memory'))}",
     ]

@@ -17,7 +17,9 @@ from jobmon_wire.moments import write_moment
 AGAIN = 60.0  # s until it is asked for again; every request is a row of the audit trail
 LABEL = 16  # cells of a field's name
 DEEPEST = 3  # objects within objects that are opened out
-_SIZES = frozenset(["rss_bytes", "output_bytes", "memory", "memory_available", "swap", "swap_free", "size", "free"]) | {
+_SIZES = frozenset(
+    ["rss_bytes", "memory_limit", "output_bytes", "memory", "memory_available", "swap", "swap_free", "size", "free"]
+) | {
     "peak_rss",
     "stdout_bytes",
     "stderr_bytes",

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from jobmon_console import calls
+from jobmon_console import allowance, calls
 from jobmon_console.safe import safe
 from jobmon_console.tui import texts
 from jobmon_console.tui.panes.pane import Pane, Target
@@ -94,6 +94,10 @@ class Top(Pane):
                 "dim",
             ),
             (f"   sampled {texts.short_span(age)} ago", "dim" if age < 3 * DELAY else "warn"),
+            *(
+                (f"  {safe(fact.text)}", "warn" if fact.is_bad else "plain")
+                for fact in allowance.facts(job, texts.size)
+            ),
         ]
 
     def _node_line(self) -> list[Span]:

@@ -1,0 +1,105 @@
+"""`top` looks at a job again and again, and the job does not notice: promises 20 and 21."""
+
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jobmon_agent.job import Job
+from jobmon_agent.proc import share_of_memory
+from tests.agent import stalls
+from tests.agent.trees import Yard, a_yard, answer, until
+
+GIB = 2**30
+SIZE = GIB  # resident bytes of the job, in small pages
+TICKS = 4  # s that each look goes on
+LEAST = 0.001  # s; below, a job that sleeps waits for nothing that matters
+
+
+@pytest.fixture
+def yard(tmp_path: Path) -> Iterator[Yard]:
+    """Where jobs are started; whatever of them is left is killed after the test."""
+    with a_yard(tmp_path) as jobs:
+        yield jobs
+
+
+def large_job(yard: Yard, size: int) -> Job:
+    job = yard.start([sys.executable, "-I", "-S", str(Path(stalls.__file__)), str(size)])
+    until(Path(job.sandbox_path, "stalls").exists, 120)
+    return job
+
+
+def worst(job: Job, act: Callable[[], Any]) -> float:
+    """Seconds that the job was made to sleep in one go at most, while something else is done."""
+    began = time.monotonic()
+    act()
+    windows = stalls.read(Path(job.sandbox_path, "stalls"), began, time.monotonic())
+    assert windows
+    return max(window.slept for window in windows)
+
+
+def pause(seconds: float) -> None:
+    for _ in range(int(seconds / 0.05)):
+        time.sleep(0.05)
+
+
+def watch(job: Job, seconds: int) -> None:
+    """`top`, once a second."""
+    assert len(list(answer(job, "top", delay=1.0, count=seconds))) == seconds
+
+
+def read_maps(job: Job, seconds: int) -> None:
+    """What `top` would do to tell each process's share of memory."""
+    for _ in range(seconds):
+        assert (share_of_memory(job.pid) or 0) > GIB // 2
+        pause(1.0)
+
+
+@pytest.mark.promise(21)
+def test_a_large_job_is_not_held_up_by_top(yard: Yard) -> None:
+    job = large_job(yard, SIZE)
+
+    quiet, watched, naive = (
+        worst(job, lambda: pause(2)),
+        worst(job, lambda: watch(job, TICKS)),
+        worst(job, lambda: read_maps(job, 3)),
+    )
+
+    assert watched < 3 * max(quiet, LEAST)
+    assert naive >= 3 * max(quiet, LEAST)  # so the measure sees what it is for
+
+
+@pytest.mark.promise(20)
+@pytest.mark.skipif(shutil.which("strace") is None, reason="the program strace is missing, by which opens are seen")
+def test_neither_top_nor_the_idle_agent_reads_a_memory_map_or_a_command_line(
+    launcher: Any, server: Any, tmp_path: Path, until: Callable[..., Any], old_or_new: Path
+) -> None:
+    # Daemons with the mark, so that the agent looks for them; a bystander of the same user is the test itself.
+    launcher.start(launcher.line(old_or_new, "sh", "-c", "(setsid sleep 300 &); exec sleep 300"))
+    channel = server.channel()
+    channel.end_of(channel.ask("top", count=1))  # what is imported at the first request is read from files, too
+    agents = launcher.agents()
+    trace = tmp_path / "trace"
+    line = ["strace", "-f", "-qq", "-e", "trace=openat,open,openat2", "-o", str(trace)]
+    tracer = subprocess.Popen([*line, *(f"-p{pid}" for pid in agents)])
+    try:
+        until(lambda: all("TracerPid:\t0" not in Path(f"/proc/{pid}/status").read_text() for pid in agents))
+
+        request = channel.ask("top", delay=0.2, count=8)
+        channel.end_of(request)
+    finally:
+        tracer.terminate()
+        tracer.wait()
+
+    opened = [(int(pid), path) for pid, path in re.findall(r'^(\d+) .*?"(/proc/[^"]*)"', trace.read_text(), re.M)]
+    assert sum(path.endswith("/stat") for _, path in opened) > 16  # the trace saw the looks
+    assert not [path for _, path in opened if path.endswith(("/cmdline", "/smaps", "/smaps_rollup", "/maps"))]
+    environments = [(pid, path) for pid, path in opened if path.endswith("/environ")]
+    assert len(environments) == len(set(environments))  # of eight ticks, each environment at one
+    assert not [path for pid, path in environments if pid in agents]  # by a process that may be killed

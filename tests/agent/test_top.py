@@ -19,6 +19,7 @@ from tests.agent.trees import Yard, a_yard, answer, until
 GIB = 2**30
 SIZE = GIB  # resident bytes of the job, in small pages
 TICKS = 4  # s that each look goes on
+TRIES = 3
 LEAST = 0.001  # s; below, a job that sleeps waits for nothing that matters
 
 
@@ -65,14 +66,14 @@ def read_maps(job: Job, seconds: int) -> None:
 def test_a_large_job_is_not_held_up_by_top(yard: Yard) -> None:
     job = large_job(yard, SIZE)
 
-    quiet, watched, naive = (
-        worst(job, lambda: pause(2)),
-        worst(job, lambda: watch(job, TICKS)),
-        worst(job, lambda: read_maps(job, 3)),
-    )
+    # On a busy machine a quiet job may be held up, too: then the measure says nothing, and is taken again.
+    assert any(tells_apart(job) for _ in range(TRIES))
 
-    assert watched < 3 * max(quiet, LEAST)
-    assert naive >= 3 * max(quiet, LEAST)  # so the measure sees what it is for
+
+def tells_apart(job: Job) -> bool:
+    """Whether `top` is harmless by a measure that sees the harm of memory maps."""
+    bound = 3 * max(worst(job, lambda: pause(2)), LEAST)
+    return worst(job, lambda: watch(job, TICKS)) < bound <= worst(job, lambda: read_maps(job, 3))
 
 
 @pytest.mark.promise(20)

@@ -19,25 +19,25 @@ class Fact(NamedTuple):
     is_bad: bool = False
 
 
+def memory(job: dict[str, Any], size: Size) -> Fact:
+    """What it holds, and of how much: ``1.2G of 2.0G``; ``size`` writes bytes."""
+    held, limit = _number(job.get("rss")), _number(job.get("memory_limit"))
+    if not limit:
+        return Fact(size(held))
+    return Fact(f"{size(held)} of {size(limit)}", held is not None and held > MEMORY_SHARE * limit)
+
+
 def facts(job: dict[str, Any], size: Size) -> list[Fact]:
-    """The facts worth a word, the most pressing first; ``size`` writes bytes."""
-    return [*_kills(job), *_memory(job, size), *_processors(job), *_gpus(job, size)]
-
-
-def _kills(job: dict[str, Any]) -> list[Fact]:
-    kills = _number(job.get("oom_kills"))
-    return [Fact(f"{kills:.0f} killed for want of memory", True)] if kills else []
+    """All else that is worth a word, the most pressing first."""
+    return [*_memory(job, size), *_processors(job), *_gpus(job, size)]
 
 
 def _memory(job: dict[str, Any], size: Size) -> list[Fact]:
-    limit, held = _number(job.get("memory_limit")), _number(job.get("rss"))
     found = []
-    if limit:
-        share = None if held is None else held / limit
-        used = "" if share is None else f", {100 * share:.0f}% used"
-        found.append(Fact(f"memory limit {size(limit)}{used}", share is not None and share > MEMORY_SHARE))
-    if (peak := _number(job.get("memory_peak"))) is not None:
-        found.append(Fact(f"{size(_number(job.get('memory')))} with files, at most {size(peak)}"))
+    if kills := _number(job.get("oom_kills")):
+        found.append(Fact("1 OOM kill" if kills == 1 else f"{kills:.0f} OOM kills", True))
+    if peak := _number(job.get("memory_peak")):
+        found.append(Fact(f"memory peak {size(peak)}"))
     return found
 
 

@@ -307,11 +307,13 @@ def test_top_and_node_tell_what_limits_the_job(at_fake: Run, fake: Any, record: 
     for ref in ("4711", record()["uuid"]):
         fake.answer(ref, (frames.RECORD, {"job": job, "processes": [PROCESS]}))
     fake.document("GET /v1/jobs/4711", record())
-    said = ["2 killed for want of memory", "memory limit 2.0G, 50% used", "1.0G with files, at most 1.5G"]
-    said += ["cpu limit 150%", "held back 4.2s", "gpu 0 97% 30.0G of 40.0G"]
+    said = ["2 OOM kills", "memory peak 1.5G", "cpu limit 150%", "held back 4.2s", "gpu 0 97% 30.0G of 40.0G"]
 
-    assert "limits  " + "  ".join(said) in at_fake("top", "-n", "1", "4711").text
-    assert "limits     " + ", ".join(said) in at_fake("node", "4711").text
+    top, node = at_fake("top", "-n", "1", "4711").text, at_fake("node", "4711").text
+
+    assert "  mem 1.0G of 2.0G  1 process" in top
+    assert "limits  " + "  ".join(said) in top
+    assert "the job    " + ", ".join(["mem 1.0G of 2.0G", *said]) in node
 
 
 def test_node_takes_a_job_or_a_node(at_fake: Run, fake: Any, record: Make) -> None:

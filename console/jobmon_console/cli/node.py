@@ -74,7 +74,7 @@ def _print(name: str, node: Record) -> None:
         "memory": _share(node, "memory_available", "memory"),
         "swap": _share(node, "swap_free", "swap"),
         "disk": _share(node.get("disk"), "free", "size"),
-        "limits": ", ".join(fact.text for fact in _facts(node)) or words.UNKNOWN,
+        "the job": ", ".join(fact.text for fact in _facts(node)) or words.UNKNOWN,
         "cpu": columns.text(node.get("cpu_model")),
         "kernel": columns.text(node.get("kernel")),
         "up": words.span(node.get("uptime")),
@@ -90,7 +90,10 @@ def _print(name: str, node: Record) -> None:
 
 def _facts(node: Record) -> list[allowance.Fact]:
     job = node.get("job")
-    return allowance.facts(job, words.size) if isinstance(job, dict) else []
+    if not isinstance(job, dict):
+        return []
+    held = allowance.memory(job, words.size)
+    return [held._replace(text=f"mem {held.text}"), *allowance.facts(job, words.size)]
 
 
 def _load(node: Record) -> str:

@@ -65,7 +65,7 @@ def _block(name: str, tick: Record) -> list[str]:
     limits = "  ".join(fact.text for fact in allowance.facts(job, words.size))
     head = [
         f"{name}  {words.clock(tick.get('at'), time.time())}  cpu {words.percent(job.get('cpu_percent'))}%"
-        f"  mem {words.size(job.get('rss'))}  {_counted(job, 'process')}  {_counted(job, 'thread')}",
+        f"  mem {allowance.memory(job, words.size).text}  {_counted(job, 'process')}  {_counted(job, 'thread')}",
         *([f"limits  {limits}"] if limits else []),
         f"node  load {loads}  {columns.text(node.get('cpus'))} cpus"
         f"  mem {words.size(node.get('memory_available'))} free of {words.size(node.get('memory'))}",

@@ -84,11 +84,11 @@ class Top(Pane):
 
     def _job_line(self) -> list[Span]:
         job = _object(self._sample.get("job"))
-        age = self._now - self._came
+        age, memory = self._now - self._came, allowance.memory(job, texts.size)
         return [
             (" job   ", "dim"),
             (f"CPU {texts.percent(job.get('cpu_percent'))}%", "strong"),
-            (f"  MEM {texts.size(job.get('rss'))}", "strong"),
+            (f"  MEM {safe(memory.text)}", "warn" if memory.is_bad else "strong"),
             (
                 f"  {safe(str(job.get('processes', '-')))} processes, {safe(str(job.get('threads', '-')))} threads",
                 "dim",

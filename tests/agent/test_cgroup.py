@@ -12,7 +12,7 @@ from jobmon_agent import cgroup as cgroup_module
 from jobmon_agent.cgroup import Cgroup, least
 from jobmon_agent.job import Job
 from jobmon_agent.vitals import sample
-from tests.agent.trees import Yard, a_group, a_yard, enter, python, record, until
+from tests.agent.trees import Yard, a_group, a_yard, enter, python, read_pid, record, until
 from tests.pythons import PYTHONS, Python
 
 MIB = 1024 * 1024
@@ -74,10 +74,20 @@ def test_the_group_of_the_one_who_starts_the_job_is_not_its_own(yard: Yard) -> N
     assert Cgroup(job).own == ""
 
 
+def test_a_group_above_that_of_the_one_who_starts_the_job_is_not_its_own(yard: Yard) -> None:
+    with a_group("memory", "batch/starter") as group:
+        go_up = f"echo $$ > {group.parent}/cgroup.procs; echo $$ > pid; exec sleep 300"
+        starter = yard.start(f"sh -c '{go_up}' & wait", groups=(group,))
+        pid = read_pid(Path(starter.sandbox_path, "pid"))
+
+        assert Cgroup(starter._replace(pid=pid)).own == ""
+
+
 def test_a_job_that_was_left_to_process_1_has_no_group_of_its_own(yard: Yard) -> None:
     with a_group("memory", "slot") as group:
-        starter = yard.start("(setsid sleep 300 & echo $! > pid); exec sleep 301", groups=(group,))
-        pid = int(until(lambda: (path := Path(starter.sandbox_path, "pid")).exists() and path.read_text()))
+        starter = yard.start("setsid sleep 300 & echo $! > pid", groups=(group,))
+        pid = read_pid(Path(starter.sandbox_path, "pid"))
+        yard.reap(starter)  # the job is alone now
 
         assert Cgroup(starter._replace(pid=pid)).own == ""
 

@@ -83,6 +83,15 @@ def test_each_way_to_leave_a_job_is_seen_through_but_for_daemons_without_a_mark(
 
 
 @pytest.mark.promise(32)
+def test_tree_and_session_find_by_themselves_all_but_daemons(ways: tuple[Job, dict[str, int]]) -> None:
+    job, pids = ways
+
+    rows = observe(PYTHONS[0].path, "ps", job._replace(uuid="of a mark that nobody has"), as_user=unprivileged())
+
+    assert {row["pid"] for row in rows} == {job.pid, *(pids[way] for way in WAYS - LOST - {"daemon"})}
+
+
+@pytest.mark.promise(32)
 @EVERY_PYTHON
 def test_the_jobs_control_group_finds_the_daemons_without_a_mark(
     python: Any, grouped_ways: tuple[Job, dict[str, int], Path]

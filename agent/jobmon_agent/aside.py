@@ -13,7 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Callable, List, Optional
 
-PATIENCE = 0.5  # s; a look at 1,000 processes and their environments takes 0.1 s
+PATIENCE = 1.0  # s; a look at 1,000 processes and their environments takes 0.1 s of CPU
 _SAID_BYTES = 1024 * 1024  # of what a child says: 50,000 processes
 _READ = 16 * 1024  # bytes a read
 _KILL = 9

@@ -1,16 +1,20 @@
 """A beat tells how the job is, and costs next to nothing."""
 
 import os
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from jobmon_agent import vitals
+from jobmon_agent import aside, vitals
+from jobmon_agent.job import Job
 from jobmon_agent.members import Members
+from jobmon_agent.proc import marks
 from jobmon_agent.vitals import sample
-from tests.agent.trees import Yard, a_yard, until
+from tests.agent.trees import Yard, a_yard, observe, read_pid, until
+from tests.pythons import PYTHONS, Python
 
 
 @pytest.fixture
@@ -96,3 +100,57 @@ def test_a_beat_costs_less_than_a_millisecond(yard: Yard) -> None:
         sample(job, state)
 
     assert (time.process_time() - began) / 100 < 0.001
+
+
+@pytest.mark.parametrize("python", PYTHONS, ids=[python.version for python in PYTHONS])
+def test_a_beat_of_three_processes_costs_a_fraction_of_a_millisecond(python: Python, three: Job) -> None:
+    found = observe(python.path, "beats", three)
+
+    assert found["processes"] == 3
+    assert found["ms"] < 0.4  # 0.05 to 0.12 where nobody else computes; 144 beats an hour
+
+
+@pytest.fixture(scope="module")
+def three(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Job]:
+    """A job of three processes."""
+    with a_yard(tmp_path_factory.mktemp("three")) as jobs:
+        job = jobs.start("sleep 300 & sleep 300 & touch ready; wait")
+        until(Path(job.sandbox_path, "ready").exists)
+        yield job
+
+
+def test_a_job_that_is_stopped_is_said_to_be(yard: Yard) -> None:
+    job = yard.start(["sleep", "300"])
+    os.kill(job.pid, signal.SIGSTOP)
+    until(lambda: sample(job, None)[0].state == "T")
+
+    os.kill(job.pid, signal.SIGCONT)
+
+    until(lambda: sample(job, None)[0].state == "S")
+
+
+def test_a_daemon_is_counted_with_what_a_child_has_seen(yard: Yard, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = yard.start("(setsid sh -c 'echo $$ > daemon.pid; exec sleep 300' &); exec sleep 300")
+    daemon = read_pid(Path(job.sandbox_path, "daemon.pid"))
+    looked: list[int] = []
+    monkeypatch.setattr("jobmon_agent.members.marks", lambda pid, name: looked.append(pid) or marks(pid, name))
+
+    found, _ = sample(job, None)
+
+    assert found.processes == 2
+    assert daemon in Members(job).follow()
+    assert not looked  # in this process
+
+
+def test_a_child_that_hangs_or_fails_costs_its_patience_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    forked: list[int] = []
+    fork = os.fork
+    monkeypatch.setattr(os, "fork", lambda: forked.append(fork()) or forked[-1])
+    monkeypatch.setattr(aside, "PATIENCE", 0.1)
+    began = time.monotonic()
+
+    assert aside.said_aside(lambda: time.sleep(300) or b"") is None
+    assert aside.said_aside(lambda: b"%d" % (1 // 0)) is None
+    assert aside.said_aside(lambda: b"x" * 2**18) == b"x" * 2**18
+    assert time.monotonic() - began < 5
+    until(lambda: os.waitpid(forked[0], os.WNOHANG)[0])  # it was killed

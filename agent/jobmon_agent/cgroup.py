@@ -100,6 +100,8 @@ class Cgroup:
 
     def oom_kills(self) -> "Optional[int]":
         """Processes of the job's own group that the kernel killed for want of memory."""
+        if not self.own:
+            return None
         place = self._places.get("memory")
         own = self._own_in("memory")
         if place is None or not own:
@@ -125,6 +127,8 @@ class Cgroup:
 
     def cpu_seconds(self) -> "Optional[float]":
         """What the job's own group has used so far."""
+        if not self.own:
+            return None
         own = self._own_in("cpuacct")
         if own:
             used = _number(own + "/cpuacct.usage")

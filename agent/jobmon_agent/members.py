@@ -96,7 +96,7 @@ class Members:
         told = list(self._known.items()) + [(pid, 0) for pid, is_stranger in self._judged.items() if is_stranger]
         return b"".join(b"%d %d\n" % each for each in told)
 
-    def follow(self) -> "Dict[int, Process]":
+    def follow(self, with_children: bool = True) -> "Dict[int, Process]":
         """Look at the members of the last look, at their children, and into the job's control group."""
         found: "Dict[int, Process]" = {}
         self._known.setdefault(self._job.pid, self._job.starttime)
@@ -108,7 +108,8 @@ class Members:
                 continue
             if not self._is_foreign(process):
                 found[pid] = process
-                waiting.extend(children(process))
+                if with_children:
+                    waiting.extend(children(process))
         return self._with_adopted(self._remember(found), read_process)
 
     def _remember(self, members: "Dict[int, Process]") -> "Dict[int, Process]":
@@ -166,6 +167,8 @@ class Members:
         They are found anew each time and not remembered: a look that reads no
         environment may take one for the job's that has the mark of another.
         """
+        if not self._group.own:
+            return members
         inside = set(self._group.pids())
         self._judged = {pid: judged for pid, judged in self._judged.items() if pid in inside}
         fresh = inside.difference(members, self._judged)

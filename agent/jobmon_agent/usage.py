@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 SHORTEST = 0.5  # s between two looks whose difference is worth showing: 50 ticks
 
+CHILDREN_EVERY = 60.0  # s between two looks at members' children, where the whole node is not looked at: 0.05 ms each
+
 # By the job's uuid: a verb runs in a fork of the process that beats, and goes on from its last look.
 _last: "Dict[str, Look]" = {}
 
@@ -50,7 +52,7 @@ class Watch:
         self._members = Members(job)
         self._pause, self._longest_pause = scans
         self._marks_every, self._is_aside = marks_every, is_aside
-        self._next_scan = self._next_marks = 0.0  # by the monotonic clock
+        self._next_scan = self._next_marks = self._next_children = 0.0  # by the monotonic clock
 
     @property
     def has_strangers(self) -> bool:
@@ -61,11 +63,13 @@ class Watch:
         """The members now."""
         now = time.monotonic()
         if now < self._next_scan:
-            found = Look(now, self._members.follow())
+            found = Look(now, self._members.follow(with_children=now >= self._next_children))
         else:
             self._next_scan = now + self._pause
             self._pause = min(2 * self._pause, self._longest_pause)
             found = Look(now, self._scan(now))
+        if now >= self._next_children:
+            self._next_children = now + CHILDREN_EVERY
         _last[self._job.uuid] = found
         return found
 
@@ -108,6 +112,8 @@ def cpu_of_job(before: Look, now: Look) -> float:
     the parent's account of children: so that account belongs to the sum, less
     what of the child was counted before.
     """
+    if _are_the_same(before, now):  # by far the most often, and for a third of the time
+        return max(0, _total(now) - _total(before)) / TICKS
     born_after = _ticks_at(before)
     ticks = 0
     for process in now.members.values():
@@ -123,7 +129,19 @@ def cpu_of_job(before: Look, now: Look) -> float:
 
 def cpu_so_far(look: Look) -> float:
     """Seconds of CPU that the members have used since each started."""
-    return sum(process.cpu + process.reaped for process in look.members.values()) / TICKS
+    return _total(look) / TICKS
+
+
+def _total(look: Look) -> int:
+    """Clock ticks of the members and of their children that ended, since each started."""
+    return sum(process.cpu + process.reaped for process in look.members.values())
+
+
+def _are_the_same(before: Look, now: Look) -> bool:
+    """Whether both looks saw the very same processes."""
+    if before.members.keys() != now.members.keys():
+        return False
+    return all(process.starttime == before.members[pid].starttime for pid, process in now.members.items())
 
 
 def _base(earlier: "Optional[int]", total: int, is_born_since: bool) -> int:

@@ -204,8 +204,8 @@ class Members:
         forebear: "Optional[Process]" = process
         while forebear is not None and forebear.pid in inside and forebear.pid not in seen:
             _, has_other = self._read.get(forebear.pid, (0, False))
-            if has_other or (forebear.pid in above and owner(forebear.pid) == me):
-                return False  # another job's, or the batch job's script started it beside this job
+            if has_other or self._is_foreign(forebear) or (forebear.pid in above and owner(forebear.pid) == me):
+                return False  # another job's, a shell of the agent's, or started by the batch job's script
             seen.add(forebear.pid)
             forebear = find(forebear.ppid)
         return True

@@ -220,6 +220,19 @@ def test_another_job_in_the_same_group_is_no_member(
 
 
 @HIERARCHIES
+def test_a_shell_that_the_agent_runs_in_the_jobs_group_is_no_member(
+    yard: Yard, monkeypatch: pytest.MonkeyPatch, controller: str
+) -> None:
+    monkeypatch.setenv("SLURM_JOB_ID", "17")
+    with a_group(controller, "job_17") as group:
+        job = yard.start("exec sleep 300", groups=(group,))
+        with in_group(group, "setsid sleep 301 & wait") as agent:
+            until(lambda: "sleep 301" in inside(group).values())
+
+            assert set(Members(job._replace(group=agent.pid)).scan()) == {job.pid}
+
+
+@HIERARCHIES
 def test_kill_reaches_a_daemon_of_the_group_and_no_bystander_in_it(
     yard: Yard, monkeypatch: pytest.MonkeyPatch, controller: str
 ) -> None:

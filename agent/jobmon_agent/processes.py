@@ -29,7 +29,7 @@ _STALL = 0.06  # s that a process was seen held up for each GiB, at most
 
 def ps(job: Job, arguments: Dict[str, Any]) -> Iterator[Tuple[int, Dict[str, Any]]]:
     """Yield the members as RECORDs, parents before their children, the older first."""
-    return records("processes", rows(job, arguments["pss"], arguments["force"]))
+    return records("processes", rows(job, arguments.get("pss", False), arguments.get("force", False)))
 
 
 def rows(job: Job, with_share: bool = False, is_forced: bool = False) -> Iterator[Dict[str, Any]]:

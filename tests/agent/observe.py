@@ -13,8 +13,9 @@ import sys
 sys.path.insert(0, sys.argv[1])
 
 from jobmon_agent import processes, vitals
-from jobmon_agent.job import Job, start_time
+from jobmon_agent.job import Job
 from jobmon_agent.members import Members, group_of
+from jobmon_agent.pidstat import start_time
 from jobmon_agent.verbs import VERBS as FUNCTIONS
 from jobmon_wire.verbs import VERBS, check_arguments
 

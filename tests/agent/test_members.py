@@ -13,8 +13,9 @@ import pytest
 
 from jobmon_agent import members as members_module
 from jobmon_agent.cgroup import Cgroup
-from jobmon_agent.job import Job, start_time
+from jobmon_agent.job import Job
 from jobmon_agent.members import Members
+from jobmon_agent.pidstat import start_time
 from tests.agent.trees import Yard, a_group, a_yard, enter, is_alive, kinds, observe, read_pid, record, until
 from tests.pythons import PYTHONS
 

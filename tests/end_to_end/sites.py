@@ -5,6 +5,7 @@ import json
 import os
 import select
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -147,6 +148,63 @@ class Site:
                     os.kill(pid, signal.SIGKILL)
 
 
+class OwnSite(Site):
+    """A site with its own authorities, and a server started here."""
+
+    def __init__(self, cluster: str, directory: Path, settings: str = "") -> None:
+        directory.mkdir()
+        super().__init__(directory / "config.toml", directory)
+        self.cluster = cluster
+        self.home = directory / "site"
+        self.server: subprocess.Popen[str] | None = None
+        users, agents = _free_ports()
+        ports = ("--users-port", str(users), "--agents-port", str(agents))
+        self._do(
+            *PYTHON,
+            "-m",
+            "jobmon_server",
+            "--init",
+            str(self.home),
+            "--host",
+            "localhost",
+            "--cluster",
+            cluster,
+            *ports,
+        )
+        with (self.home / "server.toml").open("a") as file:
+            file.write(settings)
+        for person, powers in (("alice", ()), ("admin", ("--admin", cluster))):
+            issue = ("pki", "issue", "--site", str(self.home), "--person", person, *powers)
+            self._do(*JOBMON, *issue, "--out", str(directory / f"{person}.jobmon"))
+        self.config.touch(0o600)
+        lines = [f'[context.{person}]\ncredential = "{person}.jobmon"' for person in ("alice", "admin")]
+        self.config.write_text("\n".join(lines))
+        self.start_server()
+
+    def start_server(self) -> None:
+        """Start the server and wait until it accepts connections."""
+        log = self.scratch / "server.log"
+        with log.open("w") as stdout:
+            self.server = subprocess.Popen(
+                (*PYTHON, "-m", "jobmon_server", "--config", str(self.home / "server.toml")),
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=stdout,
+                text=True,
+            )
+        wait_until(lambda: log.read_text().startswith("jobmon server:"))
+
+    def stop(self) -> None:
+        """End the jobs, then the server."""
+        self.end_jobs()
+        if self.server is not None:
+            self.server.terminate()
+            self.server.wait(ANSWER)
+
+    def _do(self, *command: str) -> None:
+        subprocess.run(command, env=self.environment, check=True, capture_output=True, timeout=ANSWER)
+
+
 class Demo(NamedTuple):
     """A headless demo: its front's process, and the line it printed."""
 
@@ -170,3 +228,10 @@ def start_demo(jobs: int, **more: str) -> Demo:
         front.terminate()
         pytest.fail(f"the demo did not start: {front.communicate(timeout=ANSWER)[1]}")
     return Demo(front, line)
+
+
+def _free_ports() -> tuple[int, int]:
+    with socket.socket() as first, socket.socket() as second:
+        first.bind(("127.0.0.1", 0))
+        second.bind(("127.0.0.1", 0))
+        return first.getsockname()[1], second.getsockname()[1]

@@ -33,12 +33,13 @@ END = 9  # agent to reader; object: status, code, message; the last of a request
 LOG = 10  # agent to server; object: at, text: one line of progress from the job
 VITALS = 11  # agent to server; object: records.Vitals
 GOODBYE = 12  # server to agent; object: reason, retry_after (s): come back later
+OVER = 13  # agent to server; object: records.EndReport as far as it is known: the job has ended, the rest follows
 INPUT = 14  # reader to agent; bytes for the verb's input, none: its end
 RESIZE = 15  # reader to agent; object: rows, columns of the reader's screen
 LEAVE = 16  # either way; empty: nobody asks, may the agent close the channel; the server: it may, no request follows
 
 DOWN = frozenset([REQUEST, CREDIT, CANCEL, PING, PONG, GOODBYE, INPUT, RESIZE, LEAVE])
-UP = frozenset([CREDIT, PING, PONG, DATA, RECORD, NOTE, END, LOG, VITALS, LEAVE])
+UP = frozenset([CREDIT, PING, PONG, DATA, RECORD, NOTE, END, LOG, VITALS, OVER, LEAVE])
 ANSWER = frozenset([DATA, RECORD, NOTE, END])
 METERED = frozenset([DATA, RECORD, NOTE])  # their payload uses up credit
 TYPED = frozenset([INPUT, RESIZE])  # all their bytes use up credit, so that none is free, however small

@@ -45,6 +45,7 @@ FIELDS = tuple(
         ("health", "one of HEALTHS"),
         ("health_reason", "why the health is not ok"),
         ("exit", "object code, signal, core, source once it has ended"),
+        ("reason", "why the batch system ended it, or is about to, as the agent reads it"),
         ("started", "moment"),
         ("ended", "moment"),
         ("registered", "moment of its first registration"),
@@ -73,6 +74,12 @@ def exit_text(status: Optional[Dict[str, Any]]) -> str:
     if status.get("signal") is not None:
         return str(status["signal"])
     return "unknown" if status.get("code") is None else str(status["code"])
+
+
+def restarts(batch: Dict[str, str]) -> int:
+    """How often the batch system has started the job anew, by its labels."""
+    count = batch.get("restarts", "")
+    return int(count) if count.isdecimal() and len(count) < 10 else 0
 
 
 def command_text(argv: Tuple[str, ...]) -> str:

@@ -23,6 +23,8 @@ BATCH_LABELS = 32  # facts about the batch system per job
 
 # The end of a job
 LAST_WORDS = 64 * KIB  # bytes of stdout and of stderr kept with the end report
+HASTY_WORDS = 16 * KIB  # bytes of each that an OVER frame holds: two of them in base64 fit one frame
+REASON = 64  # characters of what the batch system says of the end
 
 # Answers
 LIST_ENTRIES = 10000  # files of one listing; more are counted, not sent

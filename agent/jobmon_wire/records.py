@@ -163,6 +163,7 @@ class Vitals(NamedTuple):
     memory_limit: Optional[int] = None  # bytes that the job may have; None: no limit, or none known
     oom_kills: Optional[int] = None  # processes of it that the kernel killed for want of memory
     state: Optional[str] = None  # letter of the job's own process, T when it is stopped
+    reason: Optional[str] = None  # why the batch system is about to end the job, where it has said so
 
     def document(self) -> Dict[str, Any]:
         """As it is sent."""
@@ -185,6 +186,7 @@ class Vitals(NamedTuple):
             memory_limit=optional_integer(document, "memory_limit"),
             oom_kills=optional_integer(document, "oom_kills"),
             state=_state(document),
+            reason=_reason(document),
         )
 
 
@@ -216,7 +218,10 @@ def exit_of(status: int, source: str) -> Exit:
 
 
 class EndReport(NamedTuple):
-    """The last word of an agent on its job."""
+    """The last word of an agent on its job.
+
+    A frame OVER holds the same document in haste: a missing figure is unknown.
+    """
 
     epoch: int  # of the registration it ends: a report may be late, and its job started anew meanwhile
     ended: float  # s since 1970
@@ -228,6 +233,7 @@ class EndReport(NamedTuple):
     peak_rss: Optional[int]  # bytes; the most that any beat saw
     cpu_seconds: Optional[float]
     survivors: int  # processes of the job that outlive it
+    reason: Optional[str] = None  # why the batch system ended the job, where it has said so
 
     def document(self) -> Dict[str, Any]:
         """As it is sent; output in base64."""
@@ -259,6 +265,7 @@ class EndReport(NamedTuple):
             peak_rss=optional_integer(document, "peak_rss"),
             cpu_seconds=optional_number(document, "cpu_seconds"),
             survivors=integer(document, "survivors", 0),
+            reason=_reason(document),
         )
 
 
@@ -287,6 +294,10 @@ def _state(document: Dict[str, Any]) -> Optional[str]:
     if not (state.isalpha() and state < "\x7f"):
         raise DocumentError("state: one letter was expected")
     return state
+
+
+def _reason(document: Dict[str, Any]) -> Optional[str]:
+    return None if document.get("reason") is None else text(document, "reason", longest=limits.REASON)
 
 
 def _last_words(document: Dict[str, Any], key: str) -> bytes:

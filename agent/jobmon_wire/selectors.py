@@ -39,6 +39,7 @@ FIELDS = {
     "state": Field(TEXT, ("state",), STATES),
     "health": Field(TEXT, ("health",), HEALTHS),
     "exit": Field(TEXT, ("exit",)),
+    "reason": Field(TEXT, ("reason",)),
     "cpu": Field(PERCENT, ("cpu_percent",)),
     "mem": Field(SIZE, ("rss_bytes",)),
     "gpu": Field(PERCENT, ("gpu_percent",)),

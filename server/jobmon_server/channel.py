@@ -39,6 +39,9 @@ class Hearer(Protocol):
     def vitals(self, document: dict[str, Any]) -> None:
         """A beat; raises FrameError where it is none."""
 
+    def over(self, document: dict[str, Any]) -> None:
+        """The job has ended; raises FrameError where the document cannot be."""
+
     def progress(self, document: dict[str, Any]) -> None:
         """A line of progress; raises FrameError where it is none."""
 
@@ -184,6 +187,9 @@ class Channel:
             self._hearer.vitals(frame.document())
         elif frame.type == frames.LOG:
             self._hearer.progress(frame.document())
+        elif frame.type == frames.OVER:
+            self._hearer.over(frame.document())
+            self._end = ("job-ended", "the job has ended")
         elif frame.type == frames.LEAVE and not self._answers and self._hearer.lets_go(self):
             self._send(write_frame(frames.LEAVE))
             self.close()

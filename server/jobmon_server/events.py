@@ -17,7 +17,7 @@ from jobmon_server.store import Store, StoreFullError
 from jobmon_wire.moments import write_moment
 
 ISSUED, REGISTERED, RETURNED, PROGRESS, REQUEST = "issued", "registered", "returned", "progress", "request"
-SILENT, LOST, ENDED, LIMIT = "silent", "lost", "ended", "limit"
+SILENT, LOST, ENDED, LIMIT, BATCH = "silent", "lost", "ended", "limit", "batch"
 
 
 class Events:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from jobmon_server import events
 from jobmon_server.beats import Beats
 from jobmon_server.channel import Channel
+from jobmon_server.endings import Endings
 from jobmon_server.events import Events
 from jobmon_server.exchange import Exchange
 from jobmon_server.jobs import LATEST, HearsayError, Job, readable
@@ -21,7 +22,7 @@ from jobmon_wire import documents, limits
 from jobmon_wire.documents import DocumentError
 from jobmon_wire.frames import FrameError
 from jobmon_wire.jobs import ENDED, RUNNING
-from jobmon_wire.records import Vitals
+from jobmon_wire.records import EndReport, Vitals
 
 RESOLUTION = 1.0  # s; signs of life closer together than this say nothing new
 BURST = 100  # lines of progress that may come at once
@@ -35,6 +36,7 @@ class Ears(NamedTuple):
     events: Events
     exchange: Exchange
     beats: Beats
+    endings: Endings
     clock: Callable[[], float]
 
 
@@ -67,11 +69,22 @@ class Hearing:
         """
         if self._job.state == ENDED:
             return
+        is_news = vitals.reason is not None and vitals.reason != self._job.reason
         self._job.feel(vitals)
         now = self._ears.clock()
         self._seen(now)
         self._job.examine(now)
         self._ears.registry.changed(self._job)
+        if is_news and self._may_speak():
+            text = f"the batch system says: {self._job.reason}"
+            self._ears.events.note(Event(self._job.uuid, now, events.BATCH, text))
+
+    def over(self, document: dict[str, Any]) -> None:
+        """The job has ended."""
+        try:
+            self._ears.endings.over(self._job.uuid, EndReport.read(document))
+        except (DocumentError, HearsayError) as error:
+            raise FrameError(f"over: {error}") from error
 
     def progress(self, document: dict[str, Any]) -> None:
         """A line of progress."""
@@ -99,6 +112,7 @@ class Hearing:
         """The channel has ended."""
         if self._ears.exchange.detach(channel):
             self._job.callback = self._ears.beats.callback(self._job.uuid)
+            self._ears.endings.hurry(self._job.uuid)
             self._ears.registry.changed(self._job)
 
     def _seen(self, now: float) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from jobmon_pki.names import Name, display
-from jobmon_wire.jobs import ENDED, MEMORY_SHARE, RUNNING, SILENT
+from jobmon_wire.jobs import ENDED, MEMORY_SHARE, RUNNING, SILENT, exit_text
 from jobmon_wire.moments import write_moment
 from jobmon_wire.records import EndReport, Registration, Vitals
 
@@ -45,6 +45,8 @@ class Job(msgspec.Struct, gc=False):
     health: str = "ok"
     health_reason: str | None = None
     exit: dict[str, Any] | None = None
+    reason: str | None = None  # why the batch system ended it, or is about to
+    is_told: bool = False  # the whole report of its end has come
     started: float | None = None  # s since 1970, as all moments here
     ended: float | None = None
     registered: float = 0.0
@@ -75,7 +77,7 @@ class Job(msgspec.Struct, gc=False):
         """
         if said.epoch < 1:
             raise HearsayError("epoch: milliseconds since 1970 were expected")
-        self.started = _moment("started", said.started)
+        self.started = check_moment("started", said.started)
         self.epoch = said.epoch
         self.node = sys.intern(readable(said.node))
         self.name, self.command = said.name, said.command
@@ -87,7 +89,9 @@ class Job(msgspec.Struct, gc=False):
         Raises:
             HearsayError: a moment that no calendar holds.
         """
-        self.output_at = _moment("output_at", vitals.output_at)
+        self.output_at = check_moment("output_at", vitals.output_at)
+        if vitals.reason:
+            self.reason = readable(vitals.reason)
         self.cpu_percent, self.rss_bytes = vitals.cpu_percent, vitals.rss_bytes
         self.memory_limit, self.oom_kills = vitals.memory_limit, vitals.oom_kills
         self.processes, self.process_state = vitals.processes, vitals.state
@@ -99,8 +103,12 @@ class Job(msgspec.Struct, gc=False):
         Raises:
             HearsayError: a moment that no calendar holds.
         """
-        self.ended = _moment("ended", report.ended)
-        self.exit = dict(report.exit._asdict())
+        ended, status = check_moment("ended", report.ended), dict(report.exit._asdict())
+        # A later report of the same end may know more, never less.
+        self.ended = ended if self.ended is None else self.ended
+        self.exit = status if self.exit is None or exit_text(status) != "unknown" else self.exit
+        if report.reason:
+            self.reason = readable(report.reason)
         self.state = ENDED
         self.cpu_percent = self.rss_bytes = self.processes = self.process_state = None
         if (written := _written(report)) is not None:
@@ -108,7 +116,8 @@ class Job(msgspec.Struct, gc=False):
 
     def revive(self) -> None:
         """Forget an earlier run: the batch system has started the job anew."""
-        self.exit = self.ended = self.progress = None
+        self.exit = self.reason = self.ended = self.progress = None
+        self.is_told = False
         self.output_bytes = self.output_at = self.memory_limit = self.oom_kills = None
         self.state = RUNNING
 
@@ -159,6 +168,7 @@ def public(job: Job) -> dict[str, Any]:
         "health": job.health,
         "health_reason": job.health_reason,
         "exit": job.exit,
+        "reason": job.reason,
         "started": write_moment(job.started),
         "ended": write_moment(job.ended),
         "registered": write_moment(job.registered),
@@ -184,7 +194,12 @@ def readable(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-def _moment(field: str, seconds: float | None) -> float | None:
+def check_moment(field: str, seconds: float | None) -> float | None:
+    """The moment, if a calendar holds it.
+
+    Raises:
+        HearsayError: none does.
+    """
     if seconds is not None and not 0 <= seconds < LATEST:
         raise HearsayError(f"{field}: a moment between 1970 and 2242 was expected")
     return seconds

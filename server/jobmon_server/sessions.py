@@ -7,8 +7,6 @@ a newer one, waits until the one that speaks has been silent for three beats.
 
 from __future__ import annotations
 
-import asyncio
-import copy
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -26,7 +24,7 @@ from jobmon_server.refusals import RefusedError
 from jobmon_server.rows import Event, Snapshot
 from jobmon_server.store import Store
 from jobmon_wire import limits
-from jobmon_wire.jobs import ENDED, exit_text
+from jobmon_wire.jobs import ENDED, restarts
 from jobmon_wire.records import Configuration as Answer
 from jobmon_wire.records import EndReport, Registration
 
@@ -59,7 +57,6 @@ class Sessions:
         self._cluster = cluster
         self._configuration = configuration
         self._sessions: dict[str, Session] = {}
-        self._ending = asyncio.Lock()
 
     async def register(self, peer: Peer, said: Registration) -> Answer:
         """Take an agent as the one that speaks for its job.
@@ -70,14 +67,16 @@ class Sessions:
             StoreFullError: a take-over cannot be written down.
         """
         registry, now = self._ears.registry, self._ears.clock()
+        await self._ears.endings.settle(peer.uuid)
         job, identity = self._job(peer, now)
         earlier = job.epoch
-        if self._is_take_over(job, said.epoch, now):
+        if self._is_take_over(job, said, now):
             await self._audit.begin(peer, "take-over", job, {"epoch": said.epoch, "earlier": earlier})
         job.describe(said)
         job.serial = peer.serial
         if job.state == ENDED and said.epoch > earlier:
             job.revive()
+            self._ears.endings.forget(job.uuid)
         job.expires = peer.not_after
         self._sessions[job.uuid] = Session(said.epoch, peer.source)
         self._ears.exchange.drop(job.uuid)
@@ -88,7 +87,7 @@ class Sessions:
             registry.add(job)
         registry.changed(job)
         if said.epoch != earlier:
-            self._ears.events.note(Event(job.uuid, now, events.REGISTERED, f"runs on {job.node}, process {said.pid}"))
+            self._ears.events.note(Event(job.uuid, now, events.REGISTERED, _where(job, said)))
             self._store.defer(Snapshot(job, said))
         beats = None
         if self._configuration().callback != TCP:
@@ -119,25 +118,20 @@ class Sessions:
             HearsayError: it says what cannot be.
             StoreFullError: it cannot be written down.
         """
-        async with self._ending:
-            job = self._ears.registry.get(peer.uuid)
-            if job is None:
-                raise RefusedError("bad-request", "an agent registers its job before it reports its end")
-            if job.state == ENDED:
-                return
-            if report.epoch < job.epoch:
-                raise RefusedError("session-taken", TAKEN)
-            ended = copy.copy(job)
-            ended.close(report)
-            ended.last_seen = now = self._ears.clock()
-            text = f"exit {exit_text(ended.exit)}, {report.survivors} of its processes are left"
-            await self._ears.events.record(Snapshot(ended, report=report), Event(job.uuid, now, events.ENDED, text))
-            job.close(report)
-            job.last_seen = now
-            job.examine(now)
-            self._ears.registry.changed(job)
-            self._ears.beats.close(job.uuid)
-            self._ears.events.wake(job.uuid)
+        job = self._ears.registry.get(peer.uuid)
+        if job is None:
+            raise RefusedError("bad-request", "an agent registers its job before it reports its end")
+        if report.epoch < job.epoch:
+            raise RefusedError("session-taken", TAKEN)
+        await self._ears.endings.end(job, report)
+
+    def over(self, uuid: str, told: EndReport) -> None:
+        """Take what an agent tells of its job's end in haste; its whole report may follow.
+
+        Raises:
+            HearsayError: it says what cannot be.
+        """
+        self._ears.endings.over(uuid, told)
 
     def restore(self, job: Job) -> None:
         """Know the agent of an earlier run of the server again, so that its beats are understood."""
@@ -174,18 +168,33 @@ class Sessions:
         job.issued = issued.issued_at
         return job, issued.identity
 
-    def _is_take_over(self, job: Job, epoch: int, now: float) -> bool:
+    def _is_take_over(self, job: Job, said: Registration, now: float) -> bool:
         """Whether another agent spoke for the job before.
 
         Raises:
             RefusedError: it still does.
         """
-        if job.epoch in (0, epoch):
+        if job.epoch in (0, said.epoch):
             return False
         if job.state == ENDED:
-            if epoch < job.epoch:
+            if said.epoch < job.epoch:
                 raise RefusedError("session-taken", "a newer agent has told of this job's end")
             return False
-        if self._ears.registry.silence(job, now) < self.patience(job):
+        is_silent = self._ears.registry.silence(job, now) >= self.patience(job)
+        if not is_silent and not self._is_requeued(job, said):
             raise RefusedError("session-taken", TAKEN)
         return True
+
+    def _is_requeued(self, job: Job, said: Registration) -> bool:
+        """Whether the batch system has started the job anew, after an agent that went without a word.
+
+        That one's connection was seen to end: an agent that only lost sight of a
+        restarted server is not passed over.
+        """
+        was_here = job.uuid in self._sessions and job.callback is None
+        return was_here and said.epoch > job.epoch and restarts(said.batch) > restarts(job.batch)
+
+
+def _where(job: Job, said: Registration) -> str:
+    count = restarts(said.batch)
+    return f"runs on {job.node}, process {said.pid}" + (f", restart {count}" if count else "")

@@ -21,6 +21,7 @@ from jobmon_server.audit import Audit
 from jobmon_server.beats import Beats, read_secret
 from jobmon_server.configuration import Configuration
 from jobmon_server.credentials import Credentials
+from jobmon_server.endings import Endings
 from jobmon_server.events import Events
 from jobmon_server.exchange import Exchange
 from jobmon_server.hearing import Ears
@@ -70,7 +71,8 @@ class State:
         self.watches: set[Watch] = set()
         self.shells = Shells()
         self.credentials = Credentials(site, ledger, self.audit, self.events, clock)
-        ears = Ears(self.registry, self.events, self.exchange, self.beats, clock)
+        self.endings = Endings(self.registry, self.events, self.beats, clock)
+        ears = Ears(self.registry, self.events, self.exchange, self.beats, self.endings, clock)
         self.sessions = Sessions(ears, store, self.audit, ledger, site.cluster, lambda: self.configuration)
         self._ledger = ledger
         self._tasks: list[asyncio.Task[None]] = []
@@ -118,6 +120,7 @@ class State:
         except TimeoutError:
             _log.info("some readers were still there")
         try:
+            await self.endings.settle()
             await self._save()
             await self.store.flush()
         except StoreFullError as error:
@@ -158,6 +161,7 @@ class State:
         for uuid in uuids:
             self.registry.remove(uuid)
             self.sessions.forget(uuid)
+            self.endings.forget(uuid)
 
 
 async def _every(period: float, work: Callable[[], Coroutine[Any, Any, None]]) -> None:

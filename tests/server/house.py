@@ -258,6 +258,11 @@ class Agent:
         document = {**known, "output_bytes": 10, "output_at": self.house.clock(), **figures}
         await self.send(frames.write_object(frames.VITALS, frames.CHANNEL, document))
 
+    async def over(self, **said: Any) -> None:
+        """Tell in haste that the job has ended."""
+        document = {name: END_REPORT[name] for name in ("epoch", "ended", "exit")}
+        await self.send(frames.write_object(frames.OVER, frames.CHANNEL, document | said))
+
     async def say(self, text: str) -> None:
         """Send a line of progress."""
         await self.send(frames.write_object(frames.LOG, frames.CHANNEL, {"at": self.house.clock(), "text": text}))

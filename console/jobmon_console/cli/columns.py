@@ -7,7 +7,7 @@ from jobmon_console.cli import screen, words
 from jobmon_console.cli.table import Column
 from jobmon_console.errors import UsageError
 from jobmon_console.jobs import Record
-from jobmon_wire.jobs import ENDED, FIELDS, exit_text
+from jobmon_wire.jobs import ENDED, FIELDS, RUNNING, exit_text
 
 Show = Callable[[Record, float], str]  # a record and the moment it is shown at, s since 1970
 
@@ -65,9 +65,11 @@ def elapsed(record: Record, now: float) -> str:
 
 
 def state(record: Record) -> str:
-    """The state; of an ended job also how it ended."""
+    """The state; of a job that is over also how it ended, and why the batch system ended it."""
     text = str(record.get("state") or words.UNKNOWN)
-    return f"{text} {exit_text(record.get('exit'))}".rstrip() if text == ENDED else text
+    if text == ENDED:
+        text = f"{text} {exit_text(record.get('exit'))}".rstrip()
+    return f"{text}, {record['reason']}" if record.get("reason") and text != RUNNING else text
 
 
 def colour(record: Record) -> str:

@@ -25,7 +25,7 @@ selectors:
   field:value     holds it; * and ? match, a,b is either
   = != > >= < <=  exact; numbers, sizes (10G), times (90s 2h 3d), dates
   or, not, -, ()  side by side means and
-  fields: id name owner cluster node state health exit cpu mem gpu io age
+  fields: id name owner cluster node state health exit reason cpu mem gpu io age
           started ended silent array batch cmd callback tag.KEY; owner:me is you
 """
 

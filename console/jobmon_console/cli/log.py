@@ -10,7 +10,14 @@ from jobmon_console.safe import safe
 from jobmon_console.session import Session
 from jobmon_wire import answers
 
-_COLOURS = {"ended": "bold", "silent": "yellow", "lost": "magenta", "limit": "yellow", "request": "dim"}
+_COLOURS = {
+    "ended": "bold",
+    "silent": "yellow",
+    "lost": "magenta",
+    "limit": "yellow",
+    "batch": "yellow",
+    "request": "dim",
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

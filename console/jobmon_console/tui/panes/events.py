@@ -11,7 +11,15 @@ from jobmon_console.tui.widgets.lines import Span
 from jobmon_wire.moments import write_moment
 
 KEPT = 5_000  # events
-_STYLES = {"ended": "strong", "lost": "bad", "silent": "warn", "limit": "warn", "request": "info", "progress": "plain"}
+_STYLES = {
+    "ended": "strong",
+    "lost": "bad",
+    "silent": "warn",
+    "limit": "warn",
+    "batch": "warn",
+    "request": "info",
+    "progress": "plain",
+}
 
 
 class Events(Pane):

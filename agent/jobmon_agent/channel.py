@@ -14,12 +14,13 @@ from jobmon_agent.job import Job
 from jobmon_agent.parting import BRIEF
 from jobmon_agent.performer import Perform, Performer, failure, hanging
 from jobmon_agent.progress import INTERVAL, Progress
+from jobmon_agent.report import End
 from jobmon_agent.tls import Connection
 from jobmon_agent.watch import Watch
 from jobmon_wire import frames, http, limits
 from jobmon_wire.documents import DocumentError, number
 from jobmon_wire.frames import Frame, FrameReader, write_credit, write_frame, write_object
-from jobmon_wire.records import Configuration, Vitals
+from jobmon_wire.records import Configuration, Exit, Vitals
 from jobmon_wire.verbs import KILL_GRACE, VERBS, ArgumentError, Verb, check_arguments
 
 MEDIA_TYPE = "application/vnd.jobmon.frames"
@@ -43,6 +44,7 @@ class Channel:
     """One exchange on a connection that has registered.
 
     Args:
+        end: what can be told of the job's end.
         configuration: the server's.
         is_brief: nobody has asked: the channel was opened to tell of progress.
     """
@@ -54,6 +56,7 @@ class Channel:
         watch: Watch,
         health: Health,
         progress: Progress,
+        end: End,
         configuration: Configuration,
         is_brief: bool,
     ) -> None:
@@ -62,6 +65,8 @@ class Channel:
         self._watch = watch
         self._health = health
         self._progress = progress
+        self._end = end
+        self._told: Optional[Exit] = None  # how the job ended, as the server was told last
         self._ping, self._quiet = configuration.ping, configuration.quiet
         self._response = http.Response()
         self._reader = FrameReader(frames.DOWN)
@@ -106,7 +111,11 @@ class Channel:
             if now - self._over > performer.patience:
                 self._send(failure(performer.request, "job-ended", "the job has ended"))
                 self._forget(performer)
-        return not self._performers and (not self._connection.unsent or now - self._over > _DRAIN + _FLUSH)
+        return (
+            self._watch.is_settled
+            and not self._performers
+            and (not self._connection.unsent or now - self._over > _DRAIN + _FLUSH)
+        )
 
     def _speak(self) -> None:
         """Send what is due by the clock."""
@@ -118,7 +127,7 @@ class Channel:
             # The second beat comes soon: CPU is known from two.
             self._next_beat = now + (self._ping if self._has_beaten else min(self._ping, _SECOND_BEAT))
             self._has_beaten = True
-            self._connection.unsent += http.chunk(_vitals(self._health))
+            self._connection.unsent += http.chunk(_vitals(self._health, self._end.announced()))
         if now >= self._next_leave:
             self._next_leave = now + self._quiet
             if not self._performers:
@@ -143,12 +152,23 @@ class Channel:
         if self._over is not None:
             due = min([due] + [self._over + performer.patience for performer in self._performers.values()])
         ready = self._watch.poll(interests, due - time.monotonic())
+        self._tell_end()
         for performer in self._performers.values():
             if performer.pipe in ready:
                 performer.read()
         for inlet in inlets:
             if inlet.pipe in ready:
                 inlet.move()
+
+    def _tell_end(self) -> None:
+        """Tell of the job's end at once, and again when it is better known."""
+        ended, status = self._watch.ended, self._watch.exit
+        if ended is None or status is None or status == self._told:
+            return
+        self._told = status
+        for frame in self._end.in_haste(ended, status):
+            self._connection.unsent += http.chunk(frame)
+            self._hear()  # which moves bytes both ways
 
     def _hear(self) -> None:
         data = self._connection.move()
@@ -236,9 +256,10 @@ def _performs(verb: Optional[Verb]) -> Optional[Perform]:
     return None if verb is None else KNOWN.get(verb.name)
 
 
-def _vitals(health: Health) -> bytes:
+def _vitals(health: Health, reason: Optional[str]) -> bytes:
     sample = health.sample()
-    said = Vitals(*[getattr(sample, field) for field in Vitals._fields])
+    seen = [getattr(sample, field) for field in Vitals._fields if field != "reason"]
+    said = Vitals(*(seen + [reason]))
     return write_object(frames.VITALS, frames.CHANNEL, said.document())
 
 

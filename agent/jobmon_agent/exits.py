@@ -7,13 +7,37 @@ from jobmon_agent.job import Job
 from jobmon_wire.records import WRAP, Exit, exit_of
 
 
-def read_exit(job: Job, status: Optional[int]) -> Exit:
-    """How the job, which is over, ended; waits up to two seconds for it to be told.
+class Inquiry:
+    """The question how a job that is over ended; ``look`` until it is settled.
 
     Args:
         status: socket on which the waiter of wrap mode tells, where there is one;
             the message is left there for whoever asks later.
     """
-    waiter = status if job.mode == WRAP else None
-    told, source = Ending(job.pid, job.starttime, job.pidfd, waiter, job.trap).learn()
+
+    def __init__(self, job: Job, status: Optional[int]) -> None:
+        self._ending = _ending(job, status)
+        self.exit = exit_of(0, "unknown")  # as far as it is known
+        self.is_settled = False  # it will not become better known
+
+    @property
+    def interval(self) -> float:
+        """Seconds until the next look is worth it."""
+        return self._ending.interval
+
+    def look(self) -> None:
+        """Look once, without waiting."""
+        told = None if self.is_settled else self._ending.look()
+        if told:
+            self.exit = exit_of(told[0] or 0, told[1])
+            self.is_settled = True
+
+
+def read_exit(job: Job, status: Optional[int]) -> Exit:
+    """How the job, which is over, ended; waits up to two seconds for it to be told."""
+    told, source = _ending(job, status).learn()
     return exit_of(told or 0, source)
+
+
+def _ending(job: Job, status: Optional[int]) -> Ending:
+    return Ending(job.pid, job.starttime, job.pidfd, status if job.mode == WRAP else None, job.trap)

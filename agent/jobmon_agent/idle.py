@@ -15,7 +15,7 @@ import time
 from jobmon_agent import descriptors
 from jobmon_agent.beats import NEVER, Beats
 from jobmon_agent.health import Health
-from jobmon_agent.parting import GAVE_UP, LEFT, LINGER, REPORTED
+from jobmon_agent.parting import BUSY, GAVE_UP, LEFT, LINGER, REPORTED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -246,5 +246,14 @@ class _Idle:
     def _end(self) -> None:
         """The job is over: tell at once what is known, and have a worker report the rest."""
         self._facts["ended"] = ended = time.time()
+        self._hold_waiter()
         self._leave = time.monotonic() + _LEAVE_AFTER
         self._beats.bye(ended, 0, "unknown")
+
+    def _hold_waiter(self) -> None:
+        """Have the waiter of wrap mode live on until a worker has told of the end; one second at most."""
+        if self._facts["mode"] == "wrap":
+            try:
+                os.write(self._facts["status"], BUSY)
+            except OSError:  # it has gone
+                pass

@@ -2,13 +2,14 @@
 
 import os
 import platform
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, Iterator, List, Optional
 
-from jobmon_agent import VERSION, batch, node
+from jobmon_agent import VERSION, batch, node, reason
 from jobmon_agent.health import Health
 from jobmon_agent.job import Job
 from jobmon_agent.members import Members
-from jobmon_wire import limits
+from jobmon_wire import frames, limits
+from jobmon_wire.frames import write_object
 from jobmon_wire.jobs import command_text
 from jobmon_wire.records import EndReport, Exit, Registration
 
@@ -49,30 +50,58 @@ def program_name(words: "tuple[str, ...]") -> str:
     return os.path.basename(words[1]) if is_script else name
 
 
-def end_report(job: Job, epoch: int, ended: float, exit: Exit, health: Health) -> EndReport:
-    """How the job ended, and what it said last."""
-    stdout, stdout_bytes = _last_words(job.stdout)
-    stderr, stderr_bytes = _last_words(job.stderr)
-    return EndReport(
-        epoch=epoch,
-        ended=ended,
-        exit=exit,
-        stdout=stdout,
-        stderr=stderr,
-        stdout_bytes=stdout_bytes,
-        stderr_bytes=stderr_bytes,
-        peak_rss=health.peak_rss,
-        cpu_seconds=health.cpu_seconds,
-        survivors=_survivors(job),
-    )
+class End:
+    """What is told of the job's end: announced, in haste, and whole.
+
+    Args:
+        epoch: of this agent.
+        health: what the beats have seen.
+    """
+
+    def __init__(self, job: Job, epoch: int, health: Health) -> None:
+        self._job = job
+        self._epoch = epoch
+        self._health = health
+        self._announcement = reason.Announcement(job, epoch / 1000.0)
+
+    def announced(self) -> Optional[str]:
+        """Why the batch system is about to end the job, where it has said so."""
+        return self._announcement.read()
+
+    def in_haste(self, ended: float, exit: Exit) -> Iterator[bytes]:
+        """Frames to send one by one: the barest first, since the batch system may kill the agent after any."""
+        bare = {"epoch": self._epoch, "ended": ended, "exit": dict(exit._asdict())}
+        yield write_object(frames.OVER, frames.CHANNEL, bare)
+        yield write_object(frames.OVER, frames.CHANNEL, self._report(ended, exit, limits.HASTY_WORDS).document())
+
+    def whole(self, ended: float, exit: Exit) -> EndReport:
+        """How the job ended, what it said last and what it left behind."""
+        return self._report(ended, exit, limits.LAST_WORDS)._replace(survivors=_survivors(self._job))
+
+    def _report(self, ended: float, exit: Exit, words: int) -> EndReport:
+        stdout, stdout_bytes = _last_words(self._job.stdout, words)
+        stderr, stderr_bytes = _last_words(self._job.stderr, words)
+        return EndReport(
+            epoch=self._epoch,
+            ended=ended,
+            exit=exit,
+            stdout=stdout,
+            stderr=stderr,
+            stdout_bytes=stdout_bytes,
+            stderr_bytes=stderr_bytes,
+            peak_rss=self._health.peak_rss,
+            cpu_seconds=self._health.cpu_seconds,
+            survivors=0,
+            reason=reason.of_end(stderr, self._epoch / 1000.0, ended, exit),
+        )
 
 
-def _last_words(descriptor: Optional[int]) -> "tuple[bytes, Optional[int]]":
+def _last_words(descriptor: Optional[int], most: int) -> "tuple[bytes, Optional[int]]":
     if descriptor is None:
         return b"", None
     try:
         size = os.fstat(descriptor).st_size
-        start = max(0, size - limits.LAST_WORDS)
+        start = max(0, size - most)
         parts: List[bytes] = []
         while start < size:
             data = os.pread(descriptor, size - start, start)

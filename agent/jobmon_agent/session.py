@@ -103,6 +103,7 @@ class Session:
         self._context = client_context(credential, descriptor)
         self._registration: Optional[Registration] = None
         self._health: Health = facts["health"]
+        self._end = report.End(job, facts["epoch"], self._health)
         self._progress = Progress(job.sandbox, facts["log"], facts["progress"])
         self._retries = Retries()
         self._is_registered = False
@@ -122,6 +123,9 @@ class Session:
                 asked = error.retry_after
             except (OSError, http.HttpError, FrameError, DocumentError):
                 pass  # no connection, or a peer that does not speak the protocol
+            finally:
+                if self._watch.ended is not None:
+                    self._watch.release()
             if self._watch.ended is not None and time.time() - self._watch.ended > self._patience():
                 return GAVE_UP
             self._watch.sleep(self._retries.delay(time.monotonic(), asked, is_slow))
@@ -165,7 +169,14 @@ class Session:
         start = time.monotonic()
         try:
             Channel(
-                connection, self._job, self._watch, self._health, self._progress, configuration, self._facts["is_brief"]
+                connection,
+                self._job,
+                self._watch,
+                self._health,
+                self._progress,
+                self._end,
+                configuration,
+                self._facts["is_brief"],
             ).run(head)
         finally:
             if self._progress.state is not None:
@@ -175,15 +186,14 @@ class Session:
                 self._retries.reset()
 
     def _report_end(self, connection: Optional[Connection]) -> None:
+        self._watch.settle()
         ended, exit = self._watch.ended, self._watch.exit
         assert ended is not None
         assert exit is not None
         own = self._connect() if connection is None else connection
         try:
             # Made once: the same report sent twice is one end.
-            self._report = self._report or write_document(
-                report.end_report(self._job, self._facts["epoch"], ended, exit, self._health).document()
-            )
+            self._report = self._report or write_document(self._end.whole(ended, exit).document())
             self._post(own, "/v1/end", self._report)
         finally:
             if connection is None:

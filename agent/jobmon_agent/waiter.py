@@ -6,9 +6,12 @@ a KILL or STOP sent to the waiter's number does not reach it.
 """
 
 import os
+import select
+import time
 
 from jobmon_agent import descriptors
 from jobmon_agent.environment import become
+from jobmon_agent.parting import BUSY
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,6 +23,8 @@ if TYPE_CHECKING:
 else:
     import _signal  # signal itself would cost 3 ms for its enumerations
 
+_LONGEST = 1.0  # s the job's end is held up at most, while the agent is telling the server of it
+_FIRST_WORD = 0.1  # s for the agent to say that it is; one that has no connection says nothing
 _FROM_KERNEL = 0x80  # si_code: a terminal's ^C goes to the whole group, so the job has it already
 # Faults of the waiter itself are not for the job, and two signals are the C library's own.
 _NOT_PASSED = frozenset(
@@ -75,6 +80,7 @@ class Waiter:
             _attempt(lambda: os.write(self._gate, _BARE))
             status = os.waitpid(self._job, 0)[1]
         _attempt(lambda: os.write(introduction.status, b"%d" % status))  # in vain if the agent was killed
+        _attempt(lambda: _linger(introduction.status))
         _end_with(status)
 
     def _wait(self) -> int:
@@ -106,6 +112,15 @@ def _attempt(step: "Callable[[], object]") -> None:
         step()
     except BaseException:  # a job without it is better than none
         pass
+
+
+def _linger(agent: int) -> None:
+    """Let the agent tell of the end: where the batch system counts what the job leaves, it dies with this process."""
+    patience, end = _FIRST_WORD, time.monotonic() + _LONGEST
+    while select.select([agent], [], [], max(0.0, min(patience, end - time.monotonic())))[0]:
+        if os.read(agent, len(BUSY)) != BUSY or time.monotonic() >= end:  # done, or gone
+            return
+        patience = _LONGEST
 
 
 def _end_with(status: int) -> None:

@@ -1,12 +1,14 @@
 """What a worker waits for besides its work: the end of the job, and of the agent it belongs to."""
 
+import os
 import select
 import time
 from typing import Dict, Optional
 
-from jobmon_agent.exits import read_exit
+from jobmon_agent.exits import Inquiry
 from jobmon_agent.job import Job
-from jobmon_wire.records import Exit
+from jobmon_agent.parting import BUSY, DONE
+from jobmon_wire.records import WRAP, Exit
 
 _LOOK = 1.0  # s between two looks at /proc where the kernel has no pidfd
 
@@ -30,9 +32,28 @@ class Watch:
         self._life = life
         self._status = status
         self.ended = ended
-        self.exit: Optional[Exit] = None
+        self._inquiry: Optional[Inquiry] = None
         if ended is not None:
-            self.exit = read_exit(job, status)
+            self._inquire()
+
+    @property
+    def exit(self) -> Optional[Exit]:
+        """How the job ended, as far as it is known yet; None while it runs."""
+        return None if self._inquiry is None else self._inquiry.exit
+
+    @property
+    def is_settled(self) -> bool:
+        """The job is over, and how it ended will not become better known."""
+        return self._inquiry is not None and self._inquiry.is_settled
+
+    def settle(self) -> None:
+        """Wait until it is settled how the job, which is over, ended: two seconds at most."""
+        while not self.is_settled:
+            self.poll({}, 1.0)
+
+    def release(self) -> None:
+        """Let the waiter of wrap mode go: what could be told is told."""
+        self._tell_waiter(DONE)
 
     def poll(self, interests: Dict[int, int], timeout: float) -> Dict[int, int]:
         """Wait for descriptors, at most ``timeout`` seconds; also comes back when the job ends.
@@ -55,12 +76,16 @@ class Watch:
                 waiting.register(self._job.pidfd, select.POLLIN)
             else:
                 timeout = min(timeout, _LOOK)
+        elif self._inquiry is not None and not self._inquiry.is_settled:
+            timeout = min(timeout, self._inquiry.interval)
         ready = dict(waiting.poll(max(0, int(timeout * 1000 + 1))))
         if self._life in ready:
             raise OrphanedError
         if self.ended is None and self._job.is_over():
             self.ended = time.time()
-            self.exit = read_exit(self._job, self._status)
+            self._inquire()
+        elif self._inquiry is not None:
+            self._inquiry.look()
         return {descriptor: ready[descriptor] for descriptor in interests if descriptor in ready}
 
     def wait(self, descriptor: int, mask: int, timeout: float) -> bool:
@@ -82,3 +107,15 @@ class Watch:
             if left <= 0:
                 return
             self.poll({}, left)
+
+    def _inquire(self) -> None:
+        self._inquiry = Inquiry(self._job, self._status)
+        self._inquiry.look()
+        self._tell_waiter(BUSY)
+
+    def _tell_waiter(self, word: bytes) -> None:
+        if self._job.mode == WRAP:
+            try:
+                os.write(self._status, word)
+            except OSError:  # it has gone
+                pass

@@ -48,25 +48,37 @@ def facts(environ: Environment, cwd: str) -> Tuple[Facts, str]:
             name = own_name
         else:
             labels.update(("%s.%s" % (system.name, key), value) for key, value in found.items())
+    if labels and "gpus" not in labels:
+        labels.update(_named_gpus(environ))
     return dict(list(labels.items())[: limits.BATCH_LABELS]), name
 
 
 def _htcondor(environ: Environment, cwd: str) -> Facts:
-    path = environ.get("_CONDOR_JOB_AD") or os.path.join(environ.get("_CONDOR_SCRATCH_DIR", ""), ".job.ad")
-    advertisement = _read_ad(os.path.join(cwd, path))
-    cluster, process = advertisement.get("clusterid", ""), advertisement.get("procid", "")
+    job = _read_condor(environ, cwd, "_CONDOR_JOB_AD", ".job.ad")
+    machine = _read_condor(environ, cwd, "_CONDOR_MACHINE_AD", ".machine.ad")
+    cluster, process = job.get("clusterid", ""), job.get("procid", "")
+    is_array = _number(job.get("totalsubmitprocs")) > 1
     return {
         "id": "%s.%s" % (cluster, process) if cluster and process else "",
-        "global_id": advertisement.get("globaljobid", ""),
-        "cluster": advertisement.get("globaljobid", "").partition("#")[0],  # the queue's host
-        "user": advertisement.get("owner", ""),
-        "slot": environ.get("_CONDOR_SLOT", ""),
+        "array": _array(cluster, process) if is_array else "",
+        "global_id": job.get("globaljobid", ""),
+        "cluster": job.get("globaljobid", "").partition("#")[0],  # the queue's host
+        "user": job.get("owner", ""),
+        "node": machine.get("machine", ""),
+        "slot": environ.get("_CONDOR_SLOT") or machine.get("name", ""),
+        "cpus": machine.get("cpus", ""),
+        "memory": _megabytes(machine.get("memory")),
         "gpus": environ.get("_CONDOR_AssignedGPUs", ""),
-        "name": advertisement.get("jobbatchname", ""),
+        # Counted before the job starts.
+        "restarts": _above_zero(_number(job.get("numshadowstarts")) - 1),
+        "name": job.get("jobbatchname", ""),
     }
 
 
 def _slurm(environ: Environment, cwd: str) -> Facts:
+    memory = _megabytes(environ.get("SLURM_MEM_PER_NODE"))
+    if not memory and environ.get("SLURM_MEM_PER_CPU"):
+        memory = _megabytes(str(_number(environ["SLURM_MEM_PER_CPU"]) * _number(environ.get("SLURM_CPUS_ON_NODE"))))
     return dict(
         _named(
             environ,
@@ -79,19 +91,28 @@ def _slurm(environ: Environment, cwd: str) -> Facts:
             restarts="SLURM_RESTART_COUNT",
             end_time="SLURM_JOB_END_TIME",
             cpus="SLURM_CPUS_ON_NODE",
+            gpus="SLURM_JOB_GPUS",
             name="SLURM_JOB_NAME",
         ),
         # A task has a job id of its own; what users type is ARRAY_TASK.
         array=_array(environ.get("SLURM_ARRAY_JOB_ID"), environ.get("SLURM_ARRAY_TASK_ID")),
-        memory=_megabytes(environ.get("SLURM_MEM_PER_NODE")),
+        memory=memory,
     )
 
 
 def _lsf(environ: Environment, cwd: str) -> Facts:
     index = environ.get("LSB_JOBINDEX")
     return dict(
-        _named(environ, id="LSB_JOBID", queue="LSB_QUEUE", hosts="LSB_HOSTS", name="LSB_JOBNAME"),
+        _named(
+            environ,
+            id="LSB_JOBID",
+            queue="LSB_QUEUE",
+            hosts="LSB_HOSTS",
+            cpus="LSB_DJOB_NUMPROC",
+            name="LSB_JOBNAME",
+        ),
         array=_array(environ.get("LSB_JOBID"), None if index == "0" else index),
+        restarts="1" if environ.get("LSB_RESTART") == "Y" else "",
     )
 
 
@@ -99,15 +120,24 @@ def _pbs(environ: Environment, cwd: str) -> Facts:
     # 123.server, or 123[4].server for a task of an array.
     number, _, server = environ.get("PBS_JOBID", "").partition(".")
     index = environ.get("PBS_ARRAY_INDEX") or environ.get("PBS_ARRAYID") or "".join(re.findall(r"\[(\d+)\]", number))
+    nodes = _read(os.path.join(cwd, environ.get("PBS_NODEFILE", ""))).decode("utf-8", "replace").split()
     return dict(
-        _named(environ, id="PBS_JOBID", queue="PBS_QUEUE", submitted_from="PBS_O_HOST", name="PBS_JOBNAME"),
+        _named(
+            environ,
+            id="PBS_JOBID",
+            queue="PBS_QUEUE",
+            submitted_from="PBS_O_HOST",
+            name="PBS_JOBNAME",
+        ),
         cluster=server or environ.get("PBS_SERVER", ""),
         array=_array(re.split(r"[\[-]", number)[0], index),
+        node=nodes[0] if nodes else "",
+        cpus=environ.get("NCPUS") or environ.get("PBS_NP", ""),
     )
 
 
 def _sge(environ: Environment, cwd: str) -> Facts:
-    task = environ.get("SGE_TASK_ID")
+    task, restarted = environ.get("SGE_TASK_ID"), environ.get("RESTARTED", "")
     return dict(
         _named(
             environ,
@@ -115,11 +145,11 @@ def _sge(environ: Environment, cwd: str) -> Facts:
             queue="QUEUE",
             node="HOSTNAME",
             cpus="NSLOTS",
-            restarts="RESTARTED",
             name="JOB_NAME",
         ),
         cluster=environ.get("SGE_CLUSTER_NAME") or environ.get("SGE_CELL", ""),
         array=_array(environ.get("JOB_ID"), None if task == "undefined" else task),
+        restarts="" if restarted == "0" else restarted,
     )
 
 
@@ -148,11 +178,12 @@ def _has(*names: str) -> Callable[[Environment], bool]:
 # Innermost first: those in front run as jobs of those behind.
 SYSTEMS: Tuple[System, ...] = (
     System("htcondor", lambda e: bool(e.get("_CONDOR_JOB_AD")) or e.get("BATCH_SYSTEM") == "HTCondor", _htcondor),
+    # An instance of Flux is often a job of Slurm, whose variables its own jobs inherit.
+    System("flux", _has("FLUX_JOB_ID"), lambda e, _: _named(e, id="FLUX_JOB_ID", rank="FLUX_TASK_RANK")),
     System("slurm", _has("SLURM_JOB_ID"), _slurm),
     System("lsf", _has("LSB_JOBID"), _lsf),
     System("pbs", _has("PBS_JOBID"), _pbs),
     System("sge", _is_sge, _sge),
-    System("flux", _has("FLUX_JOB_ID"), lambda e, _: _named(e, id="FLUX_JOB_ID", rank="FLUX_TASK_RANK")),
     System("oar", _has("OAR_JOB_ID"), lambda e, _: _named(e, id="OAR_JOB_ID", name="OAR_JOB_NAME")),
     System("arc", _has("GRID_GLOBAL_JOBURL"), lambda e, _: _named(e, id="GRID_GLOBAL_JOBURL")),
     System("kubernetes", _is_kubernetes, _kubernetes),
@@ -163,12 +194,31 @@ def _named(environ: Environment, **names: str) -> Facts:
     return {label: environ.get(name, "") for label, name in names.items()}
 
 
+def _named_gpus(environ: Environment) -> Facts:
+    found = environ.get("CUDA_VISIBLE_DEVICES") or environ.get("NVIDIA_VISIBLE_DEVICES", "")
+    return {"gpus": found[:LONGEST]} if found and found != "void" else {}
+
+
 def _array(job: Optional[str], task: Optional[str]) -> str:
     return "%s_%s" % (job, task) if job and task else ""
 
 
 def _megabytes(count: Optional[str]) -> str:
-    return str(int(count) * limits.MIB) if count and count.isdigit() else ""
+    return _above_zero(_number(count) * limits.MIB)
+
+
+def _number(text: Optional[str]) -> int:
+    """A count in the environment or an advertisement; 0 for anything else."""
+    return int(text) if text and text.isdecimal() and len(text) < 16 else 0
+
+
+def _above_zero(count: int) -> str:
+    return str(count) if count > 0 else ""
+
+
+def _read_condor(environ: Environment, cwd: str, variable: str, usual: str) -> Facts:
+    path = environ.get(variable) or os.path.join(environ.get("_CONDOR_SCRATCH_DIR", ""), usual)
+    return _read_ad(os.path.join(cwd, path))
 
 
 def _read_ad(path: str) -> Facts:

@@ -41,6 +41,7 @@ class Beats:
         self._echo = bytes(datagrams.CHALLENGE_BYTES)
         self._seen = self._pending = 0  # levels of requests: fetched, and waiting at the server
         self._unanswered = 0
+        self._sampled, self._vitals = 0.0, b""  # moment of the last sample, and what it is in a beat
         self._allowed, self._refilled = BURST, 0.0
         self.rung_at = NEVER  # when it was rung and nobody has come yet, by the monotonic clock
         self.next = NEVER  # when the next beat is due, by the monotonic clock
@@ -92,7 +93,10 @@ class Beats:
             self.next = now + SOON[late]
         else:
             self.next = now + self._interval * (1 + JITTER * (_random() - 0.5) * 2)
-        self._send(BEAT, datagrams.write_beat(self._seen, self._echo, self._health.sample()))
+        sample = self._health.glance()
+        if sample.at != self._sampled:
+            self._sampled, self._vitals = sample.at, datagrams.write_vitals(sample)
+        self._send(BEAT, datagrams.write_beat(self._seen, self._echo, self._vitals))
 
     def bye(self, ended: float, status: int, source: str) -> None:
         """Tell that the job has ended: this may be all that is told, where the agent is killed with its job."""
@@ -100,16 +104,17 @@ class Beats:
             self._send(BYE, datagrams.write_bye(self._seen, self._echo, ended, status, source))
 
     def hear(self, now: float) -> None:
-        """Take what has come, as much as may be looked at."""
-        while self._socket is not None and self._ends is not None and self._allowed >= 1:
-            self._allowed -= 1
-            try:
-                datagram = self._socket.recv(datagrams.LONGEST + 1)
-            except OSError:  # nothing more; or the server's kernel says that nobody listens there
-                return
-            opened = self._ends.open(datagram, (ACK, WAKE))
-            if opened is not None:
-                self._take(opened[0], opened[1], now)
+        """Take one datagram that has come."""
+        assert self._socket is not None
+        assert self._ends is not None
+        self._allowed -= 1
+        try:
+            datagram = self._socket.recv(datagrams.LONGEST + 1)
+        except OSError:  # the server's kernel says that nobody listens there
+            return
+        opened = self._ends.open(datagram, (ACK, WAKE))
+        if opened is not None:
+            self._take(opened[0], opened[1], now)
 
     def _take(self, type_: int, body: bytes, now: float) -> None:
         if type_ == ACK:

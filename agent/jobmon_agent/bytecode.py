@@ -8,12 +8,14 @@ code that is harmed would not raise but crash the interpreter, and the job with
 it.  A module with a harmed record is left to the next finder, which has the
 source; so is everything under a Python that the packer did not meet.
 
-The member stays in memory (0.1 MB): no disk is needed once the agent runs.
+The agent lets go of the member's bytes (0.15 MB) once it holds the archive open,
+and reads records from there: its name may go, another may take its place.
 
 The packer, jobmon_console.pack, writes what is read here and in ``__main__``.
 """
 
 import marshal
+import os
 import sys
 import zlib
 from _frozen_importlib import ModuleSpec
@@ -27,6 +29,9 @@ if TYPE_CHECKING:
         str, Tuple[bool, int, int]
     ]  # by module: whether it is a package, first byte of its record, the byte behind it
 
+_LOCAL_HEADER = 30  # bytes of a zip's header in front of a member, without name and extra field
+_BLOCK = 16384  # bytes compared at a time
+
 
 class Finder:
     """Finds the agent's modules in one member of the archive.
@@ -35,14 +40,31 @@ class Finder:
         tag: the member's name.
         index: where the records lie, counted from ``start`` in the member.
         home: the archive's path, where a package has its source.
+        header: where in the archive the zip's header of the member begins.
     """
 
-    def __init__(self, tag: str, index: "Index", member: bytes, start: int, home: str) -> None:
+    def __init__(self, tag: str, index: "Index", member: bytes, start: int, home: str, header: int) -> None:
         self.tag = tag
         self._index = index
-        self._member = member
+        self._member: "Optional[bytes]" = member
         self._start = start
+        self._header = header
+        self._archive = -1  # descriptor, once the bytes are let go of
         self.home = home  # the agent moves it to a descriptor before the file may go
+
+    def hold(self, archive: int) -> None:
+        """Read from the archive's descriptor from now on, if the member is there as it was."""
+        header = os.pread(archive, _LOCAL_HEADER, self._header)
+        place = self._header + _LOCAL_HEADER + sum(int.from_bytes(header[at : at + 2], "little") for at in (26, 28))
+        if self._member is not None and self._is_at(archive, place, self._member):
+            self._archive, self._member = archive, None
+            self._start += place
+
+    def _is_at(self, archive: int, place: int, member: bytes) -> bool:
+        parts = range(0, len(member), _BLOCK)
+        return all(
+            os.pread(archive, _BLOCK, place + at)[: len(member) - at] == member[at : at + _BLOCK] for at in parts
+        )
 
     def find_spec(self, name: str, path: "Any" = None, target: "Any" = None) -> "Optional[ModuleSpec]":
         """The module, if its record is sound."""
@@ -50,7 +72,7 @@ class Finder:
             return None
         is_package, start, end = self._index[name]
         try:
-            code = marshal.loads(zlib.decompress(self._member[self._start + start : self._start + end]))  # noqa: S302 - the program itself
+            code = marshal.loads(zlib.decompress(self._record(start, end)))  # noqa: S302 - the program itself
         except Exception:  # harmed in whatever way: the source is there
             return None
         loader: "Any" = Loader(code, self.tag)
@@ -58,6 +80,11 @@ class Finder:
         if spec.submodule_search_locations is not None:
             spec.submodule_search_locations.append("%s/%s" % (self.home, name.replace(".", "/")))
         return spec
+
+    def _record(self, start: int, end: int) -> bytes:
+        if self._member is None:
+            return os.pread(self._archive, end - start, self._start + start)
+        return self._member[self._start + start : self._start + end]
 
 
 class Loader:
@@ -80,6 +107,6 @@ def tag_of(module: "ModuleType") -> str:
     return str(getattr(module.__spec__ and module.__spec__.loader, "tag", "source"))
 
 
-def install(tag: str, index: "Index", member: bytes, start: int, home: str) -> None:
+def install(tag: str, index: "Index", member: bytes, start: int, home: str, header: int) -> None:
     """Ask the byte code first from now on."""
-    sys.meta_path.insert(0, Finder(tag, index, member, start, home))
+    sys.meta_path.insert(0, Finder(tag, index, member, start, home, header))

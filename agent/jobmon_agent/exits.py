@@ -1,10 +1,12 @@
 """How the job ended, as the server is told it."""
 
-from typing import Optional
+from typing import Optional, Tuple
 
 from jobmon_agent.ending import Ending
 from jobmon_agent.job import Job
 from jobmon_wire.records import WRAP, Exit, exit_of
+
+Told = Tuple[Optional[int], str]  # wait status and source, as ``ending.Ending`` gives them
 
 
 class Inquiry:
@@ -13,12 +15,15 @@ class Inquiry:
     Args:
         status: socket on which the waiter of wrap mode tells, where there is one;
             the message is left there for whoever asks later.
+        told: the answer, wait status and source, where the idle process had it.
     """
 
-    def __init__(self, job: Job, status: Optional[int]) -> None:
+    def __init__(self, job: Job, status: Optional[int], told: Optional[Told] = None) -> None:
         self._ending = _ending(job, status)
         self.exit = exit_of(0, "unknown")  # as far as it is known
         self.is_settled = False  # it will not become better known
+        if told:
+            self._settle(told)
 
     @property
     def interval(self) -> float:
@@ -29,8 +34,11 @@ class Inquiry:
         """Look once, without waiting."""
         told = None if self.is_settled else self._ending.look()
         if told:
-            self.exit = exit_of(told[0] or 0, told[1])
-            self.is_settled = True
+            self._settle(told)
+
+    def _settle(self, told: Told) -> None:
+        self.exit = exit_of(told[0] or 0, told[1])
+        self.is_settled = True
 
 
 def read_exit(job: Job, status: Optional[int]) -> Exit:

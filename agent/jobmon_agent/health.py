@@ -4,15 +4,24 @@ The idle process owns it; a worker is forked with a copy of it, and goes on
 from there.  Nothing large is imported here.
 """
 
+import time
+
 from jobmon_agent import vitals
+from jobmon_agent.glance import FEW, Glance
 from jobmon_agent.members import group_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Optional
+    from typing import Dict, Optional
 
     from jobmon_agent.job import AnyJob
     from jobmon_agent.vitals import Sample, State
+
+# An hour of beats every 25 s shall cost 40 ms of CPU in all.  After 25 s nothing of the agent is left in the
+# processor's caches: a beat then takes 0.2 ms, a glance at one process 0.1 ms more, a look 1.5 ms.
+_GLANCES = 45.0  # s between two glances: every other beat
+_FIRST_PAUSE = 60.0  # s between two looks at a job whose processes change
+_LAST_PAUSE = 960.0  # s between two at one whose processes stay
 
 
 class Health:
@@ -22,12 +31,46 @@ class Health:
         self._job = job
         self._state: "Optional[State]" = None
         self.peak_rss: "Optional[int]" = None  # bytes
+        self._glance: "Optional[Glance]" = None
+        self._seen: "Dict[int, int]" = {}  # start time by pid, at the last look
+        self._pause = _FIRST_PAUSE
+        self._latest: "Optional[Sample]" = None
+        self._next_glance = self._next_look = 0.0  # by the monotonic clock
         group_of(job)  # while the job's parent is there to tell whose the control group is
 
     @property
     def cpu_seconds(self) -> "Optional[float]":
         """CPU that the job used, as far as beats saw it."""
         return None if self._state is None else self._state.cpu_seconds
+
+    def glance(self) -> "Sample":
+        """The vitals for a beat that nobody waits for: of the processes that the last look saw."""
+        now = time.monotonic()
+        if self._latest is not None and now < self._next_glance:
+            return self._latest
+        self._next_glance = now + _GLANCES
+        found = self._glance.look() if self._glance is not None and now < self._next_look else None
+        self._latest = found = self._look(now) if found is None else found
+        self.peak_rss = max(found.rss_bytes, self.peak_rss or 0)
+        return found
+
+    def _look(self, now: float) -> "Sample":
+        """Look at all, and again the sooner the more has changed."""
+        if self._glance is not None:
+            self._glance.close()
+            self._glance = None
+        found = self.sample()
+        members = self._state.members if self._state is not None else {}
+        seen = {pid: process.starttime for pid, process in members.items()}
+        self._pause = min(2 * self._pause, _LAST_PAUSE) if seen == self._seen else _FIRST_PAUSE
+        self._seen, self._next_look = seen, now + self._pause
+        if 0 < len(members) <= FEW:
+            glance = Glance(self._job, found, members)
+            if glance.is_good:
+                self._glance = glance
+            else:
+                glance.close()
+        return found
 
     def sample(self) -> "Sample":
         """The vitals of a beat now."""

@@ -14,6 +14,7 @@ import time
 
 from jobmon_agent import descriptors
 from jobmon_agent.beats import NEVER, Beats
+from jobmon_agent.ending import Ending
 from jobmon_agent.health import Health
 from jobmon_agent.parting import BUSY, GAVE_UP, LEFT, LINGER, REPORTED
 
@@ -28,6 +29,7 @@ _STEADY = 120.0  # s a worker must have lived for its crash to count as the firs
 _LOOK = 1.0  # s between two looks at /proc where the kernel has no pidfd
 _PROGRESS_EVERY = 60.0  # s between two workers started to tell of progress: each takes 50 ms of CPU
 _DEAF_WORKER = 10.0  # s a worker may leave the bell unanswered: its connection is dead, and it does not know
+_HEAD_START = 0.05  # s that the look for the exit status has before a worker is started for the report
 _FLOODED = 0.5  # s that the bell is not listened to, when more than the allowed datagrams have come
 _WORD = 8192  # bytes of what a worker says at once
 
@@ -142,6 +144,8 @@ class _Idle:
         facts["progress"] = None  # where the last worker stopped reading progress
         self._beats = Beats(health)
         self._workers = _Workers(facts)
+        self._waiting, self._waited_for = select.poll(), []  # type: Any, List[int]
+        self._ending: "Optional[Ending]" = None  # while it is not known how the job, which is over, ended
         self._leave: "Optional[float]" = None  # when to give up, once the job is over, by the monotonic clock
         self._has_progress = False  # the job has written some that no worker has read
         self._told_progress = 0.0  # when a worker was last needed for it, by the monotonic clock
@@ -159,7 +163,10 @@ class _Idle:
             now = time.monotonic()
             if self._workers.words in ready and self._hear_worker() in (REPORTED, GAVE_UP):
                 return
-            self._beats.hear(now)
+            if self._beats.descriptor(now) in ready:
+                self._beats.hear(now)
+            if self._ending is not None:
+                self._tell_end(now)
             if self._leave is not None:
                 continue
             if now >= self._beats.next:
@@ -207,31 +214,37 @@ class _Idle:
 
     def _wait(self, now: float) -> "List[int]":
         """Sleep until something happens, or the next thing is due; the descriptors that are ready."""
-        waiting = select.poll()
+        wanted = []
         timeouts = []
         if self._workers.pid:
-            waiting.register(self._workers.words, select.POLLIN)
+            wanted.append(self._workers.words)
             timeouts.append(self._beats.rung_at + _DEAF_WORKER)
         elif self._is_worker_needed():
             timeouts.append(self._workers.next_start)
         if self._leave is not None:
             timeouts.append(self._leave)
+            if self._ending is not None:
+                timeouts.append(now + self._ending.interval)
         else:
             timeouts.append(self._beats.next)
             if self._pidfd is not None:
-                waiting.register(self._pidfd, select.POLLIN)
+                wanted.append(self._pidfd)
             else:
                 timeouts.append(now + _LOOK)
         bell = self._beats.descriptor(now)
         if bell is None:
             pass
         elif bell >= 0:
-            waiting.register(bell, select.POLLIN)
+            wanted.append(bell)
         else:
             timeouts.append(now + _FLOODED)
         due = min(timeouts)
         timeout = None if due == NEVER else max(0, int((due - now) * 1000) + 1)
-        return [descriptor for descriptor, _ in waiting.poll(timeout)]
+        if wanted != self._waited_for:
+            self._waited_for, self._waiting = wanted, select.poll()
+            for descriptor in wanted:
+                self._waiting.register(descriptor, select.POLLIN)
+        return [descriptor for descriptor, _ in self._waiting.poll(timeout)]
 
     def _is_over(self, ready: "List[int]") -> bool:
         if self._pidfd is not None:
@@ -245,10 +258,27 @@ class _Idle:
 
     def _end(self) -> None:
         """The job is over: tell at once what is known, and have a worker report the rest."""
-        self._facts["ended"] = ended = time.time()
+        facts = self._facts
+        facts["ended"] = time.time()
         self._hold_waiter()
-        self._leave = time.monotonic() + _LEAVE_AFTER
-        self._beats.bye(ended, 0, "unknown")
+        now = time.monotonic()
+        self._leave = now + _LEAVE_AFTER
+        waiter = facts["status"] if facts["mode"] == "wrap" else None
+        self._ending = Ending(facts["pid"], facts["starttime"], self._pidfd, waiter, facts["descriptors"].get("trap"))
+        self._tell_end(now)
+        if self._ending is not None:
+            self._beats.bye(facts["ended"], 0, "unknown")
+            self._workers.next_start = max(self._workers.next_start, now + _HEAD_START)
+
+    def _tell_end(self, now: float) -> None:
+        """Tell how the job ended, once that is known: by datagram, and whichever worker comes."""
+        assert self._ending is not None
+        told = self._ending.look()
+        if told is not None:
+            self._ending = None
+            self._facts["told"] = told
+            self._beats.bye(self._facts["ended"], told[0] or 0, told[1])
+            self._workers.next_start = now
 
     def _hold_waiter(self) -> None:
         """Have the waiter of wrap mode live on until a worker has told of the end; one second at most."""

@@ -12,11 +12,10 @@ few, since everything before the exec delays the job and is billed to it.
 import os
 import sys
 
-from jobmon_agent import logfile, sidecar
+from jobmon_agent import sidecar
 from jobmon_agent.environment import Environment, become, say
 from jobmon_agent.herald import ATTACH, Plan
 from jobmon_agent.jobfiles import NO_LOG
-from jobmon_agent.waiter import Waiter
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -159,9 +158,13 @@ def launch(options: "Options") -> int:
         if ignores_children:
             _signal.signal(_signal.SIGCHLD, _signal.SIG_IGN)
         if is_copied and log_file is not None:
+            from jobmon_agent import logfile
+
             logfile.redirect(log_file)
 
     if introduction and introduction.mode == WRAP:
+        from jobmon_agent.waiter import Waiter
+
         try:
             waiter = Waiter(options.command, environment, prepare)
         except OSError:  # no process left: better no exit status than no job
@@ -192,6 +195,8 @@ def _introduce(options: "Options", log_file: "Optional[int]") -> "Optional[Intro
 def _open_log_file(options: "Options") -> "Optional[int]":
     if not options.log_file:
         return None
+    from jobmon_agent import logfile
+
     try:
         return logfile.open_log_file(options.log_file)
     except OSError as error:

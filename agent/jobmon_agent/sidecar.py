@@ -166,8 +166,9 @@ def _hold_archive() -> "List[int]":
         sys.path[at] = names.setdefault(entry, path)
     for finder in sys.meta_path:
         home = getattr(finder, "home", "")
-        if home in names:  # its byte code is in memory; where that is harmed, it needs the source
+        if home in names:  # where byte code is harmed, it needs the source
             finder.home = names[home]  # type: ignore[attr-defined]
+            finder.hold(int(names[home].rpartition("/")[2]))  # type: ignore[attr-defined]
     for module in list(sys.modules.values()):
         folders = getattr(module, "__path__", None)
         if isinstance(folders, list):

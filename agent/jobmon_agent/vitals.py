@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from typing import Dict, Optional, Tuple
 
     from jobmon_agent.job import AnyJob
+    from jobmon_agent.proc import Process
     from jobmon_agent.usage import Look
 
 # A look at the whole node costs 3 to 30 ms, one at three members 0.1 ms, at 144 beats an hour.
@@ -79,6 +80,11 @@ class State:
             used = cpu_of_job(before, now)
         self.cpu_seconds += used
         return now, round(100 * used / max(now.at - before.at, 1e-3), 1)
+
+    @property
+    def members(self) -> "Dict[int, Process]":
+        """Those that the last look saw."""
+        return self._before.members if self._before is not None else {}
 
     def resident(self, now: "Look") -> int:
         """Bytes of memory that the members hold."""

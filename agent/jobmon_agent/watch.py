@@ -5,7 +5,7 @@ import select
 import time
 from typing import Dict, Optional
 
-from jobmon_agent.exits import Inquiry
+from jobmon_agent.exits import Inquiry, Told
 from jobmon_agent.job import Job
 from jobmon_agent.parting import BUSY, DONE
 from jobmon_wire.records import WRAP, Exit
@@ -25,9 +25,11 @@ class Watch:
         life: readable when the idle process has ended.
         status: where the waiter of wrap mode tells how the job ended.
         ended: when the job ended, if it has: s since 1970.
+        told: how it ended, if that is known already.
     """
 
-    def __init__(self, job: Job, life: int, status: int, ended: Optional[float]) -> None:
+    def __init__(self, job: Job, life: int, status: int, ended: Optional[float], told: Optional[Told] = None) -> None:
+        self._told = told
         self._job = job
         self._life = life
         self._status = status
@@ -109,7 +111,7 @@ class Watch:
             self.poll({}, left)
 
     def _inquire(self) -> None:
-        self._inquiry = Inquiry(self._job, self._status)
+        self._inquiry = Inquiry(self._job, self._status, self._told)
         self._inquiry.look()
         self._tell_waiter(BUSY)
 

@@ -165,14 +165,19 @@ def read_head(datagram: bytes, expected: "Tuple[int, ...]") -> "Optional[Tuple[i
     return type_, session, counter
 
 
-def write_beat(seen: int, echo: bytes, vitals: "Any") -> bytes:
+def write_beat(seen: int, echo: bytes, vitals: bytes) -> bytes:
     """The body of a BEAT.
 
     Args:
         seen: level of requests that the agent has fetched.
         echo: the server's last challenge.
-        vitals: an object with the fields of ``records.Vitals``, None where unknown.
+        vitals: as ``write_vitals`` made them.
     """
+    return _BEAT_HEAD.pack(seen, echo) + vitals
+
+
+def write_vitals(vitals: "Any") -> bytes:
+    """The vitals of a BEAT, of an object with the fields of ``records.Vitals``, None where unknown."""
     known, values = 0, []
     for at, ((name, unit), largest) in enumerate(zip(_FIELDS, _LARGEST)):  # noqa: B905 - not in Python 3.6
         value = getattr(vitals, name)
@@ -180,7 +185,7 @@ def write_beat(seen: int, echo: bytes, vitals: "Any") -> bytes:
             known |= 1 << at
         values.append(0 if value is None else max(0, min(int(value / unit + 0.5), largest)))
     state = (vitals.state or "?").encode("ascii", "replace")[:1]
-    return _BEAT_HEAD.pack(seen, echo) + _VITALS.pack(known, state, *values)
+    return _VITALS.pack(known, state, *values)
 
 
 def read_beat(body: bytes) -> "Tuple[int, bytes, Dict[str, Any]]":

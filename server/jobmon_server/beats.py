@@ -27,7 +27,7 @@ from jobmon_wire.datagrams import ACK, BEAT, BYE, WAKE, Ends
 from jobmon_wire.documents import DocumentError
 from jobmon_wire.limits import SILENT_AFTER
 from jobmon_wire.records import Beats as Told
-from jobmon_wire.records import Vitals
+from jobmon_wire.records import Exit, Vitals, exit_of
 
 TICKS = 2**20  # counters a second of the clock that a run may use: the next run's are above them
 RATE = 5.0  # datagrams a second that one session is heard with; a beat every 25 s and its answers are 0.1
@@ -49,6 +49,9 @@ class Listener(Protocol):
 
     def feel(self, vitals: Vitals) -> None:
         """A beat came, with these figures."""
+
+    def bye(self, ended: float, status: Exit) -> None:
+        """The agent says that its job has ended."""
 
 
 class Line:
@@ -230,7 +233,14 @@ class Beats(asyncio.DatagramProtocol):
         self._acknowledge(line, challenge, address)
 
     def _take_bye(self, line: Line, body: bytes, address: Address) -> None:
-        self._acknowledge(line, self._challenge(line, address), address)
+        echo, ended, status, source = datagrams.read_bye(body)
+        challenge = self._challenge(line, address)
+        if secrets.compare_digest(echo, challenge):
+            try:
+                line.listener.bye(ended, exit_of(status, source))
+            except HearsayError:
+                self.refused += 1
+        self._acknowledge(line, challenge, address)
 
     def _acknowledge(self, line: Line, challenge: bytes, address: Address) -> None:
         if self._clock() < line.identity.not_after:

@@ -22,7 +22,7 @@ from jobmon_wire import documents, limits
 from jobmon_wire.documents import DocumentError
 from jobmon_wire.frames import FrameError
 from jobmon_wire.jobs import ENDED, RUNNING
-from jobmon_wire.records import EndReport, Vitals
+from jobmon_wire.records import EndReport, Exit, Vitals
 
 RESOLUTION = 1.0  # s; signs of life closer together than this say nothing new
 BURST = 100  # lines of progress that may come at once
@@ -85,6 +85,15 @@ class Hearing:
             self._ears.endings.over(self._job.uuid, EndReport.read(document))
         except (DocumentError, HearsayError) as error:
             raise FrameError(f"over: {error}") from error
+
+    def bye(self, ended: float, status: Exit) -> None:
+        """The job has ended, by datagram: what an agent can tell that is killed with its job.
+
+        Raises:
+            HearsayError: it says what cannot be.
+        """
+        nothing = (b"", b"", None, None, None, None, 0)
+        self._ears.endings.over(self._job.uuid, EndReport(self._job.epoch, ended, status, *nothing))
 
     def progress(self, document: dict[str, Any]) -> None:
         """A line of progress."""

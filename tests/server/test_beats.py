@@ -50,7 +50,7 @@ class Node:
 
     def beat(self, seen: int = 0) -> bytes:
         """The bytes of the next beat."""
-        return self.ends.seal(BEAT, datagrams.write_beat(seen, self.echo, Figures))
+        return self.ends.seal(BEAT, datagrams.write_beat(seen, self.echo, datagrams.write_vitals(Figures)))
 
     def send(self, datagram: bytes, sock: socket.socket | None = None) -> None:
         """Send bytes to the server."""
@@ -212,7 +212,9 @@ async def test_who_proves_nothing_hears_nothing(house: House, agent: Agent) -> N
     beat = node.beat()
     wake = Ends(node.told.session, node.down, node.up).seal(WAKE, datagrams.write_wake(1))
     other = datagrams.derive_keys(bytes(32), node.told.session, b"x" * 32)
-    forged = Ends(node.told.session, *other, counter=99).seal(BEAT, datagrams.write_beat(0, bytes(8), Figures))
+    forged = Ends(node.told.session, *other, counter=99).seal(
+        BEAT, datagrams.write_beat(0, bytes(8), datagrams.write_vitals(Figures))
+    )
 
     for noise in (b"", b"x", beat[:-1], beat[:-1] + b"!", beat + b"x", bytes(108), wake, forged, bytes(2000)):
         stranger.sendto(noise, node.server)

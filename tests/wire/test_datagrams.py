@@ -39,7 +39,7 @@ for path in sys.argv[2:]:
         assert vitals == fields["vitals"], path
         said = Vitals()
         said.__dict__.update(fields["vitals"])
-        body = d.write_beat(seen, echo, said)
+        body = d.write_beat(seen, echo, d.write_vitals(said))
     elif kind == d.BYE:
         echo, ended, status, source = d.read_bye(opened[1])
         assert (ended, status, source) == (fields["ended"], fields["status"], fields["source"]), path
@@ -69,7 +69,7 @@ def ends(session: bytes = b"session1") -> tuple[Ends, Ends]:
 
 
 def a_beat(agent: Ends) -> bytes:
-    return agent.seal(BEAT, datagrams.write_beat(0, bytes(8), Figures))
+    return agent.seal(BEAT, datagrams.write_beat(0, bytes(8), datagrams.write_vitals(Figures)))
 
 
 def test_every_type_of_datagram_has_a_golden_file() -> None:
@@ -128,7 +128,7 @@ def test_arbitrary_bytes_are_nothing(noise: bytes) -> None:
 
 def test_a_newer_peers_longer_body_is_read_as_far_as_it_is_known() -> None:
     agent, server = ends()
-    body = datagrams.write_beat(3, b"12345678", Figures)
+    body = datagrams.write_beat(3, b"12345678", datagrams.write_vitals(Figures))
 
     opened = server.open(agent.seal(BEAT, body + b"more to come"), ALL)
 
@@ -154,7 +154,7 @@ def test_figures_beyond_their_fields_are_cut_and_unknown_ones_stay_unknown() -> 
     class Odd(Figures):
         cpu_percent, rss_bytes, processes, state, output_at = 1e12, 2**80, -5, None, None
 
-    vitals = datagrams.read_beat(datagrams.write_beat(0, bytes(8), Odd))[2]
+    vitals = datagrams.read_beat(datagrams.write_beat(0, bytes(8), datagrams.write_vitals(Odd)))[2]
 
     assert vitals["cpu_percent"] == (2**32 - 1) * 0.01
     assert (vitals["rss_bytes"], vitals["processes"]) == (2**64 - 1, 0)

@@ -239,7 +239,8 @@ class _Idle:
         else:
             timeouts.append(now + _FLOODED)
         due = min(timeouts)
-        timeout = None if due == NEVER else max(0, int((due - now) * 1000) + 1)
+        # Rounded up, so as not to wake too soon; while the end is looked for, rather too soon than killed before.
+        timeout = None if due == NEVER else max(0, int((due - now) * 1000) + (self._ending is None))
         if wanted != self._waited_for:
             self._waited_for, self._waiting = wanted, select.poll()
             for descriptor in wanted:

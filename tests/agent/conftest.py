@@ -26,6 +26,7 @@ from jobmon_wire import frames
 from jobmon_wire.documents import read_object, write_document
 from jobmon_wire.frames import Frame, FrameReader, write_frame, write_object
 from tests.agent.bell import Bell
+from tests.agent.trees import Yard, a_yard
 from tests.pythons import PYTHONS
 
 ROOT = Path(__file__).parents[2] / "agent"
@@ -288,6 +289,13 @@ def server(site: Site) -> Iterator[Server]:
     yield server
     if not server._stopping:
         server.stop()
+
+
+@pytest.fixture
+def yard(tmp_path: Path) -> Iterator[Yard]:
+    """Where jobs are started without an agent; whatever of them is left is killed after the test."""
+    with a_yard(tmp_path) as jobs:
+        yield jobs
 
 
 @pytest.fixture

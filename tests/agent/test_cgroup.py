@@ -3,7 +3,6 @@
 import resource
 import subprocess
 import uuid as uuids
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,18 +11,11 @@ from jobmon_agent import cgroup as cgroup_module
 from jobmon_agent.cgroup import Cgroup, least
 from jobmon_agent.job import Job
 from jobmon_agent.vitals import sample
-from tests.agent.trees import Yard, a_group, a_yard, enter, python, read_pid, record, until
+from tests.agent.trees import Yard, a_group, enter, python, read_pid, record, until
 from tests.pythons import PYTHONS, Python
 
 MIB = 1024 * 1024
 BATCH = ("_CONDOR_SLOT", "_CONDOR_JOB_AD", "SLURM_JOB_ID", "LSB_JOBID", "PBS_JOBID", "JOB_ID", "SGE_ROOT")
-
-
-@pytest.fixture
-def yard(tmp_path: Path) -> Iterator[Yard]:
-    """Where jobs are started; whatever of them is left is killed after the test."""
-    with a_yard(tmp_path) as jobs:
-        yield jobs
 
 
 @pytest.fixture(autouse=True)

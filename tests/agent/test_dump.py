@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,7 @@ from jobmon_agent.job import Job, VerbFailure
 from jobmon_agent.proc import read_process
 from jobmon_wire.verbs import VERBS, check_arguments
 from tests.agent.asking import ask_under, look, ready
-from tests.agent.trees import Yard, a_yard, answer, data, is_alive, python, read_pid, record, until
+from tests.agent.trees import Yard, answer, data, is_alive, python, read_pid, record, until
 
 THREADS = "import threading, time\nfor _ in range(30): threading.Thread(target=time.sleep, args=(300,)).start()\n"
 
@@ -32,13 +31,6 @@ ANSWERS = (
     "signal.signal(signal.SIGUSR1, lambda *_: os.write(1, b'dumped '))\n"
     "open('ready', 'w').close()\nwhile True: time.sleep(0.05)\n"
 )
-
-
-@pytest.fixture
-def yard(tmp_path: Path) -> Iterator[Yard]:
-    """Where jobs are started; whatever of them is left is killed after the test."""
-    with a_yard(tmp_path) as jobs:
-        yield jobs
 
 
 def states(pid: int) -> set[str]:

@@ -4,7 +4,6 @@ import os
 import socket
 import stat
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,13 +11,6 @@ import pytest
 from jobmon_agent.job import Job, VerbFailure
 from jobmon_wire import frames, limits
 from tests.agent.trees import Yard, a_yard, answer, data, record
-
-
-@pytest.fixture
-def yard(tmp_path: Path) -> Iterator[Yard]:
-    """Where jobs are started; whatever of them is left is killed after the test."""
-    with a_yard(tmp_path) as jobs:
-        yield jobs
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 import socket
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,14 +12,7 @@ from jobmon_agent.lookout import BURST, SPACING
 from jobmon_agent.place import BACKLOG
 from jobmon_wire import frames
 from tests.agent.follows import Tail, append, following, stop
-from tests.agent.trees import Yard, a_yard, answer, until
-
-
-@pytest.fixture
-def yard(tmp_path: Path) -> Iterator[Yard]:
-    """Where jobs are started; whatever of them is left is killed after the test."""
-    with a_yard(tmp_path) as jobs:
-        yield jobs
+from tests.agent.trees import Yard, answer, until
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ No GPU was at hand: programs that print what the tool prints stand for it.
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from jobmon_agent import gpu
 from jobmon_agent.job import Job
-from tests.agent.trees import Yard, a_yard, answer, is_alive, record, until
+from tests.agent.trees import Yard, answer, is_alive, record, until
 
 MIB = 1024 * 1024
 DEVICES = """\
@@ -23,13 +23,6 @@ DEVICES = """\
 2, GPU-77777777-77d1-9c53-6a1b-0c5a3e9d2f33, NVIDIA A100-SXM4-40GB, [N/A], [N/A], 40960
 """
 Install = Callable[[str], Path]
-
-
-@pytest.fixture
-def yard(tmp_path: Path) -> Iterator[Yard]:
-    """Where jobs are started; whatever of them is left is killed after the test."""
-    with a_yard(tmp_path) as jobs:
-        yield jobs
 
 
 @pytest.fixture

@@ -39,13 +39,6 @@ def start_ways(yard: Yard, *groups: Path) -> tuple[Job, dict[str, int]]:
     return job, {way: read_pid(Path(job.sandbox_path, way)) for way in WAYS}
 
 
-@pytest.fixture
-def yard(tmp_path: Path) -> Iterator[Yard]:
-    """Where jobs are started; whatever of them is left is killed after the test."""
-    with a_yard(tmp_path) as jobs:
-        yield jobs
-
-
 @pytest.fixture(scope="module")
 def ways(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Job, dict[str, int]]]:
     """A job of processes that left it in every way, in no control group of its own."""

@@ -4,20 +4,11 @@ import os
 import platform
 import pwd
 import shutil
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from jobmon_agent import VERSION, node
-from tests.agent.trees import Yard, a_yard, record
-
-
-@pytest.fixture
-def yard(tmp_path: Path) -> Iterator[Yard]:
-    """Where jobs are started; whatever of them is left is killed after the test."""
-    with a_yard(tmp_path) as jobs:
-        yield jobs
+from tests.agent.trees import Yard, record
 
 
 def test_the_facts_are_those_of_this_machine() -> None:

@@ -4,7 +4,6 @@ import fnmatch
 import os
 import re
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from jobmon_agent import patterns
 from jobmon_agent.job import Job, VerbFailure
 from jobmon_agent.patterns import Part, expand
 from jobmon_wire import frames
-from tests.agent.trees import Yard, a_yard, answer, data
+from tests.agent.trees import Yard, answer, data
 
 FILES = (
     "run.log",
@@ -41,13 +40,6 @@ FILES = (
     "core.2/x",
     "core.2/y",
 )
-
-
-@pytest.fixture
-def yard(tmp_path: Path) -> Iterator[Yard]:
-    """Where jobs are started; whatever of them is left is killed after the test."""
-    with a_yard(tmp_path) as jobs:
-        yield jobs
 
 
 @pytest.fixture

@@ -27,13 +27,6 @@ from tests.pythons import PYTHONS, Python
 DAEMON = "(setsid sh -c 'echo $$ > daemon.pid; exec sleep 300' </dev/null >/dev/null 2>&1 &)"
 
 
-@pytest.fixture
-def yard(tmp_path: Path) -> Iterator[Yard]:
-    """Where jobs are started; whatever of them is left is killed after the test."""
-    with a_yard(tmp_path) as jobs:
-        yield jobs
-
-
 # KiB: stat adds up what each processor has counted and passed on, in lots of 32 pages for each of three kinds.
 LAG = 3 * 32 * 4 * (os.cpu_count() or 1)
 

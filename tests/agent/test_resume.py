@@ -1,6 +1,5 @@
 """A follow that was cut off goes on where it was: nothing is lost, nothing repeated, and what cannot be had is told."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -8,16 +7,9 @@ import pytest
 from jobmon_agent.job import Job, VerbFailure
 from jobmon_wire.cursor import NOWHERE
 from tests.agent.follows import Tail, append, cut_off, stop
-from tests.agent.trees import Yard, a_yard, answer, until
+from tests.agent.trees import Yard, answer, until
 
 OLD = b"old 1\nold 2\n"
-
-
-@pytest.fixture
-def yard(tmp_path: Path) -> Iterator[Yard]:
-    """Where jobs are started; whatever of them is left is killed after the test."""
-    with a_yard(tmp_path) as jobs:
-        yield jobs
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import os
 import random
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,14 +10,7 @@ from jobmon_agent import follower as followers
 from jobmon_agent.job import Job
 from jobmon_wire.cursor import FINGERPRINT
 from tests.agent.follows import Tail, append, following, stop
-from tests.agent.trees import Yard, a_yard, until
-
-
-@pytest.fixture
-def yard(tmp_path: Path) -> Iterator[Yard]:
-    """Where jobs are started; whatever of them is left is killed after the test."""
-    with a_yard(tmp_path) as jobs:
-        yield jobs
+from tests.agent.trees import Yard, until
 
 
 @pytest.fixture

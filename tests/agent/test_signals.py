@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from jobmon_agent import signals
 from jobmon_agent.job import Job
 from jobmon_agent.proc import read_process
 from jobmon_agent.signals import Target, send
-from tests.agent.trees import Yard, a_yard, answer, is_alive, read_pid, record, until
+from tests.agent.trees import Yard, answer, is_alive, read_pid, record, until
 from tests.agent.trees import python as running_python
 from tests.pythons import PYTHONS
 
@@ -25,13 +24,6 @@ SCRIPT = Path(__file__).with_name("kill_script.py")
 STORMS = 1000  # of 8 forks each, over all Pythons
 
 DAEMON = "(setsid sh -c 'echo $$ > daemon.pid; exec sleep 300' </dev/null >/dev/null 2>&1 &)"
-
-
-@pytest.fixture
-def yard(tmp_path: Path) -> Iterator[Yard]:
-    """Where jobs are started; whatever of them is left is killed after the test."""
-    with a_yard(tmp_path) as jobs:
-        yield jobs
 
 
 def test_term_ends_the_whole_tree_and_its_daemon_and_nothing_beside(yard: Yard) -> None:

@@ -5,7 +5,6 @@ import os
 import pwd
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from jobmon_agent.errand import run_errand
 from jobmon_agent.job import Job
 from jobmon_agent.syscalls import read_call
 from tests.agent.asking import ask_under, look, ready
-from tests.agent.trees import Yard, a_yard, is_alive, python, until
+from tests.agent.trees import Yard, is_alive, python, until
 
 HANGS = """
 import fcntl, os, select, socket, sys, threading, time
@@ -51,13 +50,6 @@ with open("facts", "w") as file:
 os.rename("facts", "ready")
 os.waitpid(child, 0)
 """
-
-
-@pytest.fixture
-def yard(tmp_path: Path) -> Iterator[Yard]:
-    """Where jobs are started; whatever of them is left is killed after the test."""
-    with a_yard(tmp_path) as jobs:
-        yield jobs
 
 
 def start_hanging(yard: Yard) -> tuple[Job, int, int, int]:

@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,20 +14,13 @@ import pytest
 from jobmon_agent.job import Job
 from jobmon_agent.proc import share_of_memory
 from tests.agent import stalls
-from tests.agent.trees import Yard, a_yard, answer, until
+from tests.agent.trees import Yard, answer, until
 
 GIB = 2**30
 SIZE = GIB  # resident bytes of the job, in small pages
 TICKS = 4  # s that each look goes on
 TRIES = 3
 LEAST = 0.001  # s; below, a job that sleeps waits for nothing that matters
-
-
-@pytest.fixture
-def yard(tmp_path: Path) -> Iterator[Yard]:
-    """Where jobs are started; whatever of them is left is killed after the test."""
-    with a_yard(tmp_path) as jobs:
-        yield jobs
 
 
 def large_job(yard: Yard, size: int) -> Job:

@@ -17,13 +17,6 @@ from tests.agent.trees import Yard, a_yard, observe, read_pid, until
 from tests.pythons import PYTHONS, Python
 
 
-@pytest.fixture
-def yard(tmp_path: Path) -> Iterator[Yard]:
-    """Where jobs are started; whatever of them is left is killed after the test."""
-    with a_yard(tmp_path) as jobs:
-        yield jobs
-
-
 def test_the_first_beat_knows_all_but_the_share_of_a_processor(yard: Yard) -> None:
     job = yard.start("echo 12345; sleep 300 & exec sleep 300")
     until(lambda: sample(job, None)[0].processes == 2 and sample(job, None)[0].output_bytes == 6)

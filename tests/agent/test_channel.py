@@ -81,7 +81,7 @@ def test_a_followed_file_is_sent_as_it_grows_and_ends_with_the_job(launcher: Any
     until(lambda: b"".join(f.payload for f in channel.of(request) if f.type == frames.DATA).endswith(b"line 3\n"))
     assert not server.ends
     assert channel.end_of(request) == {"status": "done"}
-    assert {"kind": "ended"} in [f.document() for f in channel.of(request) if f.type == frames.NOTE]
+    assert [f.document()["kind"] for f in channel.of(request) if f.type == frames.NOTE][-1] == "ended"
 
 
 def test_a_reader_without_credit_stops_the_answer_and_credit_moves_it_on(
@@ -165,7 +165,7 @@ def test_a_server_that_comes_back_has_its_agents_back(launcher: Any, server: Any
 
     until(lambda: len(server.channels) == 2, 10.0)
     assert server.registrations[0]["epoch"] == server.registrations[1]["epoch"]
-    assert channel.of(request) == []
+    assert {frame.type for frame in channel.of(request)} <= {frames.NOTE}
     until(lambda: len(launcher.agents()) == 2)
 
 

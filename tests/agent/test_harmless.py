@@ -107,7 +107,8 @@ def test_a_job_runs_when_a_module_of_the_agent_is_broken(
             bad.writestr(name, fault if name == f"jobmon_agent/{module}.py" else good.read(name))
     launcher.agent = broken
 
-    status, output, errors = launcher.run(launcher.line(None, "sh", "-c", "echo it runs; exit 3"))
+    mode = "--wrap" if module == "waiter" else "--exec"
+    status, output, errors = launcher.run(launcher.line(None, "sh", "-c", "echo it runs; exit 3", mode=mode))
 
     assert (status, output) == (3, b"it runs\n")
     assert errors.endswith(b"the job runs unmonitored\n")

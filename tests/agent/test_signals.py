@@ -129,7 +129,7 @@ def test_a_process_that_took_over_a_number_is_not_signalled(
 
 
 @pytest.mark.promise(34)
-@pytest.mark.parametrize("pid", [1, 0, -1, os.getpid()])
+@pytest.mark.parametrize("pid", [1, 0, -1, os.getpid()], ids=["first", "group", "all", "own"])
 def test_numbers_that_are_no_process_of_a_job_are_refused(yard: Yard, pid: int) -> None:
     job = yard.start(["sleep", "300"])
     process = read_process(pid)

@@ -30,6 +30,7 @@ def on_terminal(context: Any, clean_environment: None) -> OnTerminal:
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 20, 60, 0, 0))
         whole = {**os.environ, "JOBMON_CREDENTIAL": context.credential, "TERM": "xterm", **environ}
         whole.pop("COLUMNS", None)
+        whole.pop("LINES", None)
         command = [sys.executable, "-m", "jobmon_console.cli.main", *words]
         with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=whole) as process:
             os.close(theirs)

@@ -55,7 +55,7 @@ async def test_a_job_says_no_more_of_itself_than_its_certificate_allows(house: H
         {"epoch": 0},
         {"started": 1e300},
         {"started": -1},
-        {"mode": "attach"},
+        {"mode": "beside"},
         {"node": "n" * 300},
         {"batch": {"k": 1}},
         {"command": None},

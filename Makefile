@@ -3,7 +3,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-TESTERS ?= 4
+TESTERS ?= 3
 READY := $(VENV)/.ready
 SOURCES := agent server console pki tests benchmarks docs
 
@@ -12,7 +12,7 @@ SOURCES := agent server console pki tests benchmarks docs
 demo: $(READY)  ## a throw-away site on this machine, and the console on it
 	$(BIN)/jobmon demo $(DEMO)
 
-# Tests wait more than they compute: four at a time, each file's in one process.
+# Tests wait more than they compute: three at a time, each file's in one process.
 test: $(READY)  ## every test that this machine can run
 	$(BIN)/python -m pytest -n $(TESTERS) --dist loadfile $(TESTS)
 

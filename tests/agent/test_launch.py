@@ -200,7 +200,7 @@ def test_the_c_librarys_own_signals_are_as_they_were(launcher: Any, python: Path
     found = launcher.run([*start, *launcher.line(python, *show, mode=mode)])
 
     assert found == expected
-    assert int(found[1].split()[1], 16) == 1 << (number - 1)
+    assert int(found[1].split()[1], 16) & 1 << (number - 1)  # whoever runs the tests may have left the other one so
 
 
 _SIGACTION = {"x86_64": 13, "aarch64": 134}.get(os.uname().machine)

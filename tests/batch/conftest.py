@@ -13,7 +13,7 @@ from tests.end_to_end.sites import OwnSite, wait_until
 
 PING = 1.0  # s between beats, so that silence shows within the tests' time
 PYTHON = "/usr/bin/python3 -I -S"  # of the system: the user that jobs run as cannot read root's own
-LIMIT = 30.0  # s until a job has come where it is waited for; Slurm starts one a second
+LIMIT = 90.0  # s until a job has come where it is waited for; Slurm starts one a second
 
 
 class Submitted:

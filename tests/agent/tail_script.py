@@ -419,7 +419,7 @@ def cpu(job, name, write):
     with open(path, "wb") as file:
         write(file)
     found = []
-    for _ in range(3):
+    for _ in range(15):
         start = resource.getrusage(resource.RUSAGE_SELF)
         size = 0
         for type_, payload in FUNCTIONS["tail"](job, check_arguments(VERBS["tail"], {"file": name})):

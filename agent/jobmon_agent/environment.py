@@ -111,9 +111,10 @@ def say(sentence: bytes) -> None:
 def _restore_signals() -> None:
     for number in _CHANGED_BY_PYTHON:
         _signal.signal(number, _signal.SIG_DFL)
-    # The launcher's own children have left a SIGCHLD pending where the signal is blocked; exec would keep it.
-    if _signal.SIGCHLD in _signal.pthread_sigmask(_signal.SIG_BLOCK, []):
-        while _signal.sigtimedwait([_signal.SIGCHLD], 0):
+    # The launcher's own children have left a SIGCHLD pending where the signal is blocked, and a herald that was
+    # killed has left a SIGPIPE, which is kept even though Python ignores it; exec would keep both.
+    for number in {_signal.SIGCHLD, _signal.SIGPIPE} & _signal.pthread_sigmask(_signal.SIG_BLOCK, []):
+        while _signal.sigtimedwait([number], 0):
             pass
 
 

@@ -84,6 +84,8 @@ class Waiter:
         _end_with(status)
 
     def _wait(self) -> int:
+        # The job's own signals need no way back; the waiter's own is the SIGPIPE of a write to an agent that is gone.
+        own = (self._job, os.getpid())
         while True:
             signal = _signal.sigwaitinfo(_PASSED)
             if signal.si_signo == _signal.SIGCHLD:
@@ -92,7 +94,7 @@ class Waiter:
                     os.kill(os.getpid(), _signal.SIGSTOP)  # so that a shell's job control sees it
                 elif pid:
                     return status
-            elif signal.si_code != _FROM_KERNEL and signal.si_pid != self._job:
+            elif signal.si_code != _FROM_KERNEL and signal.si_pid not in own:
                 os.kill(self._job, signal.si_signo)  # not reaped yet: the number is still the job's
 
 

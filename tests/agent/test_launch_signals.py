@@ -77,6 +77,39 @@ def test_a_signal_to_the_waiter_reaches_the_job_once(launcher: Any, number: sign
     assert job.returncode == 0
 
 
+# The launcher as it is when the herald was killed after its first word, and has left no reader.
+WITHOUT_HERALD = """
+import os, signal, sys
+sys.path.insert(0, sys.argv[1])
+from jobmon_agent.environment import Environment, become
+from jobmon_agent.sidecar import Introduction
+from jobmon_agent.waiter import Waiter
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGPIPE] if sys.argv[2] == "blocked" else [])
+herald = os.fork() or os._exit(0)
+(gone, ask), (told, end), (status, other) = os.pipe(), os.pipe(), os.pipe()
+for each in (gone, end, other):
+    os.close(each)
+introduction = Introduction(herald, ask, told, status, sys.argv[3])
+command = [b"sh", b"-c", b"grep Pnd /proc/self/status; exit 7"]
+if sys.argv[3] == "wrap":
+    Waiter(command, Environment.inherited(), lambda is_copied: None).run(introduction)
+introduction.settle(os.getpid())
+become(command, Environment.inherited())
+"""
+
+
+@pytest.mark.promise(15)
+@pytest.mark.parametrize("way", ["wrap", "exec"])
+@pytest.mark.parametrize("mask", ["open", "blocked"])
+def test_a_herald_that_was_killed_sends_the_job_no_sigpipe(launcher: Any, python: Path, mask: str, way: str) -> None:
+    line = [str(python), "-I", "-S", "-c", WITHOUT_HERALD, str(launcher.agent), mask, way]
+
+    status, output, errors = launcher.run(line)
+
+    assert (status, errors) == (7, b"")
+    assert output.split() == [b"SigPnd:", b"0" * 16, b"ShdPnd:", b"0" * 16]
+
+
 def test_a_signal_that_ends_the_job_ends_the_waiter_the_same_way(launcher: Any) -> None:
     job = launcher.start(launcher.line(None, "sh", "-c", "echo on; exec sleep 60", mode="--wrap"), stdout=-1)
     assert job.stdout.readline() == b"on\n"

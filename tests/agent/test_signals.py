@@ -22,6 +22,7 @@ from tests.pythons import PYTHONS
 AGENT = Path(jobmon_agent.__file__).parents[1]
 SCRIPT = Path(__file__).with_name("kill_script.py")
 STORMS = 1000  # of 8 forks each, over all Pythons
+MANY = 1_000_000  # storms; never reached
 
 DAEMON = "(setsid sh -c 'echo $$ > daemon.pid; exec sleep 300' </dev/null >/dev/null 2>&1 &)"
 
@@ -218,7 +219,8 @@ def test_a_kill_reaches_the_job_and_nobody_else_when_numbers_are_used_again(pyth
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="a namespace of process numbers needs root")
 def test_the_control_signals_by_number_alone_reach_strangers() -> None:
-    assert in_namespace(Path(PYTHONS[-1].path), 1000, "naive")["naive"]["hit"]
+    # It ends with the first hit; how many storms that takes is up to the scheduler.
+    assert in_namespace(Path(PYTHONS[-1].path), MANY, "naive")["naive"]["hit"]
 
 
 def in_namespace(interpreter: Path, storms: int, how: str = "") -> dict[str, Any]:

@@ -24,9 +24,20 @@ IN_DIALOGS = (
 
 
 def bindings(keys: Iterable[Key]) -> list[Binding]:
-    """One binding per key of the table, all of them with the action ``do``."""
+    """One binding per key of the table, all of them with the action ``do``.
+
+    What is valid everywhere has priority: else such a key, typed right behind
+    one that closes a dialog, would go to the dialog and be lost with it.
+    """
     return [
-        Binding(",".join(key.keys), f"do('{key.id}')", key.label or key.help, id=key.id, show=bool(key.label))
+        Binding(
+            ",".join(key.keys),
+            f"do('{key.id}')",
+            key.label or key.help,
+            id=key.id,
+            show=bool(key.label),
+            priority=key.scope == APP,
+        )
         for key in keys
     ]
 

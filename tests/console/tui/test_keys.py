@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from textual.binding import BindingsMap
+from textual.events import Key
 from textual.widget import Widget
 from textual.widgets import Input
 
@@ -13,6 +14,7 @@ from jobmon_console.keys import KEYS, MOVES
 from jobmon_console.tui.app import Console
 from jobmon_console.tui.bindings import IN_DIALOGS
 from jobmon_console.tui.screens.jobs import JobsScreen
+from jobmon_console.tui.screens.kill import Kill
 
 # What a person types into a text field edits the text: those keys are the field's while it has the focus.
 EDITING = {"left", "right", "home", "end", "backspace", "delete", "enter", "ctrl+u", "ctrl+d"}
@@ -148,3 +150,15 @@ async def test_help_and_palette_come_from_the_same_table(console: Console, settl
         await settle(pilot, lambda: keys.BY_ID["reverse"].help in screen_text(console))
         await pilot.press("enter")
         await settle(pilot, lambda: console.jobs.board.is_reversed)
+
+
+async def test_quit_behind_a_key_that_closes_a_dialog_is_not_lost_with_it(console: Console, settle: Any) -> None:
+    async with console.run_test(size=(140, 40)) as pilot:
+        await settle(pilot, lambda: console.jobs.target)
+        await pilot.press("x")
+        await settle(pilot, lambda: isinstance(console.screen, Kill))
+
+        for key in ("enter", "ctrl+q"):  # in one burst; Enter is on Cancel
+            console.post_message(Key(key, None))
+
+        await settle(pilot, lambda: console.return_code == 0)

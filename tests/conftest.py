@@ -4,11 +4,14 @@ import signal
 
 import pytest
 
+OWN = {signal.SIGPIPE, signal.SIGXFSZ}  # ignored by Python itself, and restored for what it starts
+
 
 def pytest_configure() -> None:
-    """Started in the background by a shell, the tests inherit an ignored Ctrl-C; what they start must not."""
-    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    """Started in the background, or by nohup, the tests inherit ignored signals; what they start must not."""
+    for number in signal.valid_signals() - OWN:
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
 
 
 @pytest.fixture

@@ -59,15 +59,14 @@ class _Life:
     def __init__(self, job: int, starttime: int, pidfd: "Optional[int]") -> None:
         self._job = job
         self._starttime = starttime
-        self._waiting = None
-        if pidfd is not None:
-            self._waiting = select.poll()
-            self._waiting.register(pidfd, select.POLLIN)
+        self._pidfd = pidfd
 
     def is_over(self, patience: int = 0) -> bool:
         """Whether it has ended; waits at most so many milliseconds for it."""
-        if self._waiting is not None:
-            return bool(self._waiting.poll(patience))
+        if self._pidfd is not None:
+            waiting = select.poll()  # its own each time: a signal's handler may ask while another waits
+            waiting.register(self._pidfd, select.POLLIN)
+            return bool(waiting.poll(patience))
         if patience:
             time.sleep(patience / 1000.0)
         return not pidstat.is_running(self._job, self._starttime)

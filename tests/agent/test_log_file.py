@@ -6,6 +6,7 @@ The copy may be lost with the agent; the job never is, and never waits for the c
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import time
@@ -44,6 +45,26 @@ def test_the_owner_reads_the_file_and_the_reader_of_the_pipe_gets_every_byte(
     assert file.read_bytes() == b"of an earlier run\n" + output
     assert server.registrations[0]["stdout"] == server.registrations[0]["stderr"] == "file"
     until(lambda: not launcher.processes())
+
+
+def test_a_copier_that_has_waited_for_long_copies_on(
+    launcher: Any, server: Any, until: Callable[..., Any], old_or_new: Path, mode: str
+) -> None:
+    job = launcher.start(line(launcher, old_or_new, mode, "sh", "-c", "echo on; read go; seq 9"), stdin=-1, stdout=-1)
+    assert job.stdout.readline() == b"on\n"
+    (copier,) = [pid for pid in launcher.processes() if _catches(pid, signal.SIGALRM)]
+
+    for _ in range(20):  # its clock's tick, which comes once a second
+        os.kill(copier, signal.SIGALRM)
+        time.sleep(0.01)
+    output, _ = job.communicate(b"go\n")
+
+    assert output == b"".join(b"%d\n" % number for number in range(1, 10))
+
+
+def _catches(pid: int, number: int) -> bool:
+    caught = re.search(r"SigCgt:\s*(\w+)", Path(f"/proc/{pid}/status").read_text())
+    return caught is not None and bool(int(caught[1], 16) >> (number - 1) & 1)
 
 
 def test_a_new_file_is_private_and_stderr_that_is_a_file_stays(launcher: Any, server: Any, mode: str) -> None:

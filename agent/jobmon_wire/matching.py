@@ -24,7 +24,7 @@ from jobmon_wire.selectors import (
     read_values,
 )
 
-Record = Dict[str, Any]  # a public job record, see jobs.FIELDS
+Record = Any  # a public job record, see jobs.FIELDS; or what has ``get`` for its fields, moments in s since 1970
 Predicate = Callable[[Record], bool]
 
 WORD_KEYS = ("id", "name", "owner", "node", "cluster")  # what a bare word is looked for in

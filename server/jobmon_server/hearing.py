@@ -72,9 +72,11 @@ class Hearing:
         is_news = vitals.reason is not None and vitals.reason != self._job.reason
         self._job.feel(vitals)
         now = self._ears.clock()
-        self._seen(now)
         self._job.examine(now)
-        self._ears.registry.changed(self._job)
+        if not self._seen(now):
+            self._ears.registry.felt(self._job)
+        if is_news:
+            self._ears.registry.changed(self._job)
         if is_news and self._may_speak():
             text = f"the batch system says: {self._job.reason}"
             self._ears.events.note(Event(self._job.uuid, now, events.BATCH, text))
@@ -124,12 +126,14 @@ class Hearing:
             self._ears.endings.hurry(self._job.uuid)
             self._ears.registry.changed(self._job)
 
-    def _seen(self, now: float) -> None:
+    def _seen(self, now: float) -> bool:
+        """Note a sign of life; false where it says nothing new."""
         job = self._job
         if job.state == RUNNING and now - job.last_seen < RESOLUTION:
-            return
+            return False
         if self._ears.registry.seen(job, now):
             self._ears.events.note(Event(job.uuid, now, events.RETURNED, "its agent is heard again"))
+        return True
 
     def _may_speak(self) -> bool:
         now = self._ears.clock()

@@ -1,22 +1,28 @@
-"""A job as the server knows it, and what it says of it in public.
+"""A job as the server knows it.
 
-Authority rests on four fields that come from the job's certificate and the
-ledger alone: ``uuid``, ``id``, ``owner_rdns`` and ``cluster``.  Everything else
-is hearsay from the agent, shown and never believed.  Nothing here knows of
+Authority rests on fields that come from the job's certificate and the ledger
+alone: ``uuid``, ``id`` and ``realm``, that is owner and cluster.  Everything
+else is hearsay from the agent, shown and never believed.  Nothing here knows of
 sockets, requests or the store.
 """
 
 from __future__ import annotations
 
+import json
 import sys
+from functools import lru_cache
 from typing import Any
 
 import msgspec
 
-from jobmon_pki.names import Name, display
-from jobmon_wire.jobs import ENDED, MEMORY_SHARE, RUNNING, SILENT, exit_text
+from jobmon_pki.names import Name
+from jobmon_server import packing
+from jobmon_server.lines import document
+from jobmon_server.packing import FRESH, LAYOUT, NONE, Figures, Noted, Notes
+from jobmon_server.realms import Realm, realm_of
+from jobmon_wire.jobs import ENDED, HEALTHS, MEMORY_SHARE, RUNNING, SILENT, STATES, exit_text
 from jobmon_wire.moments import write_moment
-from jobmon_wire.records import EndReport, Registration, Vitals
+from jobmon_wire.records import EndReport, Exit, Registration, Vitals
 
 QUIET = 30 * 60.0  # s without output until a job that computes nothing counts as stuck
 IDLE_CPU = 1.0  # percent of one core; below it a job computes nothing
@@ -24,6 +30,12 @@ STOPPED = "T"  # state of a process that got STOP, as a batch system suspends a 
 EXPIRY_SHARE = 0.1  # of a credential's life; less than this left is worth a word
 EXPIRY_LEAST = 3600.0  # s; as above, for credentials of many hours
 LATEST = 2.0**33  # s since 1970, year 2242: later moments are no moments and break calendars
+CALLBACKS = (None, "tcp", "udp")
+STATUSES = 1024  # exit statuses that are shared
+
+KNOWN_STATES = (RUNNING, *(state for state in STATES if state != RUNNING))  # a new job runs
+
+_description = msgspec.json.Decoder(tuple[str, str, dict[str, str], dict[str, str]])
 
 
 class HearsayError(ValueError):
@@ -31,43 +43,106 @@ class HearsayError(ValueError):
 
 
 class Job(msgspec.Struct, gc=False):
-    """One job.  It refers to nothing that refers to it, so the collector may pass it over."""
+    """One job.  It refers to nothing that refers to it, so the collector may pass it over.
+
+    A server knows 100,000 of them, so what many have in common is shared, what
+    is seldom asked for is kept as JSON, and numbers are packed.
+    """
 
     uuid: str
-    id: str
-    owner_rdns: Name  # stored at issue; authority is equality with this
-    cluster: str
-    owner: str = ""
-    owner_name: str = ""
+    packed: bytes  # id, NUL, JSON of name, command, batch and tags, then the numbers
+    realm: Realm
     node: str = ""
-    name: str = ""
-    state: str = RUNNING
-    health: str = "ok"
-    health_reason: str | None = None
-    exit: dict[str, Any] | None = None
-    reason: str | None = None  # why the batch system ended it, or is about to
-    is_told: bool = False  # the whole report of its end has come
-    started: float | None = None  # s since 1970, as all moments here
-    ended: float | None = None
-    registered: float = 0.0
-    last_seen: float = 0.0
-    command: str = ""
-    batch: dict[str, str] = {}
-    tags: dict[str, str] = {}
-    cpu_percent: float | None = None
-    rss_bytes: int | None = None
-    memory_limit: int | None = None
-    oom_kills: int | None = None
-    processes: int | None = None
-    process_state: str | None = None
-    output_bytes: int | None = None
-    output_at: float | None = None
-    progress: str | None = None
-    callback: str | None = None
-    epoch: int = 0  # of the agent that speaks for it
-    issued: float = 0.0
-    expires: float = 0.0  # of its certificate
-    serial: str = ""  # of its certificate
+    notes: Notes = NONE
+
+    health_reason = Noted[str | None]("health_reason")
+    exit = Noted[dict[str, Any] | None]("exit")
+    reason = Noted[str | None]("reason")  # why the batch system ended it, or is about to
+    progress = Noted[str | None]("progress")
+    slot = packing.integer("slot")  # in the registry
+    state = packing.choice("state", KNOWN_STATES)
+    health = packing.choice("health", HEALTHS)
+    callback = packing.maybe_choice("callback", CALLBACKS)
+    process_state = packing.initial("process_state")
+    is_told = packing.flag("is_told")  # the whole report of its end has come
+    serial = packing.serial("serial")  # of its certificate
+    issued = packing.second("issued")
+    expires = packing.second("expires")  # of its certificate
+    started = packing.maybe("started")  # s since 1970, as all moments here
+    ended = packing.maybe("ended")
+    registered = packing.number("registered")
+    epoch = packing.integer("epoch")  # of the agent that speaks for it
+    last_seen = packing.number("last_seen")
+    cpu_percent = packing.maybe("cpu_percent")
+    rss_bytes = packing.maybe_integer("rss_bytes")
+    memory_limit = packing.maybe_integer("memory_limit")
+    output_bytes = packing.maybe_integer("output_bytes")
+    output_at = packing.maybe("output_at")
+    oom_kills = packing.count("oom_kills")
+    processes = packing.count("processes")
+
+    @property
+    def id(self) -> str:
+        """The id its owner gave it."""
+        return self.packed[: self.packed.index(0)].decode()
+
+    @property
+    def owner_rdns(self) -> Name:
+        """Its owner's name, as stored at issue."""
+        return self.realm.owner_rdns
+
+    @property
+    def cluster(self) -> str:
+        """Its cluster."""
+        return self.realm.cluster
+
+    @property
+    def owner(self) -> str:
+        """Its owner's common name."""
+        return self.realm.owner
+
+    @property
+    def owner_name(self) -> str:
+        """Its owner's whole name as text."""
+        return self.realm.owner_name
+
+    @property
+    def name(self) -> str:
+        """Its name in the batch system."""
+        return self.description()[0]
+
+    @property
+    def command(self) -> str:
+        """Its command line."""
+        return self.description()[1]
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """Its owner's labels."""
+        return self.description()[3]
+
+    @property
+    def batch(self) -> dict[str, str]:
+        """Labels from the batch system's environment."""
+        return self.description()[2]
+
+    def get(self, field: str) -> Any:
+        """A field of the public record, moments as s since 1970: what selectors look at."""
+        return getattr(self, field, None)
+
+    def description(self) -> tuple[str, str, dict[str, str], dict[str, str]]:
+        """Name, command, batch labels and tags, as the agent told them."""
+        text = self.packed[self.packed.index(0) + 1 : -LAYOUT.size]
+        try:
+            return _description.decode(text)
+        except (msgspec.DecodeError, UnicodeError):
+            name, command, batch, tags = json.loads(text)  # lone surrogates, see lines.py
+            return name, command, batch, tags
+
+    def tell(self, name: str, command: str, batch: dict[str, str], tags: dict[str, str]) -> None:
+        """Keep the description."""
+        text = document((name, command, batch, tags))
+        self.packed = self.packed[: self.packed.index(0) + 1] + text + self.packed[-LAYOUT.size :]
 
     def describe(self, said: Registration) -> None:
         """Take what an agent says of itself and the job.
@@ -80,8 +155,7 @@ class Job(msgspec.Struct, gc=False):
         self.started = check_moment("started", said.started)
         self.epoch = said.epoch
         self.node = sys.intern(readable(said.node))
-        self.name, self.command = said.name, said.command
-        self.batch, self.tags = said.batch, said.tags
+        self.tell(said.name, said.command, said.batch, said.tags)
 
     def feel(self, vitals: Vitals) -> None:
         """Take the figures of a beat.
@@ -89,13 +163,13 @@ class Job(msgspec.Struct, gc=False):
         Raises:
             HearsayError: a moment that no calendar holds.
         """
-        self.output_at = check_moment("output_at", vitals.output_at)
+        check_moment("output_at", vitals.output_at)
         if vitals.reason:
             self.reason = readable(vitals.reason)
-        self.cpu_percent, self.rss_bytes = vitals.cpu_percent, vitals.rss_bytes
-        self.memory_limit, self.oom_kills = vitals.memory_limit, vitals.oom_kills
-        self.processes, self.process_state = vitals.processes, vitals.state
-        self.output_bytes = vitals.output_bytes
+        said = vitals.cpu_percent, vitals.rss_bytes, vitals.memory_limit, vitals.output_bytes, vitals.output_at
+        self.packed = packing.put_figures(self.packed, Figures(*said, vitals.oom_kills, vitals.processes))
+        if vitals.state != self.process_state:
+            self.process_state = vitals.state
 
     def close(self, report: EndReport) -> None:
         """Take the end of the job.
@@ -103,7 +177,7 @@ class Job(msgspec.Struct, gc=False):
         Raises:
             HearsayError: a moment that no calendar holds.
         """
-        ended, status = check_moment("ended", report.ended), dict(report.exit._asdict())
+        ended, status = check_moment("ended", report.ended), _status(report.exit)
         # A later report of the same end may know more, never less.
         self.ended = ended if self.ended is None else self.ended
         self.exit = status if self.exit is None or exit_text(status) != "unknown" else self.exit
@@ -123,7 +197,15 @@ class Job(msgspec.Struct, gc=False):
 
     def examine(self, now: float) -> None:
         """Judge the job's health."""
-        self.health, self.health_reason = _health(self, now)
+        health, reason = _health(self, now)
+        if (health, reason) != (self.health, self.health_reason):
+            self.health, self.health_reason = health, reason
+
+
+@lru_cache(STATUSES)
+def _status(told: Exit) -> dict[str, Any]:
+    """The exit status as it is shown; jobs that end alike share it."""
+    return dict(told._asdict())
 
 
 def _written(report: EndReport) -> int | None:
@@ -137,56 +219,10 @@ def _written(report: EndReport) -> int | None:
 
 def new_job(uuid: str, job_id: str, owner: Name, cluster: str, now: float) -> Job:
     """A job that registers for the first time."""
-    job = Job(uuid=uuid, id=job_id, owner_rdns=owner, cluster=cluster, registered=now, last_seen=now)
-    adopt(job)
+    job = Job(uuid, job_id.encode() + b"\0" + FRESH, realm_of(owner, cluster))
+    job.tell("", "", {}, {})
+    job.registered = job.last_seen = now
     return job
-
-
-def adopt(job: Job) -> None:
-    """Derive the names for people; share texts that many jobs have."""
-    job.owner = sys.intern(owner_label(job.owner_rdns))
-    job.owner_name = sys.intern(display(job.owner_rdns))
-    job.cluster, job.node, job.state = sys.intern(job.cluster), sys.intern(job.node), sys.intern(job.state)
-
-
-def owner_label(owner: Name) -> str:
-    """The last attribute's value: the person's common name."""
-    return owner[-1][1]
-
-
-def public(job: Job) -> dict[str, Any]:
-    """The public record: every field of ``jobmon_wire.jobs.FIELDS``."""
-    return {
-        "id": job.id,
-        "uuid": job.uuid,
-        "owner": job.owner,
-        "owner_name": job.owner_name,
-        "cluster": job.cluster,
-        "node": job.node,
-        "name": job.name,
-        "state": job.state,
-        "health": job.health,
-        "health_reason": job.health_reason,
-        "exit": job.exit,
-        "reason": job.reason,
-        "started": write_moment(job.started),
-        "ended": write_moment(job.ended),
-        "registered": write_moment(job.registered),
-        "last_seen": write_moment(job.last_seen),
-        "command": job.command,
-        "batch": job.batch,
-        "tags": job.tags,
-        "cpu_percent": job.cpu_percent,
-        "rss_bytes": job.rss_bytes,
-        "memory_limit": job.memory_limit,
-        "oom_kills": job.oom_kills,
-        "processes": job.processes,
-        "process_state": job.process_state,
-        "output_bytes": job.output_bytes,
-        "output_at": write_moment(job.output_at),
-        "progress": job.progress,
-        "callback": job.callback,
-    }
 
 
 def readable(text: str) -> str:
@@ -206,29 +242,38 @@ def check_moment(field: str, seconds: float | None) -> float | None:
 
 
 def _health(job: Job, now: float) -> tuple[str, str | None]:
-    if job.state == SILENT:
+    state = job.state
+    if state == SILENT:
         return "silent", f"no word from its agent since {write_moment(job.last_seen)}"
-    if job.state != RUNNING:
+    if state != RUNNING:
         return "ok", None
-    life = job.expires - job.issued
-    left = job.expires - now
+    expires = job.expires
+    life, left = expires - job.issued, expires - now
     # A short credential is not to be complained of from its first minute on.
     if life > 0 and left < max(life * EXPIRY_SHARE, min(EXPIRY_LEAST, life / 2)):
         return "credential", f"its credential expires in {max(left, 0) / 60:.0f} min"
     if (short := _shortage(job)) is not None:
         return "memory", short
-    since = max(job.output_at or 0.0, job.started or 0.0)
     if job.process_state == STOPPED:
         return "stuck", "its first process is stopped"
-    if job.cpu_percent is not None and job.cpu_percent < IDLE_CPU and now - since > QUIET:
-        return "stuck", f"no output for {(now - since) / 60:.0f} min and {job.cpu_percent:.1f}% CPU"
-    return "ok", None
+    return _idleness(job, now)
 
 
 def _shortage(job: Job) -> str | None:
     """Why the job is short of memory, if it is."""
-    if job.oom_kills:
-        return f"{job.oom_kills} of its processes killed for want of memory"
-    if job.rss_bytes is not None and job.memory_limit and job.rss_bytes > MEMORY_SHARE * job.memory_limit:
-        return f"uses {100 * job.rss_bytes / job.memory_limit:.0f}% of its {job.memory_limit / 2**30:.1f} GiB of memory"
+    if (kills := job.oom_kills) is not None and kills:
+        return f"{kills} of its processes killed for want of memory"
+    rss, limit = job.rss_bytes, job.memory_limit
+    if rss is not None and limit and rss > MEMORY_SHARE * limit:
+        return f"uses {100 * rss / limit:.0f}% of its {limit / 2**30:.1f} GiB of memory"
     return None
+
+
+def _idleness(job: Job, now: float) -> tuple[str, str | None]:
+    cpu_percent = job.cpu_percent
+    if cpu_percent is None or cpu_percent >= IDLE_CPU:
+        return "ok", None
+    since = max(job.output_at or 0.0, job.started or 0.0)
+    if now - since <= QUIET:
+        return "ok", None
+    return "stuck", f"no output for {(now - since) / 60:.0f} min and {cpu_percent:.1f}% CPU"

@@ -19,8 +19,11 @@ from jobmon_server.access import BY_VERB, SELF, Asked, Entry
 from jobmon_server.answers import Answer
 from jobmon_server.channel import MEDIA_TYPE, Channel
 from jobmon_server.lines import NDJSON, document, lines
+from jobmon_server.listing import Order
+from jobmon_server.public import public
 from jobmon_server.refusals import RefusedError
 from jobmon_server.rows import Event
+from jobmon_server.selection import Selection
 from jobmon_server.shells import Shell
 from jobmon_server.streams import StreamResponse, left
 from jobmon_server.watch import Watch
@@ -51,20 +54,30 @@ async def whoami(asked: Asked) -> Response:
 
 
 async def jobs(asked: Asked) -> Response:
-    """List the caller's jobs."""
-    parameters = asked.request.query_params
-    wanted = listing.predicate(parameters.get("select", ""), asked.peer, asked.state.clock)
-    records = listing.select(asked.state.registry, asked.peer, wanted)
-    found = listing.order(records, parameters.get("sort") or listing.NEWEST_FIRST)
-    limit = _number(asked, "limit", len(found))
-    return _rows(asked, (found[start : min(start + SLICE, limit)] for start in range(0, min(limit, len(found)), SLICE)))
+    """List the caller's jobs, a page of them."""
+    state, parameters = asked.state, asked.request.query_params
+    limit = _number(asked, "limit", listing.PAGE)
+    selection = Selection(parameters.get("select", ""), asked.peer, state.clock)
+    order = Order(parameters.get("sort") or listing.NEWEST_FIRST)
+    state.readers.enter(asked.peer)
+    try:
+        page = await listing.page(state.registry, selection, order, limit, parameters.get("after", ""))
+    finally:
+        state.readers.leave(asked.peer)
+    parts = (page.jobs[start : start + SLICE] for start in range(0, len(page.jobs), SLICE))
+    response = _stream(asked, (b"\n".join([*state.registry.lines(part), b""]) for part in parts))
+    response.headers["JobMon-Total"] = str(page.total)
+    if page.next:
+        response.headers["JobMon-Next"] = page.next
+    return response
 
 
 async def watch(asked: Asked) -> Response:
     """List the caller's jobs and go on telling what changes."""
-    state, peer = asked.state, asked.peer
-    wanted = listing.predicate(asked.request.query_params.get("select", ""), peer, state.clock)
-    watching = Watch(state.registry, peer, wanted, state.clock)
+    state, peer, parameters = asked.state, asked.peer, asked.request.query_params
+    selection = Selection(parameters.get("select", ""), peer, state.clock)
+    order = Order(parameters.get("sort") or listing.NEWEST_FIRST)
+    watching = Watch(state.registry, selection, order, parameters.get("resume", ""), state.clock)
     state.readers.enter(peer)
     state.watches.add(watching)
 
@@ -78,8 +91,7 @@ async def watch(asked: Asked) -> Response:
 async def job(asked: Asked) -> Response:
     """Tell everything that is known of a job."""
     registration, report = await asked.state.store.details(asked.job.uuid)
-    record = asked.state.registry.record(asked.job)
-    return _json({**record, "registration": registration, "end": report})
+    return _json({**public(asked.job), "registration": registration, "end": report})
 
 
 class Dialogue(NamedTuple):
@@ -205,12 +217,16 @@ def _json(value: Any) -> Response:
 
 
 def _rows(asked: Asked, slices: Iterator[list[dict[str, Any]]]) -> Response:
-    """Records in slices, so that others have their turn in between."""
+    return _stream(asked, map(lines, slices))
+
+
+def _stream(asked: Asked, slices: Iterator[bytes]) -> StreamResponse:
+    """NDJSON in slices, so that others have their turn in between."""
     asked.state.readers.enter(asked.peer)
 
     async def parts() -> AsyncGenerator[bytes]:
-        for records in slices:
-            yield lines(records)
+        for text in slices:
+            yield text
 
     async def ending() -> None:
         asked.state.readers.leave(asked.peer)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sqlite3
 from typing import Any, NamedTuple, Protocol
 
+from jobmon_server.facts import write_facts
 from jobmon_server.jobs import Job
 from jobmon_server.lines import document
 from jobmon_wire.records import EndReport, Registration
@@ -75,7 +76,7 @@ class Snapshot:
 
     def __init__(self, job: Job, said: Registration | None = None, report: EndReport | None = None) -> None:
         self.uuid = job.uuid
-        self.facts = document(job)
+        self.facts = write_facts(job)
         self.registration = None if said is None else document(said.document())
         self.report = report
 

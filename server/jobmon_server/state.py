@@ -25,7 +25,6 @@ from jobmon_server.endings import Endings
 from jobmon_server.events import Events
 from jobmon_server.exchange import Exchange
 from jobmon_server.hearing import Ears
-from jobmon_server.jobs import Job
 from jobmon_server.readers import Readers
 from jobmon_server.registry import Registry
 from jobmon_server.rows import Event, Snapshot
@@ -37,7 +36,7 @@ from jobmon_wire.jobs import ALIVE, LOST
 
 LOOK = 1.0  # s between two looks for silent jobs
 WRITE = 0.2  # s until a deferred row is on the disk
-SAVE = 60.0  # s between two savings of what beats have changed
+SAVE = 60.0  # s between two savings of what has changed; not of what beats bring, which the next one brings again
 SAVED_AT_ONCE = 500  # jobs in one commit, about 20 ms
 FORGET = 600.0  # s between two looks for jobs to forget
 PATIENCE = 2.0  # s that readers have for their last line when the server goes down
@@ -94,9 +93,10 @@ class State:
             store.close()
             raise
         state = State(configuration, site, store, ledger, secret, clock)
-        for job in store.load():
-            state._remember(job)
-        state.registry.unsaved.clear()
+        state.registry.fill(store.load())
+        for job in state.registry:
+            if job.state in ALIVE:
+                state.sessions.restore(job)
         return state
 
     async def start(self) -> None:
@@ -121,18 +121,13 @@ class State:
             _log.info("some readers were still there")
         try:
             await self.endings.settle()
+            self.registry.unsaved.update(self.registry.beaten())
             await self._save()
             await self.store.flush()
         except StoreFullError as error:
             _log.error("the last changes could not be saved", extra={"facts": {"cause": error}})
         self.store.close()
         self._ledger.close()
-
-    def _remember(self, job: Job) -> None:
-        job.callback = None
-        self.registry.add(job)
-        if job.state in ALIVE:
-            self.sessions.restore(job)
 
     async def _look(self) -> None:
         now = self.clock()
@@ -143,7 +138,7 @@ class State:
             self.events.note(Event(job.uuid, now, kind, f"no word from its agent for {silence:.0f} s"))
 
     async def _save(self) -> None:
-        """Write down the facts that beats have changed: a restarted server knows them for a start."""
+        """Write down the facts that have changed: a restarted server knows them for a start."""
         while self.registry.unsaved:
             uuids = [self.registry.unsaved.pop() for _ in range(min(SAVED_AT_ONCE, len(self.registry.unsaved)))]
             jobs = [job for job in map(self.registry.get, uuids) if job is not None]

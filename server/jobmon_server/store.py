@@ -15,11 +15,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import msgspec
-
 from jobmon_pki.database import DatabaseError, open_database
 from jobmon_server.errors import ServerError
-from jobmon_server.jobs import Job, adopt
+from jobmon_server.facts import read_facts
+from jobmon_server.jobs import Job
 from jobmon_server.rows import Orphans, Removal, Row
 
 VERSION = 1
@@ -125,7 +124,7 @@ class Store:
     def load(self) -> Iterator[Job]:
         """Every job that is kept."""
         for (facts,) in self._connection.execute("SELECT facts FROM jobs"):
-            yield _read_job(facts)
+            yield read_facts(facts)
 
     async def details(self, uuid: str) -> tuple[Any, Any]:
         """What the job said of itself and how it ended, as documents or None."""
@@ -208,12 +207,3 @@ def _roll_back(connection: sqlite3.Connection) -> None:
     # SQLite itself rolls back on some errors; a second time would raise.
     if connection.in_transaction:
         connection.rollback()
-
-
-def _read_job(facts: bytes) -> Job:
-    try:
-        job = msgspec.json.decode(facts, type=Job)
-    except (msgspec.DecodeError, UnicodeError):
-        job = msgspec.convert(json.loads(facts), type=Job)  # lone surrogates, see lines.py
-    adopt(job)
-    return job

@@ -17,13 +17,14 @@ from typing import Any
 
 import httpx
 
-from jobmon_pki.names import parse
+from jobmon_pki.names import display, parse
 from jobmon_pki.profiles import ADMIN, JOB, OWNER
 from jobmon_pki.site import Site
 from jobmon_server.application import build
 from jobmon_server.configuration import TCP, Address, Configuration
 from jobmon_server.doors import Door
 from jobmon_server.jobs import Job, new_job
+from jobmon_server.peer import Peer
 from jobmon_server.ports import Port, bind_datagrams
 from jobmon_server.state import State
 from jobmon_server.tls import TLSFiles
@@ -361,6 +362,13 @@ def a_job(uuid: str, job_id: str = "1", owner: str = "alice", cluster: str = "ca
     job = new_job(uuid, job_id, parse(PEOPLE + owner), cluster, 1000.0)
     job.state = state
     return job
+
+
+def person(name: str, *clusters: str) -> Peer:
+    """A person; with clusters, an administrator."""
+    rdns = parse(PEOPLE + name)
+    role = "admin" if clusters else "owner"
+    return Peer(role, rdns, name, display(rdns), "f", "5", 1e10, "", clusters, "::1")
 
 
 def ask(verb: str, **arguments: Any) -> dict[str, Any]:

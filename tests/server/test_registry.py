@@ -1,25 +1,20 @@
 """The registry: a job moves from state to state, and only its own people find it."""
 
+import json
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobmon_pki.names import Name, display, parse
-from jobmon_server.jobs import Job, new_job, public
+from jobmon_pki.names import Name
+from jobmon_server.jobs import Job, new_job
 from jobmon_server.peer import Peer
+from jobmon_server.public import public
 from jobmon_server.refusals import RefusedError
 from jobmon_server.registry import Registry, scopes_of
 from jobmon_wire.jobs import FIELDS
-from tests.server.house import PEOPLE, a_job
-
-
-def person(name: str, *clusters: str) -> Peer:
-    """A person; with clusters, an administrator."""
-    rdns = parse(PEOPLE + name)
-    role = "admin" if clusters else "owner"
-    return Peer(role, rdns, name, display(rdns), "f", "5", 1e10, "", clusters, "::1")
+from tests.server.house import House, a_job, person, until
 
 
 def registry_of(*jobs: Job) -> Registry:
@@ -70,6 +65,8 @@ def test_an_administrator_sees_the_jobs_of_the_clusters_and_their_own() -> None:
         ("cccc", "no-such-job"),  # bob's
         ("cccc-5", "no-such-job"),
         ("", "no-such-job"),
+        ("12\0", "no-such-job"),
+        ("12\0[", "no-such-job"),
         ("zzz", "no-such-job"),
     ],
 )
@@ -109,6 +106,124 @@ def test_silence_turns_a_job_silent_then_lost_and_a_sign_of_life_brings_it_back(
     assert not registry.seen(job, 2002.0)
 
 
+def test_a_review_looks_at_the_jobs_alone_that_may_be_due() -> None:
+    registry = registry_of(*(a_job(str(number)) for number in range(20)))
+    looked: list[str] = []
+
+    def patience(job: Job) -> float:
+        looked.append(job.uuid)
+        return 30.0
+
+    registry.review(1000.0, patience, 900.0)
+    looked.clear()
+    for second in range(1001, 1030):
+        registry.seen(registry.jobs([0])[0], float(second))
+        registry.review(float(second), patience, 900.0)
+    assert looked == []
+    turned = registry.review(1031.0, patience, 900.0)
+
+    assert len(looked) == 20
+    assert len(turned) == 19
+
+
+def test_a_job_whose_agent_is_reached_another_way_is_looked_at_anew() -> None:
+    job = a_job("u")
+    registry = registry_of(job)
+    assert registry.review(1001.0, lambda _: 75.0, 900.0) == []
+
+    job.callback = "tcp"
+    registry.changed(job)
+
+    assert registry.review(1002.0, lambda _: 30.0, 900.0) == []
+    assert [each.state for each in registry.review(1030.0, lambda _: 30.0, 900.0)] == ["silent"]
+
+
+def test_silence_is_noticed_soon_whatever_a_site_has_come_to_think_of_it() -> None:
+    registry = registry_of(*(a_job(str(number)) for number in range(40)))
+    registry.review(1000.0, lambda _: 86400.0, 2 * 86400.0)
+
+    turned = [len(registry.review(1000.0 + second, lambda _: 30.0, 900.0)) for second in range(1, 62)]
+
+    assert sum(turned) == 40
+    assert max(turned) < 10, "all at once would hold up everybody"
+
+
+def test_what_a_beat_brings_is_not_worth_saving_but_at_the_end() -> None:
+    jobs = [a_job(str(number)) for number in range(3)]
+    registry = registry_of(*jobs)
+    registry.unsaved.clear()
+
+    registry.seen(jobs[1], 1001.0)
+    registry.felt(jobs[2])
+    jobs[0].state = "silent"
+    registry.seen(jobs[0], 1001.0)
+
+    assert registry.unsaved == {"0"}
+    assert registry.beaten() == ["1", "2"]
+    assert registry.beaten() == []
+
+
+async def test_beats_write_nothing_and_a_restarted_server_knows_the_last_one(house: House) -> None:
+    async with house.agent() as agent:
+        await agent.vitals(rss_bytes=1)
+        job = await until(lambda: house.state.registry.get(agent.uuid))
+        await until(lambda: job.rss_bytes == 1)
+        await house.state._save()
+        await house.state.store.flush()
+        before = house.state.store._connection.total_changes
+        for rss in range(2, 12):
+            await agent.vitals(rss_bytes=rss)
+            await until(lambda rss=rss: job.rss_bytes == rss)
+            await house.state._save()
+            await house.state.store.flush()
+        written = house.state.store._connection.total_changes - before
+    await house.stop()
+    await house.start()
+
+    assert written == 0
+    again = house.state.registry.get(agent.uuid)
+    assert again is not None
+    assert again.rss_bytes == 11
+
+
+def test_what_has_changed_since_is_told_until_too_much_was_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("jobmon_server.registry.FORGOTTEN", 2)
+    registry = registry_of(*(a_job(str(number)) for number in range(5)), a_job("bob's", owner="bob"))
+    alice, before = person("alice"), registry.change
+    registry.felt(registry.jobs([3])[0])
+    registry.remove("bob's")
+    registry.remove("0")
+
+    changes = registry.since(alice, before)
+    assert changes is not None
+    assert ([job.uuid for job in changes.jobs], changes.gone) == (["3"], ["0"])
+    registry.remove("1")
+    assert registry.since(alice, before) is None
+    assert registry.since(alice, registry.change) == ([], [])
+    assert registry.since(alice, registry.change + 1) is None
+
+
+def test_a_job_that_takes_the_slot_of_another_is_found_as_itself_alone() -> None:
+    registry = registry_of(a_job("aa", "11"), a_job("bb", "22", owner="bob"))
+    registry.remove("bb")
+    registry.add(a_job("cc", "33"))
+
+    assert registry.get("cc") is registry.jobs([1])[0]
+    assert found(registry, person("bob"), "cc") == found(registry, person("bob"), "22") == "no-such-job"
+    assert found(registry, person("alice"), "33") == found(registry, person("alice"), "c") == "cc"
+    assert registry.visible(person("bob")) == []
+
+
+def test_a_prefix_of_a_thousand_others_jobs_finds_the_callers_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("jobmon_server.registry.MEANT", 3)
+    registry = registry_of(*(a_job(f"u{n}", f"4{n}", owner="bob") for n in range(30)), a_job("v", "4x"))
+
+    assert found(registry, person("alice"), "4") == "v"
+    with pytest.raises(RefusedError) as caught:
+        registry.resolve(person("adam", "caf"), "4")
+    assert len(caught.value.facts["candidates"]) == 3
+
+
 def test_an_ended_job_stays_ended_whatever_is_heard() -> None:
     job = a_job("u", state="ended")
     registry = registry_of(job)
@@ -126,16 +241,27 @@ def test_a_server_that_was_away_does_not_call_its_own_absence_silence() -> None:
     assert [job.state for job in registry.review(5030.0, lambda _: 30.0, 900.0)] == ["silent"]
 
 
-def test_a_record_is_made_anew_after_a_change_and_only_then() -> None:
+def test_a_record_is_written_anew_after_a_change_and_only_then() -> None:
     job = a_job("u")
     registry = registry_of(job)
-    before = registry.record(job)
-    assert registry.record(job) is before
+    before = registry.line(job)
+    assert registry.line(job) is before
 
     job.progress = "half"
     registry.changed(job)
 
-    assert registry.record(job)["progress"] == "half"
+    assert json.loads(registry.line(job)) == public(job)
+    assert public(job)["progress"] == "half"
+
+
+def test_of_many_records_no_more_than_a_limit_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("jobmon_server.registry.LINES", 2)
+    registry = registry_of(*(a_job(str(number)) for number in range(4)))
+
+    texts = registry.lines(registry)
+
+    assert [json.loads(text)["uuid"] for text in texts] == ["0", "1", "2", "3"]
+    assert list(registry._lines) == ["2", "3"]
 
 
 def test_listeners_hear_of_their_scopes_alone_and_of_removed_jobs() -> None:

@@ -63,6 +63,26 @@ async def test_lists_are_selected_sorted_and_cut(house: House) -> None:
     assert wrong.json()["error"]["expected"]
 
 
+async def test_a_long_list_comes_in_pages_that_say_so(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("jobmon_server.listing.PAGE", 2)
+    async with (
+        house.agent(job_id="1"),
+        house.agent(job_id="2"),
+        house.agent(job_id="3"),
+        house.agent("bob", "9"),
+        house.user() as alice,
+    ):
+        first = await alice.get("/v1/jobs?sort=id&limit=100")
+        second = await alice.get("/v1/jobs", params={"sort": "id", "after": first.headers["JobMon-Next"]})
+        wrong = await alice.get("/v1/jobs?after=nonsense")
+
+    assert [job["id"] for job in rows(first)] == ["1", "2"]
+    assert [job["id"] for job in rows(second)] == ["3"]
+    assert [page.headers["JobMon-Total"] for page in (first, second)] == ["3", "3"]
+    assert "JobMon-Next" not in second.headers
+    assert code(wrong) == (400, "bad-request")
+
+
 async def test_a_job_is_found_by_uuid_id_and_prefix(house: House) -> None:
     async with house.agent(job_id="470.0") as first, house.agent(job_id="471.0"), house.user() as alice:
         for reference in (first.uuid, first.uuid[:13], "470.0", "470"):

@@ -1,0 +1,134 @@
+"""Indexes over jobs by their slots: small whole numbers, 4 bytes each.
+
+``Groups`` knows which jobs have which value, ``Sorted`` finds jobs by the start
+of a text, ``Deadlines`` which are due.  None of them knows what a job is.
+"""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from typing import Generic, TypeVar
+
+K = TypeVar("K", bound=Hashable)
+S = TypeVar("S", str, bytes)
+
+NOWHERE = 2**32 - 1  # no slot, no place, no second
+
+
+class Groups(Generic[K]):
+    """Slots by the value they have."""
+
+    def __init__(self) -> None:
+        self._members: dict[K, array[int]] = {}
+        self._places = array("I")  # by slot: where it stands among the members
+        self._values: list[K | None] = []  # by slot
+
+    def __iter__(self) -> Iterator[K]:
+        return iter(self._members)
+
+    def of(self, value: K) -> array[int]:
+        """The slots that have this value; not to be changed, nor kept over a change."""
+        return self._members.get(value) or array("I")
+
+    def count(self, value: K) -> int:
+        """How many have it."""
+        members = self._members.get(value)
+        return 0 if members is None else len(members)
+
+    def value(self, slot: int) -> K | None:
+        """What the slot has."""
+        return self._values[slot]
+
+    def put(self, slot: int, value: K) -> None:
+        """The slot has this value now, and no other."""
+        while len(self._values) <= slot:
+            self._values.append(None)
+            self._places.append(NOWHERE)
+        self.take(slot)
+        members = self._members.setdefault(value, array("I"))
+        self._values[slot], self._places[slot] = value, len(members)
+        members.append(slot)
+
+    def take(self, slot: int) -> None:
+        """The slot has no value any more."""
+        value = self._values[slot]
+        if value is None:
+            return
+        members = self._members[value]
+        last = members.pop()
+        if last != slot:  # the last one takes the place that is free
+            members[self._places[slot]] = last
+            self._places[last] = self._places[slot]
+        if not members:
+            del self._members[value]
+        self._values[slot] = None
+
+
+class Sorted(Generic[S]):
+    """Slots in the order of a text.
+
+    Args:
+        text: of a slot, never changing.
+    """
+
+    def __init__(self, text: Callable[[int], S]) -> None:
+        self._text: Callable[[int], S] = text
+        self._slots = array("I")
+
+    def put(self, slot: int) -> None:
+        """Take in a slot."""
+        insort(self._slots, slot, key=self._text)
+
+    def fill(self, slots: Iterable[int]) -> None:
+        """Take in many slots, in their order, where there were none."""
+        self._slots = array("I", slots)
+
+    def take(self, slot: int) -> None:
+        """Forget a slot."""
+        first = bisect_left(self._slots, self._text(slot), key=self._text)
+        del self._slots[self._slots.index(slot, first)]
+
+    def beginning(self, prefix: S) -> array[int]:
+        """The slots whose text begins so."""
+        first = bisect_left(self._slots, prefix, key=self._text)
+        length = len(prefix)
+        last = bisect_right(self._slots, prefix, lo=first, key=lambda slot: self._text(slot)[:length])
+        return self._slots[first:last]
+
+
+class Deadlines:
+    """When each slot is to be looked at next, to the second."""
+
+    def __init__(self) -> None:
+        self._due: dict[int, array[int]] = {}  # by second
+        self._seconds = array("I")  # by slot: where it stands; an entry elsewhere is void
+
+    def put(self, slot: int, moment: float) -> None:
+        """Look at it then; an earlier word is void."""
+        while len(self._seconds) <= slot:
+            self._seconds.append(NOWHERE)
+        second = min(max(int(moment), 0), NOWHERE - 1)
+        if self._seconds[slot] != second:
+            self._seconds[slot] = second
+            self._due.setdefault(second, array("I")).append(slot)
+
+    def take(self, slot: int) -> None:
+        """Look at it no more."""
+        if slot < len(self._seconds):
+            self._seconds[slot] = NOWHERE
+
+    def due(self, now: float, most: int) -> list[int]:
+        """At most so many slots that are due, each once; they are to be put again."""
+        found: list[int] = []
+        for second in sorted(second for second in self._due if second <= now):
+            slots = self._due[second]
+            while slots and len(found) < most:
+                slot = slots.pop()
+                if self._seconds[slot] == second:
+                    self._seconds[slot] = NOWHERE
+                    found.append(slot)
+            if not slots:
+                del self._due[second]
+        return found

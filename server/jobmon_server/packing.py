@@ -1,0 +1,211 @@
+"""What a job is, packed: attributes that take few bytes, as a server knows 100,000 jobs by heart.
+
+A number of Python's takes 32 bytes and another 8 for the reference to it, and a
+job has twenty; packed they take 125 together, at the end of ``job.packed``.
+``Packed`` is an attribute that reads its place there and writes it anew.
+``Noted`` is one that few jobs have.  What is not known is None.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterable
+from typing import Any, Generic, NamedTuple, TypeVar
+
+import msgspec
+
+T = TypeVar("T")
+
+# Every number with its code of ``struct``: what stays, what changes seldom, then what every beat brings.
+_CODES = {
+    "slot": "I",
+    "state": "B",
+    "health": "B",
+    "callback": "B",
+    "process_state": "B",
+    "is_told": "B",
+    "serial": "20s",
+    "issued": "I",
+    "expires": "I",
+    "started": "d",
+    "ended": "d",
+    "registered": "d",
+    "epoch": "d",
+    "last_seen": "d",
+    "cpu_percent": "d",
+    "rss_bytes": "d",
+    "memory_limit": "d",
+    "output_bytes": "d",
+    "output_at": "d",
+    "oom_kills": "i",
+    "processes": "i",
+}
+_ORDER = tuple(_CODES)
+LAYOUT = struct.Struct("<" + "".join(_CODES.values()))
+_BEAT = struct.Struct("<" + "".join(_CODES[name] for name in _ORDER[_ORDER.index("cpu_percent") :]))
+
+_UNKNOWN = float("nan")
+_NO_COUNT = -(2**31)
+_MOST = 2**31 - 1  # of a count; no node runs as many processes
+_LATEST = 2**32 - 1  # s since 1970, year 2106: no certificate of a job lasts as long
+
+
+class Figures(NamedTuple):
+    """What every beat brings, in the order it is packed."""
+
+    cpu_percent: float | None = None
+    rss_bytes: int | None = None
+    memory_limit: int | None = None
+    output_bytes: int | None = None
+    output_at: float | None = None
+    oom_kills: int | None = None
+    processes: int | None = None
+
+
+class Notes(msgspec.Struct, frozen=True, gc=False):
+    """What few jobs have; a copy of a job may share it, so it is never changed."""
+
+    health_reason: str | None = None
+    exit: dict[str, Any] | None = None
+    reason: str | None = None
+    progress: str | None = None
+
+
+NONE = Notes()
+
+
+class Packed(Generic[T]):
+    """An attribute that is one of the packed numbers."""
+
+    def __init__(self, name: str, read: Callable[[Any], T], write: Callable[[T], Any]) -> None:
+        self._at = struct.calcsize("<" + "".join(_CODES[each] for each in _ORDER[: _ORDER.index(name)])) - LAYOUT.size
+        self._code = struct.Struct("<" + _CODES[name])
+        self._end = (self._at + self._code.size) or None
+        self._read = read
+        self._write = write
+
+    def __get__(self, job: Any, owner: Any = None) -> T:
+        return self._read(self._code.unpack_from(job.packed, self._at)[0])
+
+    def of(self, jobs: Iterable[Any]) -> list[T]:
+        """The attribute of many jobs, at a third of the cost."""
+        read, unpack_from, at = self._read, self._code.unpack_from, self._at
+        return [read(unpack_from(job.packed, at)[0]) for job in jobs]
+
+    def __set__(self, job: Any, value: T) -> None:
+        part = self._code.pack(self._write(value))
+        job.packed = job.packed[: self._at] + part + (job.packed[self._end :] if self._end else b"")
+
+
+class Noted(Generic[T]):
+    """An attribute that few jobs have."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __get__(self, job: Any, owner: Any = None) -> T:
+        value: T = getattr(job.notes, self._name)
+        return value
+
+    def __set__(self, job: Any, value: T) -> None:
+        if value != getattr(job.notes, self._name):
+            notes = msgspec.structs.replace(job.notes, **{self._name: value})
+            job.notes = notes if notes != NONE else NONE
+
+
+def known(number: float) -> float | None:
+    """A float that was packed, or None."""
+    return number if number == number else None
+
+
+def whole(number: float) -> int | None:
+    """An integer that was packed as a float, or None."""
+    return int(number) if number == number else None
+
+
+def counted(number: int) -> int | None:
+    """A count that was packed, or None."""
+    return None if number == _NO_COUNT else number
+
+
+def letter(code: int) -> str | None:
+    """A letter that was packed, or None."""
+    return chr(code) if code else None
+
+
+def number(name: str) -> Packed[float]:
+    """A float that is always known."""
+    return Packed(name, float, float)
+
+
+def maybe(name: str) -> Packed[float | None]:
+    """A float, or None."""
+    return Packed(name, known, _float)
+
+
+def integer(name: str) -> Packed[int]:
+    """An integer within 2^53, as JSON has it."""
+    return Packed(name, int, int)
+
+
+def maybe_integer(name: str) -> Packed[int | None]:
+    """An integer within 2^53, or None."""
+    return Packed(name, whole, _float)
+
+
+def count(name: str) -> Packed[int | None]:
+    """How many there are, or None."""
+    return Packed(name, counted, _count)
+
+
+def second(name: str) -> Packed[float]:
+    """A whole second since 1970."""
+    return Packed(name, float, lambda seconds: min(max(int(seconds), 0), _LATEST))
+
+
+def flag(name: str) -> Packed[bool]:
+    """Yes or no."""
+    return Packed(name, bool, bool)
+
+
+def choice(name: str, texts: tuple[str, ...]) -> Packed[str]:
+    """One of a few texts."""
+    return Packed(name, texts.__getitem__, texts.index)
+
+
+def maybe_choice(name: str, texts: tuple[str | None, ...]) -> Packed[str | None]:
+    """One of a few texts, the first of which is None."""
+    return Packed(name, texts.__getitem__, texts.index)
+
+
+def initial(name: str) -> Packed[str | None]:
+    """One letter of ASCII, or None."""
+    return Packed(name, letter, lambda text: ord(text) if text else 0)
+
+
+def serial(name: str) -> Packed[str]:
+    """A certificate's serial number, in at least 32 digits of lower hexadecimal; empty where there is none."""
+    return Packed(name, _read_serial, lambda text: int(text or "0", 16).to_bytes(20, "big"))
+
+
+def put_figures(packed: bytes, figures: Figures) -> bytes:
+    """The bytes with the figures of a beat."""
+    *numbers, oom_kills, processes = figures
+    return packed[: -_BEAT.size] + _BEAT.pack(*map(_float, numbers), _count(oom_kills), _count(processes))
+
+
+def _float(value: float | None) -> float:
+    return _UNKNOWN if value is None else value
+
+
+def _count(value: int | None) -> int:
+    return _NO_COUNT if value is None else max(min(value, _MOST), -_MOST)
+
+
+def _read_serial(packed: bytes) -> str:
+    value = int.from_bytes(packed, "big")
+    return f"{value:032x}" if value else ""
+
+
+# A job of which nothing is known yet.
+FRESH = put_figures(LAYOUT.pack(0, 0, 0, 0, 0, 0, bytes(20), 0, 0, _UNKNOWN, _UNKNOWN, *(0.0,) * 8, 0, 0), Figures())

@@ -15,6 +15,8 @@ ROWS = "rows"
 FRAMES = "frames"
 BYTES = "bytes"
 
+NEXT = "JobMon-Next"  # header of a page of rows that is not the last
+
 
 class Call(NamedTuple):
     """One request to the users' port."""
@@ -38,14 +40,33 @@ def whoami() -> Call:
 
 
 def jobs(select: str = "", sort: str = "", limit: int | None = None) -> Call:
-    """The jobs that match a selector: rows of public job records."""
+    """The jobs that match a selector: rows of public job records, of all pages."""
     query = {"select": select, "sort": sort, "limit": "" if limit is None else str(limit)}
     return Call("GET", "/v1/jobs", _given(query), None, ROWS)
 
 
-def watch(select: str = "") -> Call:
-    """The jobs that match, and from then on every change of them; ``jobs.Mirror`` takes the lines."""
-    return Call("GET", "/v1/jobs/watch", _given({"select": select}), None, ROWS, is_endless=True)
+def next_page(call: Call, cursor: str | None, rows: int) -> Call | None:
+    """What to ask after a page of so many rows; None where the list is at its end, or long enough.
+
+    Args:
+        cursor: the answer's header ``NEXT``; a server cuts a long list into pages.
+    """
+    query = call.query
+    left = int(query["limit"]) - rows if "limit" in query else None
+    if not cursor or cursor == query.get("after") or (left is not None and left <= 0):
+        return None
+    return call._replace(query=query | {"after": cursor} | ({} if left is None else {"limit": str(left)}))
+
+
+def watch(select: str = "", sort: str = "", resume: str = "") -> Call:
+    """The jobs that match, and from then on every change of them; ``jobs.Mirror`` takes the lines.
+
+    Args:
+        sort: in which order the first of them come.
+        resume: ``jobs.Position`` of an earlier watch of the same selector: what has changed since then.
+    """
+    query = {"select": select, "sort": sort, "resume": resume}
+    return Call("GET", "/v1/jobs/watch", _given(query), None, ROWS, is_endless=True)
 
 
 def job(ref: str) -> Call:

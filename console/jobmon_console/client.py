@@ -19,7 +19,7 @@ from typing import Any
 import httpx
 from anyio import to_thread
 
-from jobmon_console import __version__, replies
+from jobmon_console import __version__, calls, replies
 from jobmon_console.calls import Call
 from jobmon_console.contexts import Context
 from jobmon_console.errors import AnswerError, CutOffError
@@ -87,13 +87,17 @@ class Client:
             return replies.kept(body, headers.get("JobMon-Output-Start"), headers.get("JobMon-Output-Bytes"))
 
     async def rows(self, call: Call) -> AsyncIterator[dict[str, Any]]:
-        """The answer's rows as they come."""
-        reader = replies.RowReader()
-        async with self._ask(call) as response:
-            async for data in response.aiter_raw():
-                for row in reader.feed(data):
-                    yield row
-        reader.close()
+        """The answer's rows as they come, of all its pages."""
+        page: Call | None = call
+        while page is not None:
+            reader, rows = replies.RowReader(), 0
+            async with self._ask(page) as response:
+                async for data in response.aiter_raw():
+                    for row in reader.feed(data):
+                        yield row
+                        rows += 1
+            reader.close()
+            page = calls.next_page(page, response.headers.get(calls.NEXT), rows)
 
     async def frames(self, call: Call) -> AsyncIterator[Frame]:
         """The answer's frames as they come; END is taken: it ends this, or raises ``RefusedError``."""

@@ -1,9 +1,10 @@
 """The mirror of a server's job list: rows, counts, and what changed.
 
 Fed with the lines of ``GET /v1/jobs/watch``; each line gives the uuids it
-touched, so that a screen repaints those alone.  A connection that broke is
-followed by ``restart``: the rows stay until the new snapshot is complete, then
-those it did not hold leave.  Nothing here knows of a network or a screen.
+touched, so that a screen repaints those alone.  When a new snapshot begins the
+rows stay until it is complete, then those it did not hold leave.  ``Position``
+knows from where a new watch may go on without one.  Nothing here knows of a
+network or a screen.
 """
 
 from collections import Counter
@@ -19,6 +20,25 @@ Predicate = Callable[[Record], bool]
 COUNTED = ("state", "cluster", "node", "health")
 
 
+class Position:
+    """How much of a watch has come: where a new one may go on."""
+
+    def __init__(self) -> None:
+        self._epoch = ""
+        self._number: int | None = None
+
+    def __str__(self) -> str:
+        """As ``calls.watch`` takes it; empty before the first snapshot was complete."""
+        return f"{self._epoch}:{self._number}" if self._epoch and self._number is not None else ""
+
+    def take(self, line: Record) -> None:
+        """A line has come."""
+        if line.get("kind") == "sync":
+            self._epoch, self._number = str(line.get("epoch") or ""), None
+        if isinstance(number := line.get("seq"), int):
+            self._number = number
+
+
 class Mirror:
     """The jobs of one context.
 
@@ -26,6 +46,8 @@ class Mirror:
         context: its name.
         rows: public job records by uuid.
         counts: for each field of ``COUNTED`` how many jobs have which value.
+        announced: the same of the snapshot under way, as the server says it before the rows have come.
+        expected: rows of that snapshot.
         is_live: the snapshot is complete; changes come as they happen.
         server_now: moment (RFC 3339) of the server's last sign of life, or None.
     """
@@ -34,6 +56,8 @@ class Mirror:
         self.context = context
         self.rows: dict[str, Record] = {}
         self.counts: dict[str, Counter[str]] = {field: Counter() for field in COUNTED}
+        self.announced: dict[str, Counter[str]] = {}
+        self.expected = 0
         self.is_live = False
         self.server_now: Any = None
         self._unconfirmed: set[str] = set()  # rows that the snapshot under way has not named yet
@@ -41,14 +65,11 @@ class Mirror:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def restart(self) -> None:
-        """A new watch begins: what its snapshot does not name is gone."""
-        self.is_live = False
-        self._unconfirmed = set(self.rows)
-
     def apply(self, line: Record) -> set[str]:
         """Take one line of the watch; give the uuids of rows that changed, came or went."""
         kind = line.get("kind")
+        if kind == "sync":
+            self._begin(line)
         if kind == "jobs":
             return {uuid for record in line.get("jobs") or () if (uuid := self._put(record))}
         if kind == "gone":
@@ -64,6 +85,18 @@ class Mirror:
     def select(self, predicate: Predicate | None = None) -> list[Record]:
         """The rows a compiled selector matches, in the order they came."""
         return list(self.rows.values()) if predicate is None else [row for row in self.rows.values() if predicate(row)]
+
+    def _begin(self, line: Record) -> None:
+        """A snapshot begins: what it does not name is gone."""
+        self.is_live = False
+        self._unconfirmed = set(self.rows)
+        total, counts = line.get("total"), line.get("counts")
+        self.expected = total if isinstance(total, int) else 0
+        self.announced = {}
+        for field in COUNTED:
+            values = counts.get(field) if isinstance(counts, dict) else None
+            if isinstance(values, dict):
+                self.announced[field] = Counter({str(value): n for value, n in values.items() if isinstance(n, int)})
 
     def _put(self, record: Record) -> str:
         uuid = record.get("uuid")

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import Any
 
-from jobmon_console import __version__, replies
+from jobmon_console import __version__, calls, replies
 from jobmon_console.calls import Call
 from jobmon_console.contexts import Context
 from jobmon_console.errors import AnswerError, CutOffError, JobMonError
@@ -66,12 +66,17 @@ class Session:
         return replies.kept(body, response.getheader("JobMon-Output-Start"), response.getheader("JobMon-Output-Bytes"))
 
     def rows(self, call: Call) -> Iterator[dict[str, Any]]:
-        """The answer's rows as they come."""
-        reader = replies.RowReader()
-        response = self._ask(call)
-        for data in self._stream(response):
-            yield from reader.feed(data)
-        reader.close()
+        """The answer's rows as they come, of all its pages."""
+        page: Call | None = call
+        while page is not None:
+            reader, rows = replies.RowReader(), 0
+            response = self._ask(page)
+            for data in self._stream(response):
+                for row in reader.feed(data):
+                    yield row
+                    rows += 1
+            reader.close()
+            page = calls.next_page(page, response.getheader(calls.NEXT), rows)
 
     def frames(self, call: Call) -> Iterator[Frame]:
         """The answer's frames as they come; END is taken: it ends this, or raises ``RefusedError``."""

@@ -126,6 +126,27 @@ def test_jobs_prints_chosen_columns_in_their_order(at_fake: Run, fake: Any, reco
     assert fake.asked[-1][0] == "GET /v1/jobs?sort=-cpu_percent&limit=5"
 
 
+def test_jobs_watch_tells_what_a_new_snapshot_does_not_name(at_fake: Run, fake: Any, record: Make) -> None:
+    sync = {"kind": "sync", "epoch": "e", "total": 2, "counts": {}}
+    fake.rows(
+        "GET /v1/jobs/watch",
+        sync,
+        {"kind": "jobs", "jobs": [record(uuid="a", id="1"), record(uuid="b", id="2")]},
+        {"kind": "live", "seq": 1},
+        sync,
+        {"kind": "jobs", "jobs": [record(uuid="b", id="2")]},
+        {"kind": "live", "seq": 9},
+    )
+
+    lines = [json.loads(line) for line in at_fake("jobs", "--watch", "--json").out.splitlines()]
+
+    assert sorted((line["uuid"], line.get("gone", False)) for line in lines) == [
+        ("a", False),
+        ("a", True),
+        ("b", False),
+    ]
+
+
 def test_jobs_json_watch_prints_a_line_a_change(at_fake: Run, fake: Any, record: Make) -> None:
     fake.rows(
         "GET /v1/jobs/watch",

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from jobmon_console.jobs import COUNTED, Mirror, compile_filter, total
+from jobmon_console.jobs import COUNTED, Mirror, Position, compile_filter, total
 from jobmon_wire.selectors import SelectorError
 
 Make = Callable[..., dict[str, Any]]
@@ -55,11 +55,31 @@ def test_after_a_new_connection_what_the_snapshot_does_not_name_leaves(record: M
     mirror.apply(jobs(record(uuid="a"), record(uuid="b")))
     mirror.apply({"kind": "live"})
 
-    mirror.restart()
+    assert mirror.apply({"kind": "sync", "epoch": "e", "total": 1, "counts": {"state": {"running": 1}}}) == set()
+    assert (mirror.is_live, mirror.expected, mirror.announced["state"]["running"]) == (False, 1, 1)
     assert mirror.apply(jobs(record(uuid="b"))) == set()
     assert set(mirror.rows) == {"a", "b"}, "what was known stays until the snapshot is complete"
     assert mirror.apply({"kind": "live"}) == {"a"}
     assert set(mirror.rows) == {"b"}
+
+
+def test_a_position_is_what_the_last_complete_line_said() -> None:
+    position, told = Position(), []
+    for line in (
+        {"kind": "jobs", "jobs": []},
+        {"kind": "sync", "epoch": "e1", "total": 3},
+        {"kind": "jobs", "jobs": []},
+        {"kind": "live", "seq": 7},
+        {"kind": "jobs", "jobs": []},
+        {"kind": "gone", "uuids": [], "seq": 9},
+        {"kind": "sync", "epoch": "e2", "total": 3},
+        {"kind": "live", "seq": 2},
+        {"kind": "resumed", "epoch": "e2"},
+    ):
+        position.take(line)
+        told.append(str(position))
+
+    assert told == ["", "", "", "e1:7", "e1:7", "e1:9", "", "e2:2", "e2:2"]
 
 
 def test_lines_a_newer_server_may_send_are_passed_over(record: Make) -> None:

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import aclosing, contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -85,6 +86,48 @@ async def test_rows_arrive_however_they_are_cut(transport: Transport, fake: Any,
 
     assert [row["id"] for row in rows] == ["1", "2", "3"]
     assert fake.asked[-1][0] == "GET /v1/jobs?select=state%3Arunning+mem%3E1G&sort=-started&limit=3"
+
+
+@pytest.mark.parametrize(("limit", "asked"), [(None, ["", "b", "d"]), (4, ["", "b"]), (3, ["", "b"]), (2, [""])])
+async def test_a_list_in_pages_is_followed_to_its_end_or_to_its_limit(
+    transport: Transport, fake: Any, context: Context, limit: int | None, asked: list[str]
+) -> None:
+    pages = {"": (b"ab", "b"), "b": (b"cd", "d"), "d": (b"e", "")}
+
+    def page(handler: Any) -> None:
+        query = parse_qs(urlsplit(handler.path).query)
+        rows, cursor = pages[query.get("after", [""])[0]]
+        body = b"".join(b'{"id":"%c"}\n' % row for row in rows[: int(query.get("limit", ["9"])[0])])
+        handler.send_response(200)
+        handler.send_header("Content-Length", str(len(body)))
+        if cursor:
+            handler.send_header("JobMon-Next", cursor)
+        handler.end_headers()
+        handler.wfile.write(body)
+
+    fake.routes["GET /v1/jobs"] = page
+
+    rows = await transport.rows(context, calls.jobs("node:wn1", limit=limit))
+
+    queries = [parse_qs(urlsplit(line.split()[1]).query) for line, _ in fake.asked]
+    assert "".join(row["id"] for row in rows) == "abcde"[:limit]
+    assert [query.get("after", [""])[0] for query in queries] == asked
+    assert {query["select"][0] for query in queries} == {"node:wn1"}
+
+
+async def test_a_server_that_gives_the_same_page_again_and_again_is_not_asked_for_ever(
+    transport: Transport, fake: Any, context: Context
+) -> None:
+    fake.body("GET /v1/jobs", b'{"id":"1"}\n', JobMon_Next="x")
+
+    rows = []
+    async with aclosing(transport.stream(context, calls.jobs(), "rows")) as stream:  # type: ignore[type-var]
+        async for row in stream:
+            rows.append(row)
+            if len(rows) > 9:
+                break
+
+    assert len(rows) == 2
 
 
 async def test_frames_arrive_byte_for_byte_and_end_is_taken(transport: Transport, fake: Any, context: Context) -> None:

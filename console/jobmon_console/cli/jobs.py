@@ -129,12 +129,11 @@ def _follow(session: Session, selector: str, found: _Found) -> None:
     try:
         with session:
             for line in session.rows(calls.watch(selector)):
-                gone = [mirror.rows[uuid] for uuid in line.get("uuids") or () if uuid in mirror.rows]
+                leaving = list(mirror.rows) if line.get("kind") == "live" else line.get("uuids") or ()
+                before = {uuid: mirror.rows[uuid] for uuid in leaving if uuid in mirror.rows}
                 for uuid in mirror.apply(line):
-                    if uuid in mirror.rows:
-                        found.put((session.context, mirror.rows[uuid]))
-                for record in gone:
-                    found.put((session.context, dict(record, gone=True)))
+                    record = mirror.rows.get(uuid) or dict(before[uuid], gone=True)
+                    found.put((session.context, record))
     except JobMonError as error:
         end = error
     found.put((session.context, end))

@@ -12,14 +12,12 @@ from typing import Any
 
 from jobmon_console import calls
 from jobmon_console.errors import CredentialFileError, CredentialRefusedError, JobMonError
-from jobmon_console.jobs import Mirror
+from jobmon_console.jobs import Mirror, Position
 from jobmon_console.link import Link
 from jobmon_console.safe import safe
 from jobmon_console.tui.source import Source
 
 LOOK_EVERY = 1.0  # s between looks at the clock while a connection is silent
-
-_RESTART: dict[str, Any] = {"kind": "restart"}  # in the inbox: what follows is a new snapshot
 
 
 class Feed:
@@ -45,6 +43,7 @@ class Feed:
         self.me = ""
         self.role = ""
         self._clock = clock
+        self._position = Position()  # of what is in the mirror and the inbox
         self._inbox: deque[dict[str, Any]] = deque()
         self._wake = asyncio.Event()
 
@@ -52,11 +51,7 @@ class Feed:
         """Apply what came; give the uuids it touched."""
         dirty: set[str] = set()
         while self._inbox:
-            line = self._inbox.popleft()
-            if line is _RESTART:
-                self.mirror.restart()
-            else:
-                dirty |= self.mirror.apply(line)
+            dirty |= self.mirror.apply(self._inbox.popleft())
         return dirty
 
     def retry(self) -> None:
@@ -82,11 +77,12 @@ class Feed:
 
     async def _follow(self) -> None:
         about = await self._in_time(self.source.fetch(calls.whoami()))
+        if str(about.get("name", "")) != self.me:
+            self._position = Position()  # what somebody else was shown is no start for this one
         self.me, self.role = str(about.get("name", "")), str(about.get("role", ""))
         self.link.heard(self._clock())
-        lines = self.source.rows(calls.watch())
+        lines = self.source.rows(calls.watch(resume=str(self._position)))
         try:
-            self._inbox.append(_RESTART)
             await self._collect(lines)
         finally:
             close = getattr(lines, "aclose", None)
@@ -100,6 +96,7 @@ class Feed:
             except StopAsyncIteration:
                 return
             self._inbox.append(line)
+            self._position.take(line)
             if line.get("kind") == "live":
                 self.link.synced(self._clock())
             else:

@@ -143,6 +143,7 @@ class FakeSource:
             for event in self.events:
                 yield event
             return
+        yield {"kind": "sync", "epoch": "e", "total": len(self.jobs), "counts": {}}
         yield {"kind": "jobs", "jobs": list(self.jobs.values())}
         if not self.is_slow:
             yield {"kind": "live"}

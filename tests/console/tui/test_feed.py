@@ -1,0 +1,90 @@
+"""A feed that lost its connection is told what has changed since, and holds what the server holds."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+from jobmon_console.errors import CutOffError
+from jobmon_console.tui.feed import Feed
+
+
+class Script:
+    """A server that says prepared lines, one list a connection, and then breaks off."""
+
+    def __init__(self, *connections: list[dict[str, Any]]) -> None:
+        self.connections = list(connections)
+        self.me = "alice"
+        self.resumed: list[str] = []
+
+    async def fetch(self, call: Any) -> Any:
+        return {"name": self.me, "role": "owner"}
+
+    async def rows(self, call: Any) -> AsyncIterator[dict[str, Any]]:
+        self.resumed.append(call.query.get("resume", ""))
+        if not self.connections:
+            await asyncio.Event().wait()
+        for line in self.connections.pop(0):
+            yield line
+        raise CutOffError("broke off")
+
+    def renew(self) -> None:
+        """Nothing to renew."""
+
+
+def jobs(*uuids: str, **facts: Any) -> dict[str, Any]:
+    return {"kind": "jobs", "jobs": [{"uuid": uuid, "id": uuid} for uuid in uuids], **facts}
+
+
+async def told(script: Script, connections: int) -> Feed:
+    """A feed that has heard it all."""
+    feed = Feed("caf", script, asyncio.get_running_loop().time, lambda: 0.0)  # type: ignore[arg-type]
+    running = asyncio.create_task(feed.run())
+    async with asyncio.timeout(10):
+        while len(script.resumed) <= connections:
+            feed.retry()
+            await asyncio.sleep(0.005)
+    running.cancel()
+    await asyncio.wait([running])
+    feed.drain()
+    return feed
+
+
+async def test_a_feed_goes_on_where_its_last_complete_line_was() -> None:
+    sync = {"kind": "sync", "epoch": "e", "total": 3, "counts": {"state": {"running": 3}}}
+    script = Script(
+        [sync, jobs("a", "b")],  # broke off within the snapshot
+        [sync, jobs("a", "b"), jobs("c"), {"kind": "live", "seq": 5}, jobs("d", seq=6), jobs("e")],
+        [{"kind": "resumed", "epoch": "e"}, {"kind": "gone", "uuids": ["a"]}, jobs("e"), {"kind": "live", "seq": 9}],
+    )
+
+    feed = await told(script, 3)
+
+    assert script.resumed == ["", "", "e:6", "e:9"]
+    assert sorted(feed.mirror.rows) == ["b", "c", "d", "e"]
+    assert (feed.mirror.expected, feed.mirror.is_live) == (3, True)
+
+
+async def test_a_snapshot_in_the_middle_takes_away_what_it_does_not_name() -> None:
+    sync = {"kind": "sync", "epoch": "e", "total": 1, "counts": {}}
+    script = Script(
+        [sync, jobs("a", "b"), {"kind": "live", "seq": 5}, sync, jobs("b"), {"kind": "live", "seq": 8}],
+    )
+
+    feed = await told(script, 1)
+
+    assert list(feed.mirror.rows) == ["b"]
+
+
+async def test_what_somebody_else_was_shown_is_no_start() -> None:
+    sync = {"kind": "sync", "epoch": "e", "total": 1, "counts": {}}
+    script = Script([sync, jobs("a"), {"kind": "live", "seq": 5}])
+    fetch = script.fetch
+
+    async def whoami(call: Any) -> Any:
+        script.me = f"person {len(script.resumed)}"
+        return await fetch(call)
+
+    script.fetch = whoami  # type: ignore[method-assign]
+    await told(script, 1)
+
+    assert script.resumed == ["", ""]

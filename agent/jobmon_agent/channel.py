@@ -179,7 +179,8 @@ class Channel:
             raise ChannelLostError("the server refused the channel: %d" % self._response.status)
         for frame in self._reader.feed(body):
             self._take(frame)
-        if self._connection.is_at_end or self._response.is_complete:
+        # The word that lets the worker go may come with the end of the channel, which then is no loss.
+        if not self._is_let_go and (self._connection.is_at_end or self._response.is_complete):
             raise ChannelLostError("the server has closed the channel")
 
     def _take(self, frame: Frame) -> None:

@@ -147,6 +147,7 @@ class Server:
         self.ping = 0.2
         self.quiet = 60.0
         self.grants_leave = True
+        self.ends_with_leave = False  # the channel's end comes in one piece with the word that grants it
         self.bell: Bell | None = None  # where it takes datagrams
         self.address = "127.0.0.1"
         self.port = 0
@@ -261,6 +262,10 @@ class Server:
                 body, taken = _unchunk(body)
                 exchange.frames += reader.feed(taken)
                 if self.bell and self.grants_leave and any(frame.type == frames.LEAVE for frame in exchange.frames):
+                    if self.ends_with_leave:
+                        leave = write_frame(frames.LEAVE)
+                        secure.sendall(b"%x\r\n%s\r\n0\r\n\r\n" % (len(leave), leave))
+                        return
                     exchange.send(write_frame(frames.LEAVE))
                 part = self._read(secure)
                 if part == b"":

@@ -71,6 +71,16 @@ def test_an_agent_beats_and_leaves_its_worker_when_nobody_asks(
     assert vitals["rss_bytes"] > 2**16
 
 
+def test_a_worker_that_is_let_go_leaves_also_when_the_channel_ends_with_that_word(
+    launcher: Any, server: Any, bell: Bell, until: Any, old_or_new: Path
+) -> None:
+    server.ends_with_leave = True
+
+    settled(launcher, server, bell, until, old_or_new)
+
+    assert len(server.registrations) == 1
+
+
 def test_a_wake_up_brings_the_channel_and_the_request_is_served(
     launcher: Any, server: Any, bell: Bell, until: Any, python: Path
 ) -> None:

@@ -24,7 +24,7 @@ from jobmon_console.calls import Call
 from jobmon_console.contexts import Context
 from jobmon_console.errors import AnswerError, CutOffError
 from jobmon_console.session import ANSWER_TIMEOUT, WATCH_SILENCE
-from jobmon_console.tls import Ask, Link, ask_passphrase, examine, explain, open_link
+from jobmon_console.tls import Ask, Link, ask_passphrase, examine, explain, open_link, undecided
 from jobmon_wire import limits
 from jobmon_wire.documents import write_document
 from jobmon_wire.frames import Frame
@@ -129,11 +129,14 @@ class Client:
         except httpx.RemoteProtocolError as error:
             if has_begun:
                 raise CutOffError(f"{self.link.url} broke off its answer; ask again") from None
-            raise await to_thread.run_sync(examine, error, self.link) from None
+            found = await to_thread.run_sync(examine, error, self.link)
+            raise undecided(found, self.link.url) from None
         except (httpx.HTTPError, OSError) as error:
             if has_begun:
-                raise explain(error, self.link.url) from None
-            raise await to_thread.run_sync(examine, error, self.link) from None
+                raise undecided(explain(error, self.link.url), self.link.url) from None
+            found = await to_thread.run_sync(examine, error, self.link)
+            is_sent = isinstance(error, (httpx.ReadError, httpx.ReadTimeout))
+            raise (undecided(found, self.link.url) if is_sent else found) from None
 
 
 async def _whole(response: httpx.Response, largest: int) -> bytes:

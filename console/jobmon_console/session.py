@@ -15,7 +15,7 @@ from jobmon_console import __version__, calls, replies
 from jobmon_console.calls import Call
 from jobmon_console.contexts import Context
 from jobmon_console.errors import AnswerError, CutOffError, JobMonError
-from jobmon_console.tls import Ask, Link, ask_passphrase, connect, examine, explain, open_link
+from jobmon_console.tls import Ask, Link, ask_passphrase, connect, examine, explain, open_link, undecided
 from jobmon_wire.documents import write_document
 from jobmon_wire.frames import Frame
 
@@ -101,16 +101,18 @@ class Session:
         if call.body is not None:
             body = write_document(call.body)
             headers["Content-Type"] = "application/json"
+        is_sent = False
         try:
             connection.sock.settimeout(_patience(call))
             connection.request(call.method, call.target, body, headers)
+            is_sent = True
             response = connection.getresponse()
             if response.status == 200:
                 return response
             refusal = replies.refused(response.status, response.read(replies.LARGEST_REFUSAL))
         except (OSError, http.client.HTTPException) as error:
             self.close()
-            raise self._explained(error) from None
+            raise self._explained(error, is_sent) from None
         self.close()
         raise refusal
 
@@ -147,7 +149,7 @@ class Session:
                 raise CutOffError(f"{self.link.url} broke off its answer; ask again")
             is_whole = not response.will_close
         except (OSError, http.client.HTTPException) as error:
-            raise self._explained(error, has_begun=True) from None
+            raise self._explained(error, is_sent=True, has_begun=True) from None
         finally:
             response.close()
             if is_whole:
@@ -155,9 +157,10 @@ class Session:
             else:
                 self.close()
 
-    def _explained(self, error: Exception, has_begun: bool = False) -> JobMonError:
+    def _explained(self, error: Exception, is_sent: bool, has_begun: bool = False) -> JobMonError:
         if not isinstance(error, http.client.HTTPException) or isinstance(error, OSError):
-            return explain(error, self.link.url) if has_begun else examine(error, self.link)
+            found = explain(error, self.link.url) if has_begun else examine(error, self.link)
+            return undecided(found, self.link.url) if is_sent else found
         if has_begun:
             return CutOffError(f"{self.link.url} broke off its answer; ask again")
         return AnswerError(f"{self.link.url} does not speak HTTP as JobMon does; check the address")

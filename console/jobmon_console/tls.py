@@ -20,6 +20,7 @@ from jobmon_console.errors import (
     ContextError,
     CredentialFileError,
     CredentialRefusedError,
+    CutOffError,
     JobMonError,
     UnreachableError,
 )
@@ -209,6 +210,13 @@ def examine(error: BaseException, link: Link) -> JobMonError:
     except OSError:
         pass
     return found
+
+
+def undecided(found: JobMonError, url: str) -> JobMonError:
+    """What to say instead once the request was sent: a server that cannot be reached now may have acted on it."""
+    if type(found) is not UnreachableError:
+        return found
+    return CutOffError(f"{url} broke off, its outcome is unknown; look at what was asked for before asking again")
 
 
 def explain(error: BaseException, url: str) -> JobMonError:

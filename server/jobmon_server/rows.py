@@ -14,6 +14,8 @@ from jobmon_server.jobs import Job
 from jobmon_server.lines import document
 from jobmon_wire.records import EndReport, Registration
 
+UNKNOWN = "unknown"  # the outcome of an action during which the server died
+
 
 class Row(Protocol):
     """Something the store keeps."""
@@ -69,6 +71,21 @@ class Outcome(NamedTuple):
     def put(self, connection: sqlite3.Connection) -> int:
         """Write it; give its number."""
         return _insert(connection, "INSERT OR IGNORE INTO outcomes (audit, at, outcome) VALUES (?, ?, ?)", self)
+
+
+class Conclusion(NamedTuple):
+    """The end of every action that has none, at the start of a server: ``UNKNOWN``."""
+
+    at: float
+
+    def put(self, connection: sqlite3.Connection) -> int:
+        """Write it beside each."""
+        connection.execute(
+            "INSERT INTO outcomes (audit, at, outcome) SELECT seq, ?, ? FROM audit"
+            " WHERE decision = 'allowed' AND seq NOT IN (SELECT audit FROM outcomes)",
+            (self.at, UNKNOWN),
+        )
+        return 0
 
 
 class Snapshot:

@@ -93,6 +93,7 @@ class State:
             store.close()
             raise
         state = State(configuration, site, store, ledger, secret, clock)
+        store.conclude(clock())
         state.registry.fill(store.load())
         for job in state.registry:
             if job.state in ALIVE:

@@ -19,7 +19,7 @@ from jobmon_pki.database import DatabaseError, open_database
 from jobmon_server.errors import ServerError
 from jobmon_server.facts import read_facts
 from jobmon_server.jobs import Job
-from jobmon_server.rows import Orphans, Removal, Row
+from jobmon_server.rows import Conclusion, Orphans, Removal, Row
 
 VERSION = 1
 DEFERRED = 10_000  # rows waiting; a server that cannot write forgets progress lines rather than grow
@@ -163,6 +163,14 @@ class Store:
             part = numbers[start : start + SLICE]
             marks = ", ".join("?" * len(part))
             yield self._connection.execute(f"{_ACTIONS} WHERE seq IN ({marks}) ORDER BY seq", part).fetchall()
+
+    def conclude(self, at: float) -> None:
+        """End the actions that a run which died has left without an end: nobody knows what became of them.
+
+        A store that takes nothing stays as it is, and can be read.
+        """
+        with suppress(StoreFullError):
+            self._write([Conclusion(at)])
 
     async def forget(self, uuids: list[str], before: float) -> None:
         """Forget jobs, and old events of jobs that never began; the audit stays.

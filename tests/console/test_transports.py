@@ -224,6 +224,21 @@ async def test_an_answer_without_end_has_an_unknown_outcome(transport: Transport
         await transport.frames(context, calls.query("4711", "cat"))
 
 
+async def test_a_request_that_was_sent_and_not_answered_has_an_unknown_outcome(
+    transport: Transport, fake: Any, context: Context
+) -> None:
+    def die(handler: Any) -> None:
+        handler.close_connection = True
+        handler.plain.close()
+
+    fake.routes["POST /v1/jobs/1/query"] = die
+
+    with pytest.raises(CutOffError, match="unknown") as caught:
+        await transport.frames(context, calls.query("1", "kill"))
+    assert caught.value.exit_status == 5
+    assert len(fake.asked) == 1
+
+
 async def test_a_broken_connection_is_not_an_end(transport: Transport, fake: Any, context: Context) -> None:
     fake.chunks("GET /v1/jobs", b'{"id":"1"}\n', is_whole=False)
     with pytest.raises(CutOffError):

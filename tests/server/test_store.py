@@ -98,6 +98,17 @@ async def test_the_newest_actions_come_oldest_first_with_the_first_outcome(store
     assert last == rows[1:]
 
 
+async def test_an_action_that_a_run_left_without_an_end_has_an_unknown_one(store: Store) -> None:
+    numbers = await store.append(an_action("ps"), an_action("kill"), an_action("cat")._replace(decision="denied"))
+    await store.append(Outcome(numbers[0], 2.0, "done"))
+
+    store.conclude(3.0)
+    await store.append(Outcome(numbers[1], 4.0, "done"))
+
+    (rows,) = store.actions("owner = ?", ["/CN=alice"], 10)
+    assert [(row[4], row[-1]) for row in rows] == [("ps", "done"), ("kill", "unknown"), ("cat", None)]
+
+
 async def test_a_forgotten_job_leaves_its_audit_and_nothing_else(store: Store) -> None:
     await store.append(Snapshot(a_job()), Snapshot(a_job("u-2")), an_action())
     await store.append(*(Event(uuid, 5.0, "ended", "") for uuid in ("u-1", "u-2", "never-began")))

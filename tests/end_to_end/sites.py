@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import select
 import signal
 import socket
@@ -48,7 +49,8 @@ class Job:
         self.sandbox.mkdir()
         done = site.jobmon("credential", "--id", name, "--out", str(site.scratch), context=owner)
         assert done.returncode == 0, done.stderr
-        agent = (*PYTHON, "-I", "-S", str(site.agent), "--credential", str(site.scratch / f"{name}.jobmon"), *options)
+        python = (*site.on_worker, *PYTHON, "-I", "-S", str(site.agent))
+        agent = (*python, "--credential", str(site.scratch / f"{name}.jobmon"), *options)
         with (self.sandbox / "job.out").open("wb") as out, (self.sandbox / "job.err").open("wb") as err:
             self.process = subprocess.Popen(
                 (*agent, "--", sys.executable, "-u", "-S", "-c", program),
@@ -81,6 +83,7 @@ class Site:
         self.scratch = scratch
         self.agent = scratch / "jobmond.pyz"
         self.jobs: list[Job] = []
+        self.on_worker: tuple[str, ...] = ()  # what a command line begins with that is to run on a worker node
         self._count = 0
 
     @property
@@ -151,7 +154,7 @@ class Site:
 class OwnSite(Site):
     """A site with its own authorities, and a server started here."""
 
-    def __init__(self, cluster: str, directory: Path, settings: str = "") -> None:
+    def __init__(self, cluster: str, directory: Path, settings: str = "", host: str = "localhost") -> None:
         directory.mkdir()
         super().__init__(directory / "config.toml", directory)
         self.cluster = cluster
@@ -166,13 +169,13 @@ class OwnSite(Site):
             "--init",
             str(self.home),
             "--host",
-            "localhost",
+            host,
             "--cluster",
             cluster,
             *ports,
         )
-        with (self.home / "server.toml").open("a") as file:
-            file.write(settings)
+        self._template = (self.home / "server.toml").read_text()
+        (self.home / "server.toml").write_text(self._template + settings)
         for person, powers in (("alice", ()), ("admin", ("--admin", cluster))):
             issue = ("pki", "issue", "--site", str(self.home), "--person", person, *powers)
             self._do(*JOBMON, *issue, "--out", str(directory / f"{person}.jobmon"))
@@ -193,6 +196,18 @@ class OwnSite(Site):
                 text=True,
             )
         wait_until(lambda: log.read_text().startswith("jobmon server:"))
+
+    def reload(self, settings: str) -> None:
+        """Have the running server read other settings than those the site was made with."""
+        assert self.server is not None
+        path = self.home / "server.toml"
+        path.write_text(self._template + settings)
+        self.server.send_signal(signal.SIGHUP)
+
+    @property
+    def agents_port(self) -> int:
+        """The number of the port that its agents call."""
+        return int(re.findall(r" agents https://\S+:(\d+) ", (self.scratch / "server.log").read_text())[0])
 
     def stop(self) -> None:
         """End the jobs, then the server."""

@@ -1,43 +1,32 @@
-"""Many light agents on a worker node, and the server's end of their sessions: real datagrams, no jobs.
+"""Many light agents on a worker node, and the server's end of their sessions outside.
 
-Each end is the program's own: ``jobmon_agent.beats`` keeps the agent's session
-and ``jobmon_server.beats`` rings it.  Only what a worker process would do, open
-a channel and tell the session anew, is said in a word here.  One event loop
-runs both ends; the sockets stand where they were made, so what passes between
-them passes the gateway.
+Both ends are the program's own: ``jobmon_agent.beats`` keeps the agents'
+sessions and ``jobmon_server.beats`` rings them.  Only what a worker would do
+when it is rung, open a channel and tell the session anew, is said in a word
+here.  One event loop runs both ends; the sockets stand where they were made, so
+what passes between them passes the gateway.
 """
 
 import asyncio
 import hashlib
 import time
 import uuid
-from typing import Any
 
-from jobmon_agent.beats import Beats as AgentBeats
 from jobmon_pki.names import parse
 from jobmon_pki.profiles import JOB, Identity
-from jobmon_server.beats import Beats as ServerBeats
+from jobmon_server.beats import Beats
 from jobmon_server.configuration import Address
+from jobmon_server.jobs import Job
 from jobmon_server.ports import bind_datagrams
-from jobmon_wire import datagrams
 from jobmon_wire.limits import BEAT_INTERVAL
 from jobmon_wire.records import Exit, Vitals
 from tests.network.lab import OUTSIDE, Lab
+from tests.network.light import LightAgent
 from tests.server.house import PEOPLE, a_job
 
 PORT = 8444
 SPREAD = 5.0  # s over which agents begin, and over which they are rung
 DAY = 86400.0  # s
-
-_NOTHING = Vitals(1.7e9, 1.0, 2**20, 1, 0, None)
-
-
-class Health:
-    """What an agent says of a job that is none."""
-
-    def glance(self) -> Vitals:
-        """Always the same."""
-        return _NOTHING
 
 
 class Deaf:
@@ -50,40 +39,22 @@ class Deaf:
         """The job has ended."""
 
 
-class LightAgent:
-    """One agent without a job: it beats, and when it is rung it says so at once."""
+class Member:
+    """One agent, and what the server knows of it."""
 
-    def __init__(self, server: ServerBeats, number: int) -> None:
-        self._loop = asyncio.get_running_loop()
+    def __init__(self, number: int, server: Beats) -> None:
         self._server = server
-        self._job = a_job(str(uuid.UUID(int=number)))
-        self._identity = _identity(number)
-        self._beats = AgentBeats(Health())  # type: ignore[arg-type]
-        self._next: asyncio.TimerHandle | None = None
+        self._job: Job = a_job(str(uuid.UUID(int=number)))
+        certificate = b"certificate %d" % number
+        self._identity = _identity(number, certificate)
         self._woken: asyncio.Future[float] | None = None
+        self.agent = LightAgent(certificate, OUTSIDE, self._wake)
 
     def register(self) -> None:
-        """Take the session that the server tells: the calling thread stands on the worker node."""
+        """Be told the session by the server."""
         told = self._server.open(self._job, self._identity, Deaf())
         assert told is not None
-        up, down = datagrams.derive_keys(told.secret, told.session, bytes.fromhex(self._identity.fingerprint))
-        said: dict[str, Any] = {
-            "family": 2,
-            "address": (OUTSIDE, told.port),
-            "session": told.session,
-            "up": up,
-            "down": down,
-            "interval": told.interval,
-            "counter": told.counter,
-            "pending": told.pending,
-        }
-        is_first = self._next is None
-        self._beats.begin(said)
-        if is_first:
-            descriptor = self._beats.descriptor(time.monotonic())
-            assert descriptor is not None
-            self._loop.add_reader(descriptor, self._hear)
-            self._plan()
+        self.agent.begin(told)
 
     @property
     def is_reachable(self) -> bool:
@@ -92,81 +63,59 @@ class LightAgent:
 
     async def ring(self) -> float:
         """Have the server ring it; seconds until it has heard that."""
-        began = self._loop.time()
-        self._woken = self._loop.create_future()
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        self._woken = loop.create_future()
         self._server.ring(self._job.uuid)
         woken = await self._woken
         self._server.answered(self._job.uuid)
         self.register()
         return woken - began
 
-    def close(self) -> None:
-        """Let go of its socket."""
-        if self._next is not None:
-            self._next.cancel()
-        descriptor = self._beats.descriptor(time.monotonic())
-        if descriptor is not None and descriptor >= 0:
-            self._loop.remove_reader(descriptor)
-        self._beats._close()
-
-    def _hear(self) -> None:
-        self._beats.hear(time.monotonic())
-        self._look()
-
-    def _beat(self) -> None:
-        self._beats.beat(time.monotonic())
-        self._plan()
-
-    def _look(self) -> None:
-        if self._beats.is_rung and self._woken is not None and not self._woken.done():
-            self._woken.set_result(self._loop.time())
-        self._plan()
-
-    def _plan(self) -> None:
-        if self._next is not None:
-            self._next.cancel()
-        self._next = self._loop.call_at(self._beats.next, self._beat)
+    def _wake(self, _: LightAgent) -> None:
+        if self._woken is not None and not self._woken.done():
+            self._woken.set_result(asyncio.get_running_loop().time())
 
 
 class Flock:
-    """All of them, and their server."""
+    """All of them, and their server; use it as a context manager, from outside the lab's gateway."""
 
     def __init__(self, lab: Lab, size: int) -> None:
         self._lab = lab
         self._size = size
-        self.agents: list[LightAgent] = []
+        self._members: list[Member] = []
 
     async def __aenter__(self) -> "Flock":
-        self.server = ServerBeats(bytes(32), lambda: BEAT_INTERVAL, time.time)
+        self._server = Beats(bytes(32), lambda: BEAT_INTERVAL, time.time)
         sock = bind_datagrams(Address(OUTSIDE, PORT))
-        await asyncio.get_running_loop().create_datagram_endpoint(lambda: self.server, sock=sock)
+        await asyncio.get_running_loop().create_datagram_endpoint(lambda: self._server, sock=sock)
         for number in range(self._size):
-            agent = LightAgent(self.server, number)
-            self.agents.append(agent)
+            member = Member(number, self._server)
+            self._members.append(member)
             with self._lab.at("worker"):
-                agent.register()
+                member.register()
             await asyncio.sleep(SPREAD / self._size)
-        while not all(agent.is_reachable for agent in self.agents):
+        while not all(member.is_reachable for member in self._members):
             await asyncio.sleep(0.05)
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        for agent in self.agents:
-            agent.close()
-        self.server.shut()
-        await asyncio.sleep(0)
+        for member in self._members:
+            member.agent.close()
+        self._server.shut()
+        await asyncio.sleep(0)  # for the transport to close its socket
 
     async def ring_all(self) -> list[float]:
         """Ring each once, one after the other; the seconds that each took to hear it, the least first."""
         ringing = []
-        for agent in self.agents:
-            ringing.append(asyncio.create_task(agent.ring()))
+        for member in self._members:
+            ringing.append(asyncio.create_task(member.ring()))
             await asyncio.sleep(SPREAD / self._size)
         return sorted(await asyncio.gather(*ringing))
 
 
-def _identity(number: int) -> Identity:
-    mark = hashlib.sha256(number.to_bytes(8, "big")).hexdigest()
+def _identity(number: int, certificate: bytes) -> Identity:
+    mark = hashlib.sha256(certificate).hexdigest()
     now = time.time()
     name = parse(f"{PEOPLE}alice/CN={number}")
     return Identity(JOB, name, mark[:32], mark, now - DAY, now + DAY, str(uuid.UUID(int=number)), (), mark)

@@ -18,9 +18,9 @@ QUIET = 1.0  # s until a channel that is not used is closed
 SLOW_BEAT = 8.0  # s; an agent must see that it is deaf, which takes two beats and 6 s, before it counts as silent
 
 
-def settings(beat: float = BEAT) -> str:
+def settings(beat: float = BEAT, ping: float = PING) -> str:
     """What the site's configuration says besides the defaults."""
-    return f"beat = {beat}\nping = {PING}\nquiet = {QUIET}\nlost_after = 600.0\n"
+    return f"beat = {beat}\nping = {ping}\nquiet = {QUIET}\nlost_after = 600.0\n"
 
 
 class FarSite(OwnSite):

@@ -144,6 +144,11 @@ def test_where_no_datagram_passes_the_first_command_is_answered_and_the_later_on
 def test_a_connection_that_died_in_silence_is_given_up_by_both_ends_and_the_follow_goes_on(
     site: FarSite, lab: Lab
 ) -> None:
+    cut_a_follow(site, lab, BACK)
+
+
+def cut_a_follow(site: FarSite, lab: Lab, limit: float) -> float:
+    """Cut the connection of an agent whose job is followed; the seconds until both ends had given it up."""
     job = start(site, PRINTS_NUMBERS)
     copy = site.scratch / "copy"
     follower = follow(site, job, copy)
@@ -151,9 +156,11 @@ def test_a_connection_that_died_in_silence_is_given_up_by_both_ends_and_the_foll
         grown(copy)
         [dead] = lab.connections(site.agents_port)
         lab.cut(dead)
+        began = time.monotonic()
 
-        wait_until(lambda: dead not in lab.connections(site.agents_port), BACK)
-        wait_until(lambda: lab.accepted(site.agents_port) <= 1, BACK)
+        wait_until(lambda: dead not in lab.connections(site.agents_port), limit)
+        wait_until(lambda: lab.accepted(site.agents_port) <= 1, limit)
+        took = time.monotonic() - began
         grown(copy)
         (job.sandbox / "stop").touch()
         _, errors = follower.communicate(timeout=ANSWER)
@@ -163,6 +170,7 @@ def test_a_connection_that_died_in_silence_is_given_up_by_both_ends_and_the_foll
 
     assert copy.read_bytes() == (job.sandbox / "job.out").read_bytes()
     assert follower.returncode == 0, errors
+    return took
 
 
 def follow(site: FarSite, job: Job, copy: Path) -> "subprocess.Popen[str]":

@@ -195,7 +195,7 @@ class OwnSite(Site):
                 stdout=stdout,
                 text=True,
             )
-        wait_until(lambda: log.read_text().startswith("jobmon server:"))
+        wait_until(lambda: log.read_text().startswith("jobmon server:"), START)
 
     def reload(self, settings: str) -> None:
         """Have the running server read other settings than those the site was made with."""

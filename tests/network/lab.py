@@ -59,6 +59,24 @@ def missing() -> str:
     return ""
 
 
+@contextlib.contextmanager
+def own_network() -> Iterator[None]:
+    """The calling thread stands alone meanwhile, with nothing but loopback: no stranger takes a port there."""
+    home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.close(_new_namespace())
+        _run("ip", "link", "set", "lo", "up")
+        yield
+    finally:
+        _set_namespace(home)
+        os.close(home)
+
+
+def give_ports(first: int, last: int) -> None:
+    """From which ports, where the calling thread stands, the kernel takes those that nobody has named."""
+    Path("/proc/sys/net/ipv4/ip_local_port_range").write_text(f"{first} {last}")
+
+
 class Lab:
     """The three places; use it as a context manager: inside it the calling thread stands outside the gateway."""
 
@@ -69,7 +87,7 @@ class Lab:
     def __enter__(self) -> "Lab":
         try:
             for place in ("worker", "gateway", "outside"):
-                self._places[place] = self._new()
+                self._places[place] = _new_namespace()
             self._build()
             self._enter("outside")
         except BaseException:
@@ -161,11 +179,6 @@ class Lab:
 
     # Building
 
-    def _new(self) -> int:
-        if _LIBC.unshare(_CLONE_NEWNET):
-            raise OSError(ctypes.get_errno(), "unshare: no network namespace")
-        return os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-
     def _build(self) -> None:
         for place in self._places:
             with self.at(place):  # type: ignore[arg-type]
@@ -193,6 +206,13 @@ class Lab:
 
     def _path(self, place: str) -> str:
         return f"/proc/{os.getpid()}/fd/{self._places[place]}"
+
+
+def _new_namespace() -> int:
+    """Move the calling thread into a new one; give its descriptor."""
+    if _LIBC.unshare(_CLONE_NEWNET):
+        raise OSError(ctypes.get_errno(), "unshare: no network namespace")
+    return os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
 
 
 def _plug(link: str, address: str) -> None:

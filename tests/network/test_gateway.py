@@ -141,6 +141,16 @@ def test_where_no_datagram_passes_the_first_command_is_answered_and_the_later_on
     assert ring(site, job)() < BACK
 
 
+def test_where_a_fifth_is_lost_either_way_every_request_is_answered(site: FarSite, lab: Lab) -> None:
+    jobs = [start(site) for _ in range(3)]
+    lab.lose(0.2)
+
+    for _ in range(2):
+        wait_until(site.is_let_go, BACK)
+        for answered in [ring(site, job) for job in jobs]:
+            answered()
+
+
 def test_a_connection_that_died_in_silence_is_given_up_by_both_ends_and_the_follow_goes_on(
     site: FarSite, lab: Lab
 ) -> None:

@@ -4,8 +4,8 @@ A ``Call`` is a request without a connection; ``session`` and ``client`` both
 carry it.  The routes are docs/protocol.md §5; nothing here knows of TLS.
 """
 
+import re
 from typing import Any, NamedTuple
-from urllib.parse import quote, urlencode
 
 from jobmon_wire import verbs
 
@@ -16,6 +16,9 @@ FRAMES = "frames"
 BYTES = "bytes"
 
 NEXT = "JobMon-Next"  # header of a page of rows that is not the last
+
+
+_PLAIN = re.compile("[A-Za-z0-9_.-]+")  # stands in a path as it is; urllib.parse costs 4 ms
 
 
 class Call(NamedTuple):
@@ -31,7 +34,11 @@ class Call(NamedTuple):
     @property
     def target(self) -> str:
         """The path with its query, as a request line has it."""
-        return self.path + ("?" + urlencode(self.query) if self.query else "")
+        if not self.query:
+            return self.path
+        from urllib.parse import urlencode
+
+        return f"{self.path}?{urlencode(self.query)}"
 
 
 def whoami() -> Call:
@@ -118,6 +125,10 @@ def credentials(requests: list[tuple[str, str]], lifetime: float | None = None) 
 
 
 def _job(ref: str) -> str:
+    if _PLAIN.fullmatch(ref):
+        return "/v1/jobs/" + ref
+    from urllib.parse import quote
+
     return "/v1/jobs/" + quote(ref, safe="")
 
 

@@ -11,10 +11,10 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from jobmon_console.replies import Record as Record
 from jobmon_wire.matching import compile_selector
 from jobmon_wire.selectors import parse_selector
 
-Record = dict[str, Any]  # a public job record, jobmon_wire.jobs
 Predicate = Callable[[Record], bool]
 
 COUNTED = ("state", "cluster", "node", "health")

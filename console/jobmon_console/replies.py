@@ -16,6 +16,9 @@ LARGEST_DOCUMENT = 64 * 2**20  # bytes; 1,000 job credentials are 2 MiB
 LARGEST_REFUSAL = 2**20  # bytes
 
 
+Record = dict[str, Any]  # one row
+
+
 class Kept(NamedTuple):
     """The last output kept of a job that has ended."""
 

@@ -6,7 +6,7 @@ import time
 from jobmon_console import calls
 from jobmon_console.cli import columns, parser, reach, screen, table, words
 from jobmon_console.cli.table import Column
-from jobmon_console.jobs import Record
+from jobmon_console.replies import Record
 from jobmon_console.session import Session
 from jobmon_wire import answers
 

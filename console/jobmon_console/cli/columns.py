@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from jobmon_console.cli import screen, words
 from jobmon_console.cli.table import Column
 from jobmon_console.errors import UsageError
-from jobmon_console.jobs import Record
+from jobmon_console.replies import Record
 from jobmon_wire.jobs import ENDED, FIELDS, RUNNING, exit_text
 
 Show = Callable[[Record, float], str]  # a record and the moment it is shown at, s since 1970

@@ -11,7 +11,8 @@ from jobmon_console import calls
 from jobmon_console.cli import columns, parser, reach, screen, table
 from jobmon_console.contexts import Context
 from jobmon_console.errors import JobMonError
-from jobmon_console.jobs import Mirror, Record
+from jobmon_console.jobs import Mirror
+from jobmon_console.replies import Record
 from jobmon_console.safe import safe
 from jobmon_console.session import Session
 from jobmon_wire import answers

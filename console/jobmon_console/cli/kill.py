@@ -8,7 +8,7 @@ import argparse
 
 from jobmon_console.cli import columns, jobs, parser, reach, screen, words
 from jobmon_console.errors import UsageError
-from jobmon_console.jobs import Record
+from jobmon_console.replies import Record
 from jobmon_console.safe import safe
 from jobmon_wire import answers, verbs
 from jobmon_wire.frames import RECORD

@@ -5,7 +5,7 @@ import time
 
 from jobmon_console import calls
 from jobmon_console.cli import reach, screen, words
-from jobmon_console.jobs import Record
+from jobmon_console.replies import Record
 from jobmon_console.safe import safe
 from jobmon_console.session import Session
 from jobmon_wire import answers

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from jobmon_console.cli import columns, reach, screen, table, words
 from jobmon_console.cli.table import Column
 from jobmon_console.errors import JobMonError
-from jobmon_console.jobs import Record
+from jobmon_console.replies import Record
 from jobmon_console.safe import safe
 from jobmon_wire import answers, verbs
 from jobmon_wire.frames import NOTE, RECORD, Frame

@@ -7,7 +7,7 @@ from jobmon_console import allowance, calls
 from jobmon_console.cli import columns, jobs, reach, screen, words
 from jobmon_console.contexts import Context
 from jobmon_console.errors import JobMonError
-from jobmon_console.jobs import Record
+from jobmon_console.replies import Record
 from jobmon_console.safe import safe
 from jobmon_wire import answers
 from jobmon_wire.frames import RECORD

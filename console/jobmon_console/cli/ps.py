@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from jobmon_console.cli import columns, reach, screen, table, words
 from jobmon_console.cli.table import Column
-from jobmon_console.jobs import Record
+from jobmon_console.replies import Record
 from jobmon_wire import answers
 from jobmon_wire.frames import RECORD
 

@@ -7,7 +7,6 @@ knows whether there is a terminal, how wide it is, and whether it wants colour.
 import codecs
 import json
 import os
-import shutil
 import sys
 from collections.abc import Mapping
 from typing import Any
@@ -40,12 +39,23 @@ def ask(question: str) -> str:
 
 def width() -> int:
     """Columns to fill on a terminal; a pipe has no edge."""
-    return max(_NARROWEST, shutil.get_terminal_size().columns) if is_terminal() else 0
+    return max(_NARROWEST, _size()[0]) if is_terminal() else 0
 
 
 def height() -> int:
     """Lines of the terminal."""
-    return shutil.get_terminal_size().lines
+    return _size()[1]
+
+
+def _size() -> tuple[int, int]:
+    """Columns and lines, as shutil.get_terminal_size finds them, without the archives that shutil imports."""
+    try:
+        found = os.get_terminal_size(1)
+    except OSError:
+        found = os.terminal_size((80, 24))
+    told = [os.environ.get(name, "") for name in ("COLUMNS", "LINES")]
+    columns, lines = (int(text) if text.isdecimal() else 0 for text in told)
+    return columns or found.columns or 80, lines or found.lines or 24
 
 
 def has_colour(environ: Mapping[str, str] = os.environ) -> bool:

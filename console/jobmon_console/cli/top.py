@@ -11,7 +11,7 @@ from typing import Any
 from jobmon_console import allowance
 from jobmon_console.cli import columns, parser, reach, screen, table, words
 from jobmon_console.cli.table import Column
-from jobmon_console.jobs import Record
+from jobmon_console.replies import Record
 from jobmon_console.safe import safe
 from jobmon_wire import answers
 from jobmon_wire.frames import RECORD

@@ -47,6 +47,7 @@ class Settings(NamedTuple):
     path: str
     current: tuple[str, ...]
     contexts: dict[str, Context]
+    has_holder: bool = True  # a command may leave a connection holder behind
 
 
 def config_path(environ: Mapping[str, str]) -> str:
@@ -87,7 +88,16 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
     if not isinstance(found, dict):
         raise ContextError(f"{path}: context must be a table; write [context.NAME]")
     contexts = {name: _read_context(path, name, entry) for name, entry in found.items()}
-    return Settings(path, _read_current(path, document.get("current", [])), contexts)
+    has_holder = document.get("holder", True)
+    if not isinstance(has_holder, bool):
+        raise ContextError(f"{path}: holder must be true or false; correct it")
+    return Settings(path, _read_current(path, document.get("current", [])), contexts, has_holder)
+
+
+def absolute(context: Context) -> Context:
+    """The context with paths that mean the same in every directory."""
+    paths = {name: getattr(context, name) for name in ("credential", "cert", "key", "ca")}
+    return context._replace(**{name: os.path.abspath(path) for name, path in paths.items() if path})
 
 
 def _by_flags(flags: Flags, environ: Mapping[str, str]) -> list[Context]:

@@ -9,7 +9,8 @@
     ├── CredentialFileError         7    there is no credential, or it cannot be used
     ├── CredentialRefusedError      7    one end does not take the other's certificate
     ├── UnreachableError            5    no answer from the server
-    │   └── CutOffError             5    the answer broke off; nobody knows the outcome
+    │   ├── CutOffError             5    the answer broke off; nobody knows the outcome
+    │   └── HeldLineError           5    the connection holder's connection broke; asking again does no harm
     ├── RefusedError                *    the server or the agent said no; by its code
     ├── NobodyToAskError            6    the job has ended and this was not kept
     ├── RanOutError                 124  --timeout ran out
@@ -71,6 +72,10 @@ class UnreachableError(JobMonError):
 
 class CutOffError(UnreachableError):
     """The answer broke off before its end."""
+
+
+class HeldLineError(UnreachableError):
+    """The connection that the holder lent broke off before the whole answer had come."""
 
 
 class RefusedError(JobMonError):

@@ -161,6 +161,13 @@ _SITE = (
         "jobmon config add caf caf-alice.jobmon\njobmon config use caf desy\njobmon config list",
     ),
     Command(
+        "logout",
+        "logout",
+        "end the connection holders, and forget the keys they hold",
+        "jobmon logout",
+        is_client=False,
+    ),
+    Command(
         "completion",
         "completion",
         "shell completion",

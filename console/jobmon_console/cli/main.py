@@ -46,13 +46,20 @@ _ADVICE = {
 _ADVICE_ELSE = "to look into it, run: jobmon doctor"
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run the command line; the exit status."""
+def main(arguments: list[str] | None = None, *, passing: tuple[type[JobMonError], ...] = ()) -> int:
+    """Run the command line; the exit status.
+
+    Args:
+        arguments: without the program's name; by default this process's.
+        passing: errors that are the caller's to tell.
+    """
     _prepare_streams()
     try:
         status = _run(sys.argv[1:] if arguments is None else arguments)
         sys.stdout.flush()
         return status
+    except passing:
+        raise
     except JobMonError as error:
         return _complain(error)
     except ModuleNotFoundError as error:
@@ -67,16 +74,20 @@ def main(arguments: list[str] | None = None) -> int:
         # `| head` has seen enough.
         _discard_output()
         return answers.DONE
-    except OSError as error:
-        return _complain(JobMonError(f"{error.filename or 'output'}: {error.strerror or error}; see to it"))
-    except FrameError as error:
-        return _complain(AnswerError(f"the answer is not what the protocol says: {error}; compare the versions"))
     except Exception as error:
-        # A fault of ours or a server's nonsense: scripts still get one line; the trace is there for who wants it.
-        if os.environ.get("JOBMON_DEBUG"):
-            raise
-        name = type(error).__name__
-        return _complain(JobMonError(f"this is a fault in jobmon ({name}); report it with JOBMON_DEBUG=1 set"))
+        return _complain(_as_ours(error))
+
+
+def _as_ours(error: Exception) -> JobMonError:
+    """The sentence for an error that is not one of ours."""
+    if isinstance(error, OSError):
+        return JobMonError(f"{error.filename or 'output'}: {error.strerror or error}; see to it")
+    if isinstance(error, FrameError):
+        return AnswerError(f"the answer is not what the protocol says: {error}; compare the versions")
+    # A fault of ours or a server's nonsense: scripts still get one line; the trace is there for who wants it.
+    if os.environ.get("JOBMON_DEBUG"):
+        raise error
+    return JobMonError(f"this is a fault in jobmon ({type(error).__name__}); report it with JOBMON_DEBUG=1 set")
 
 
 def _prepare_streams() -> None:

@@ -6,15 +6,13 @@ does not hide the others.
 
 import argparse
 import os
-import queue
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any, NamedTuple, TypeVar
 
 from jobmon_console import calls
 from jobmon_console.cli import screen
-from jobmon_console.contexts import Context, Flags, load_contexts
+from jobmon_console.contexts import Context, Flags, absolute, load_contexts
 from jobmon_console.errors import (
     AmbiguousJobError,
     CutOffError,
@@ -23,12 +21,21 @@ from jobmon_console.errors import (
     UnreachableError,
     UsageError,
 )
-from jobmon_console.jobs import Record
+from jobmon_console.holding import HELD
+from jobmon_console.replies import Record
 from jobmon_console.session import Session
 from jobmon_wire import answers, verbs
 
 T = TypeVar("T")
+
+# In a child of the connection holder the one context that it has; None: any.
+only: Context | None = None
+
 ANSWERERS = 16  # connections at once for a command on many jobs
+
+
+class ElsewhereError(BaseException):
+    """The command is not for the holder that it was given to; it is to be carried out elsewhere."""
 
 
 class Target(NamedTuple):
@@ -53,10 +60,21 @@ class Outcome(NamedTuple):
 
 
 def contexts_of(arguments: argparse.Namespace) -> list[Context]:
-    """The contexts a command is about."""
+    """The contexts a command is about.
+
+    Raises:
+        JobMonError: there is none, or it cannot be told which.
+        ElsewhereError: in a child of the holder, which is for another context, or not for such a command.
+    """
     given = {name: value for name in Flags._fields if (value := getattr(arguments, name, None))}
     flags = Flags(**given)
-    return load_contexts(flags._replace(context=tuple(flags.context)), os.environ)
+    found = load_contexts(flags._replace(context=tuple(flags.context)), os.environ)
+    if only is None:
+        return found
+    is_endless = getattr(arguments, "follow", False) or getattr(arguments, "watch", False)
+    if is_endless or arguments.command not in HELD or list(map(absolute, found)) != [only]:
+        raise ElsewhereError
+    return [only]
 
 
 def each(asked: list[T], ask: Callable[[T], Any]) -> Iterator[Outcome]:
@@ -64,6 +82,9 @@ def each(asked: list[T], ask: Callable[[T], Any]) -> Iterator[Outcome]:
     if len(asked) == 1:
         yield _outcome(asked[0], ask)
         return
+    import queue  # one server is asked without threads, and most commands ask one
+    import threading
+
     todo: queue.SimpleQueue[T | None] = queue.SimpleQueue()
     done: queue.SimpleQueue[Outcome | BaseException] = queue.SimpleQueue()
     for one in asked:

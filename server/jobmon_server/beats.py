@@ -90,6 +90,7 @@ class Beats(asyncio.DatagramProtocol):
         self._jobs: dict[str, Line] = {}  # by uuid
         self._transport: asyncio.DatagramTransport | None = None
         self._port = 0
+        self.taken = 0  # genuine and new datagrams
         self.refused = 0  # datagrams that were passed over in silence
 
     def __len__(self) -> int:
@@ -211,6 +212,7 @@ class Beats(asyncio.DatagramProtocol):
         if line is None or opened is None or not self._may_speak(line):
             self.refused += 1
             return
+        self.taken += 1
         type_, body = opened
         if type_ == BEAT:
             self._take_beat(line, body, addr)

@@ -1,11 +1,13 @@
 """``jobmon server``: its options, and every way it can fail as one sentence.
 
-Exit statuses: 0 done, 1 it cannot start or the check failed, 2 usage.
+Exit statuses: 0 done, 1 it cannot start, the check failed or the server is not
+well, 2 usage, 5 no server answers.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import time
 from collections.abc import Sequence
@@ -23,6 +25,7 @@ EXAMPLES = """\
 examples:
   jobmon server --init /srv/jobmon --host head.example.org --cluster caf
   jobmon server --config /srv/jobmon/server.toml
+  jobmon server status --config /srv/jobmon/server.toml
 """
 
 
@@ -40,10 +43,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if options.init is not None:
             return _init(options)
+        if options.action is not None:
+            return _status(options.config, options.json)
         return _check(options.config) if options.check else _serve(options.config)
     except (ServerError, PkiError) as error:
         _complain(str(error))
-        return FAILED
+        return error.exit_status if isinstance(error, ServerError) else FAILED
     except KeyboardInterrupt:  # before the daemon listens to signals
         return DONE
 
@@ -56,10 +61,12 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
+    parser.add_argument("action", choices=["status"], nargs="?", help="with --config: ask the running server how it is")
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--init", metavar="DIR", type=Path, help="make a new site in an empty or new directory")
     what.add_argument("--config", metavar="FILE", type=Path, help="serve the site of this server.toml")
     parser.add_argument("--check", action="store_true", help="with --config: look whether it would start, and end")
+    parser.add_argument("--json", action="store_true", help="with status: one JSON object")
     new = parser.add_argument_group("a new site")
     new.add_argument("--host", metavar="NAME", nargs="+", default=[], help="names or addresses the server is called by")
     new.add_argument("--cluster", metavar="NAME", default="", help="what the cluster is called (first label of NAME)")
@@ -78,8 +85,8 @@ def _port(text: str) -> int:
 def _init(options: argparse.Namespace) -> int:
     if not options.host:
         _parser().error("--init needs --host NAME, the name that agents and consoles will connect to")
-    if options.check:
-        _parser().error("--check goes with --config, not with --init")
+    if options.check or options.action or options.json:
+        _parser().error("status, --json and --check go with --config, not with --init")
     wish = Wish(options.init, options.host, options.cluster, options.base, options.users_port, options.agents_port)
     sys.stdout.write(next_steps(set_up(wish, time.time())))
     return DONE
@@ -91,6 +98,15 @@ def _check(path: Path) -> int:
     for line in inspect(path, time.time()):
         sys.stdout.write(line + "\n")
     return DONE
+
+
+def _status(path: Path, is_json: bool) -> int:
+    from jobmon_server import status
+
+    found = status.ask(path)
+    for line in [json.dumps(found)] if is_json else status.lines(found):
+        sys.stdout.write(line + "\n")
+    return DONE if status.is_well(found) else FAILED
 
 
 def _serve(path: Path) -> int:

@@ -56,6 +56,7 @@ class Configuration(NamedTuple):
     retention: float  # s that an ended job is kept
     log: str  # least level that is logged
     shell: str = SHELLS_OFF  # who may open a shell beside a job
+    metrics: Address | None = None  # where Prometheus asks; None: nowhere
 
 
 TEMPLATE = """\
@@ -93,6 +94,10 @@ agents = "{agents}"
 # Who may open a shell beside a job (jobmon shell), as the job's user and on its node: "off", nobody;
 # "owner", the job's owner; "all", also the administrators of its cluster.  Read docs/security.md first.
 #shell = "{shell}"
+
+# Where this machine's monitoring asks for /metrics and /healthz, without TLS and without a name: keep it on the
+# loopback.  Not set: nowhere.  A change takes a restart.
+#metrics = "127.0.0.1:9464"
 """
 
 
@@ -162,6 +167,10 @@ def _address(value: Any) -> Address:
     return Address(host, int(port))
 
 
+def _address_or_none(value: Any) -> Address | None:
+    return None if value is None else _address(value)
+
+
 def _seconds(low: float, high: float) -> Check:
     def check(value: Any) -> float:
         if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
@@ -193,4 +202,5 @@ _KEYS: dict[str, tuple[Any, Check]] = {
     "retention": (30 * DAY, _seconds(60, 3650 * DAY)),
     "log": ("info", _one_of("debug", "info", "warning", "error")),
     "shell": (SHELLS_OFF, _one_of(SHELLS_OFF, SHELLS_OWNER, SHELLS_ALL)),
+    "metrics": (None, _address_or_none),
 }

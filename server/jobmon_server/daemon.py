@@ -24,7 +24,10 @@ from jobmon_pki.profiles import ADMIN, JOB, OWNER
 from jobmon_pki.site import Site
 from jobmon_server.application import build
 from jobmon_server.configuration import TCP, Address, Configuration, ConfigurationError, read_configuration
+from jobmon_server.desk import Desk
 from jobmon_server.doors import Door
+from jobmon_server.figures import Source
+from jobmon_server.health import Health
 from jobmon_server.notify import notify, notify_reloading
 from jobmon_server.ports import Port, bind, bind_datagrams
 from jobmon_server.revocation import Revocations
@@ -84,6 +87,7 @@ class Daemon:
             await self._agents.open(agents_app)
             if datagrams is not None:
                 await asyncio.get_running_loop().create_datagram_endpoint(lambda: state.beats, sock=datagrams)
+            self._desk = self._open_desk(stack, state, {"users": people, "agents": jobs})
             self._listen_to_signals()
             self._sweep()
             sweeper = asyncio.create_task(self._sweep_for_ever())
@@ -113,6 +117,14 @@ class Daemon:
         sock = bind_datagrams(self._configuration.agents._replace(port=self._agents.number))
         stack.callback(sock.close)
         return sock
+
+    def _open_desk(self, stack: contextlib.AsyncExitStack, state: State, doors: dict[str, Door]) -> Desk:
+        """Let the machine's own people and programs ask how it is."""
+        loops = {"main": asyncio.get_running_loop()}
+        desk = Desk(loops, Source(state, doors), Health(loops, state.store))
+        desk.open(self._site.directory, self._configuration.metrics)
+        stack.callback(desk.close)
+        return desk
 
     async def _drain(self, state: State) -> None:
         """Refuse what is new, say goodbye, let what is under way come to its end."""
@@ -145,6 +157,7 @@ class Daemon:
         if self._is_unswept:
             self._state.beats.sweep(self._revocations.reason)
         self._is_unswept = False
+        self._desk.note()
 
     def _refresh(self) -> bool:
         """Read what was revoked; say whether that has changed."""
@@ -184,9 +197,9 @@ class Daemon:
 
     def _take(self, configuration: Configuration) -> None:
         old = self._configuration
-        fixed = {key: getattr(old, key) for key in ("site", "users", "agents", "callback")}
+        fixed = {key: getattr(old, key) for key in ("site", "users", "agents", "callback", "metrics")}
         if configuration != configuration._replace(**fixed):
-            log.warning("a change of site, users, agents or callback takes a restart")
+            log.warning("a change of site, users, agents, callback or metrics takes a restart")
         self._configuration = configuration._replace(**fixed)
         self._state.configuration = self._configuration
         self._state.shells.review(self._configuration.shell)

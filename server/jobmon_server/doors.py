@@ -55,12 +55,14 @@ class Door:
     ) -> None:
         self.roles = frozenset(roles)
         self.is_draining = False
+        self.met = 0  # visitors: connections whose handshake was done
         self._denials = denials
         self._issuer_key_id = issuer_key_id
         self.clock = clock  # s since 1970
 
     def meet(self, tls: PeerTLS | None) -> Visitor:
         """Read a new connection's certificate; never raises, the visitor is told at its first request."""
+        self.met += 1
         if tls is None or tls.certificate is None:
             return Visitor(None, "no client certificate was shown; use a JobMon credential")
         if tls.is_resumed or tls.version != "TLSv1.3":

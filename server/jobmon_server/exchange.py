@@ -31,6 +31,15 @@ class Exchange:
         self._awaited: dict[str, list[asyncio.Event]] = {}
         self._is_draining = False
 
+    def __len__(self) -> int:
+        """Channels that are open."""
+        return len(self._channels)
+
+    @property
+    def waiting(self) -> int:
+        """Requests that wait for an agent to come."""
+        return sum(map(len, self._awaited.values()))
+
     def channel(self, uuid: str) -> Channel | None:
         """The job's channel, if it is open."""
         return self._channels.get(uuid)

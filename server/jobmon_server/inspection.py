@@ -40,7 +40,7 @@ def inspect(path: Path, now: float) -> Iterator[str]:
     with Ledger(site.ledger_path) as ledger:
         yield f"ledger         {site.ledger_path}, {len(ledger.revoked())} certificates revoked"
     yield f"store          {_store(site.store_path)}"
-    for address in (configuration.users, configuration.agents):
+    for address in filter(None, (configuration.users, configuration.agents, configuration.metrics)):
         bind(address).close()
         yield f"port           {address} is free"
 

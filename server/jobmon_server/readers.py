@@ -22,6 +22,10 @@ class Readers:
         self._idle = asyncio.Event()
         self._idle.set()
 
+    def __len__(self) -> int:
+        """Streams of all together."""
+        return sum(self._streams.values())
+
     def enter(self, peer: Peer) -> None:
         """A stream opens.
 

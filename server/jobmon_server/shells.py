@@ -31,6 +31,9 @@ class Shells:
     def __init__(self) -> None:
         self._open: list[Shell] = []
 
+    def __len__(self) -> int:
+        return len(self._open)
+
     def enter(self, shell: Shell) -> None:
         """One opens."""
         self._open.append(shell)

@@ -121,6 +121,22 @@ class Store:
         if self._deferred:
             await self.append()
 
+    def __len__(self) -> int:
+        """Rows that are deferred."""
+        return len(self._deferred)
+
+    async def probe(self) -> None:
+        """Write what stands there already.
+
+        Raises:
+            StoreFullError: nothing can be written.
+        """
+        try:
+            # A write like any other: SQLite does not look whether the number is another.
+            self._connection.execute(f"PRAGMA user_version = {VERSION}")
+        except sqlite3.Error as error:
+            raise StoreFullError(f"the server cannot write its store: {error}") from error
+
     def load(self) -> Iterator[Job]:
         """Every job that is kept."""
         for (facts,) in self._connection.execute("SELECT facts FROM jobs"):

@@ -7,7 +7,7 @@ import sys
 
 from jobmon_console.errors import MissingExtraError
 
-_NEEDED = ("jobmon_server", "uvicorn", "starlette", "msgspec")
+_NEEDED = ("jobmon_server", "uvicorn", "starlette", "msgspec", "prometheus_client")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

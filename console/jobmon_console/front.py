@@ -13,7 +13,7 @@ TYPE_CHECKING = False  # importing typing would cost 10 ms
 if TYPE_CHECKING:
     from _socket import socket
 
-PATIENCE = 1.0  # s for a holder to take the command up; one that was stopped must not stop us
+PATIENCE = 3.0  # s for a holder to take the command up; one that was stopped must not stop us
 _MOST_WORDS = 64  # bytes of all that is ever said to us
 
 
@@ -47,8 +47,10 @@ def _through_holder(path: str, words: "list[str]") -> "int | None":
     try:
         client.settimeout(PATIENCE)
         client.connect(path)
-        if _peer(client) != os.geteuid():
+        # Not before it is taken up: a holder that was stopped would keep our standard output open for good.
+        if _peer(client) != os.geteuid() or _read(client) != holding.TAKEN:
             return None
+        client.settimeout(None)
         said = holding.request(words, os.environ, [stream.encoding for stream in streams])
         descriptors = b"".join(number.to_bytes(4, sys.byteorder) for number in range(3))
         sent = client.sendmsg([said], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, descriptors)])
@@ -73,17 +75,13 @@ def _peer(client: "socket") -> int:
 def _hear(client: "socket") -> "int | None":
     """What came of it."""
     heard = b""
-    while len(heard) < _MOST_WORDS:
-        said = _read(client)
+    while len(heard) < _MOST_WORDS and (said := _read(client)):
         heard += said
-        if not said or holding.ELSEWHERE in heard:
-            break
-        client.settimeout(None)  # it was taken up
+        if holding.ELSEWHERE in heard:
+            return None
         _, status, number = heard.partition(holding.STATUS)
         if status and number.endswith(b"\n"):
             return int(number)
-    if holding.ELSEWHERE in heard or holding.TAKEN not in heard:
-        return None
     if holding.BEGUN in heard:
         sys.stderr.write("jobmon: the connection holder was lost in the middle of the answer; ask again\n")
         return 5

@@ -26,8 +26,8 @@ LONGEST_PATH = 100  # bytes; a socket's name holds 107, and while it is made it 
 HELD = frozenset(["jobs", "show", "log", "node", "ps", "ls", "head", "tail", "cat", "audit"])
 _ENDLESS = ("-f", "--follow", "--watch")
 
-# What is said: by the command one request, by the holder's child these.
-TAKEN = b"+"  # it is being carried out
+# What is said: by the holder's child these, by the command one request after the first of them.
+TAKEN = b"+"  # the request may come
 BEGUN = b"!"  # its first output goes out now
 ELSEWHERE = b"-"  # the holder is not for this command
 STATUS = b"="  # and the exit status in decimal; the last word

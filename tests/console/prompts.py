@@ -8,15 +8,20 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 PATIENCE = 10.0  # s until a prompt comes, and until the command has ended
 
 
-def answer_prompt(words: list[str], environ: Mapping[str, str], prompt: bytes, answer: str) -> tuple[int, str]:
+JOBMON = (sys.executable, "-m", "jobmon_console.cli.main")
+
+
+def answer_prompt(
+    words: list[str], environ: Mapping[str, str], prompt: bytes, answer: str, program: Sequence[str] = JOBMON
+) -> tuple[int, str]:
     """Run ``jobmon WORDS``, answer when it has written the prompt; its exit status and what it wrote."""
     ours, theirs = pty.openpty()
-    command = [sys.executable, "-m", "jobmon_console.cli.main", *words]
+    command = [*program, *words]
     seen = b""
     with subprocess.Popen(
         command,

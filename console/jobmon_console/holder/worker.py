@@ -22,7 +22,7 @@ from jobmon_console.errors import HeldLineError
 from jobmon_console.holder.keeper import Held
 from jobmon_console.tls import Link
 
-PATIENCE = 1.0  # s for a request to come whole
+PATIENCE = 10.0  # s for a request to come whole; on a busy machine it may take one
 _STREAMS = 3
 _LENGTH = 8  # bytes of hexadecimal digits
 _FAILED = 1  # exit status of the child itself, when it has not answered
@@ -38,6 +38,7 @@ def serve(client: socket.socket, lent: socket.socket | None, held: Held) -> int:
     """
     client.settimeout(PATIENCE)
     try:
+        client.sendall(holding.TAKEN)
         body, descriptors = _receive(client)
         cwd, encodings, words, environ = holding.read_request(body)
         output = _take_streams(client, descriptors, encodings)
@@ -49,7 +50,6 @@ def serve(client: socket.socket, lent: socket.socket | None, held: Held) -> int:
         return _FAILED
     signal.signal(signal.SIGINT, signal.default_int_handler)
     _end_with(client)
-    client.sendall(holding.TAKEN)
     lender = session.lender = _Lender(held.link, lent)
     tls.unlocked[held.context] = held.link
     reach.only = held.context

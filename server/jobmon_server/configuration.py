@@ -95,9 +95,9 @@ agents = "{agents}"
 # "owner", the job's owner; "all", also the administrators of its cluster.  Read docs/security.md first.
 #shell = "{shell}"
 
-# Where this machine's monitoring asks for /metrics and /healthz, without TLS and without a name: keep it on the
-# loopback.  Not set: nowhere.  A change takes a restart.
-#metrics = "127.0.0.1:9464"
+# Where this machine's monitoring asks for /metrics and /healthz, such as "127.0.0.1:9464"; without TLS and without
+# a name, so keep it on the loopback.  Empty: nowhere.  A change takes a restart.
+#metrics = ""
 """
 
 
@@ -168,7 +168,7 @@ def _address(value: Any) -> Address:
 
 
 def _address_or_none(value: Any) -> Address | None:
-    return None if value is None else _address(value)
+    return None if value == "" else _address(value)
 
 
 def _seconds(low: float, high: float) -> Check:
@@ -202,5 +202,5 @@ _KEYS: dict[str, tuple[Any, Check]] = {
     "retention": (30 * DAY, _seconds(60, 3650 * DAY)),
     "log": ("info", _one_of("debug", "info", "warning", "error")),
     "shell": (SHELLS_OFF, _one_of(SHELLS_OFF, SHELLS_OWNER, SHELLS_ALL)),
-    "metrics": (None, _address_or_none),
+    "metrics": ("", _address_or_none),
 }

@@ -189,6 +189,18 @@ def test_two_commands_at_once_are_both_answered(person: Person, fake: Any) -> No
     assert fake.connections == before + 1, "the second has a connection of its own"
 
 
+def test_megabytes_come_byte_for_byte(person: Person, fake: Any) -> None:
+    every = bytes(range(256)) * 64
+    fake.answer("4711", *[(frames.DATA, every)] * 256)
+    person.hold()
+    before = fake.connections
+
+    done = subprocess.run([*FRONT, "cat", "4711"], stdout=subprocess.PIPE, env=person.environ, check=True)
+
+    assert done.stdout == every * 256
+    assert fake.connections == before
+
+
 def test_nothing_heavy_is_imported_on_the_way_to_the_holder(person: Person) -> None:
     person.hold()
 

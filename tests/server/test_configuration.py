@@ -101,7 +101,7 @@ def test_a_new_sites_file_is_read_and_all_that_it_proposes_too(tmp_path: Path) -
 
     assert as_written == proposed._replace(site=as_written.site)
     keys = {"site", "users", "agents", "callback", "ping", "beat", "quiet", "lost_after", "retention", "log", "shell"}
-    assert set(tomllib.loads(uncommented)) == keys
+    assert set(tomllib.loads(uncommented)) == keys | {"metrics"}
     assert as_written.site == site.directory
     assert (site.cluster, site.users_url) == ("head", "https://head.example.org:8443")
     assert site.base == (

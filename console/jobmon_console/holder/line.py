@@ -14,7 +14,8 @@ from jobmon_console import __version__
 from jobmon_console.tls import Link, connect
 from jobmon_wire import http
 
-_READ = 64 * 1024  # bytes at once, and the most that waits for either side
+_READ = 64 * 1024  # bytes at once, above a TLS record's 16 KiB; and the most that waits for either side
+_ROUNDS = 16  # reads in a row; a flood for one command must not keep the next one out
 _REFUSED = 401  # the status of an answer to a credential that is none any more
 
 
@@ -107,7 +108,7 @@ class Line:
         except http.HttpError:
             raise LineEndedError from None
         except OSError:
-            self._give(last=True)
+            self._give()
             raise LineEndedError from None
         self._hear_worker()
         self._give()
@@ -115,7 +116,9 @@ class Line:
         self._watch()
 
     def _hear_server(self) -> None:
-        while self._tls is not None and not self._down:
+        for _ in range(_ROUNDS):
+            if self._tls is None or self._down:
+                return
             try:
                 data = self._tls.recv(_READ)
             except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
@@ -127,6 +130,7 @@ class Line:
                 self._down += data
             if self._response.is_complete:
                 self._answered(self._response)
+            self._give()
 
     def _answered(self, response: http.Response) -> None:
         if (self._is_asking and response.status != 200) or response.status == _REFUSED:
@@ -163,7 +167,7 @@ class Line:
             self._end_connection()
         self._let_go()
 
-    def _give(self, *, last: bool = False) -> None:
+    def _give(self) -> None:
         while self._worker is not None and self._down:
             try:
                 sent = self._worker.send(self._down)
@@ -173,8 +177,6 @@ class Line:
                 self._left()
                 return
             del self._down[:sent]
-            if not last and self._tls is not None and self._tls.pending():
-                self._hear_server()
 
     def _send(self) -> None:
         while self._tls is not None and self._up:

@@ -123,7 +123,7 @@ class Daemon:
         loops = {"main": asyncio.get_running_loop()}
         desk = Desk(loops, Source(state, doors), Health(loops, state.store))
         desk.open(self._site.directory, self._configuration.metrics)
-        stack.callback(desk.close)
+        stack.push_async_callback(asyncio.to_thread, desk.close)  # who is being answered needs this loop
         return desk
 
     async def _drain(self, state: State) -> None:

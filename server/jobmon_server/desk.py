@@ -12,7 +12,6 @@ import asyncio
 import contextlib
 import json
 import logging
-import os
 import socket
 import threading
 import time
@@ -28,7 +27,6 @@ from jobmon_server.ports import bind
 from jobmon_wire.moments import write_moment
 
 SOCKET = "status.sock"  # in the site's directory
-LONGEST_PATH = 107  # bytes of a socket's name
 PATIENCE = 5.0  # s for a request to come, and for its answer to be taken
 LARGEST_HEAD = 8 * 1024  # bytes
 FRESH = 1.0  # s that a finding is told again: an examination writes to the disk
@@ -80,8 +78,11 @@ class Desk:
         """
         if address is not None:
             self._sockets.append(bind(address))
-        with contextlib.suppress(OSError):
-            self._sockets.append(_bind_local(directory / SOCKET))
+        self._path = directory / SOCKET
+        try:
+            self._sockets.append(_bind_local(self._path))
+        except OSError as error:
+            log.warning("jobmon server status has no socket", extra={"facts": {"path": self._path, "cause": error}})
         self._thread.start()
 
     def note(self) -> None:
@@ -90,9 +91,10 @@ class Desk:
         self._source.look()
 
     def close(self) -> None:
-        """Answer no more."""
+        """Answer no more; waits for who is being answered."""
         self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join(PATIENCE)
+        self._path.unlink(missing_ok=True)
 
     def _run(self) -> None:
         with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
@@ -158,10 +160,8 @@ def _bind_local(path: Path) -> socket.socket:
     """A socket in the site's directory, for the server's user alone.
 
     Raises:
-        OSError: it cannot be made; the port, if there is one, does without.
+        OSError: it cannot be made; a name of more than 107 bytes is too long for one.
     """
-    if len(os.fsencode(path)) > LONGEST_PATH:
-        log.warning("the site's directory has too long a name for a socket: jobmon server status needs metrics")
     path.unlink(missing_ok=True)
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:

@@ -3,9 +3,12 @@
 import contextlib
 import http.server
 import os
+import shutil
+import signal
 import socket
 import ssl
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -23,6 +26,7 @@ from jobmon_wire import frames
 from jobmon_wire.answers import PROBLEMS, refusal
 from jobmon_wire.credential import Credential
 from jobmon_wire.documents import write_document
+from tests.console.holders import PEER, PS, Person
 
 Handler = http.server.BaseHTTPRequestHandler
 Route = Callable[[Handler], None]
@@ -330,3 +334,18 @@ def jobmon(
 def at_fake(jobmon: Callable[..., Result], context: Context) -> Callable[..., Result]:
     """The command line as alice at the fake server."""
     return lambda *words: jobmon(*words, JOBMON_CREDENTIAL=context.credential)
+
+
+@pytest.fixture
+def person(tmp_path: Path, fake: FakeServer, context: Context) -> Iterator[Person]:
+    """Alice at a shell; the holders that her commands leave are ended."""
+    fake.document("GET /v1/whoami", PEER)
+    fake.document("GET /v1/jobs/4711", {"id": "4711", "owner": "alice"})
+    fake.answer("4711", PS)
+    runtime = Path(tempfile.mkdtemp(prefix="jobmon-run-"))  # a socket's name is short, pytest's directories are not
+    person = Person(tmp_path, runtime, context)
+    yield person
+    shutil.rmtree(runtime)
+    for pid in person.holders():
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)

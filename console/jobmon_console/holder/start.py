@@ -33,8 +33,13 @@ def start(path: str, words: list[str]) -> None:
 
 
 def _make_private(directory: str) -> bool:
+    """Whether there is such a directory now, of this user's and below one of this user's."""
+    base = os.path.dirname(directory)
+    os.makedirs(base, _PRIVATE, exist_ok=True)
+    if os.stat(base).st_uid != os.geteuid():  # as after su, with somebody's environment
+        return False
     with contextlib.suppress(FileExistsError):
-        os.makedirs(directory, _PRIVATE)
+        os.mkdir(directory, _PRIVATE)
     return holding.is_private(directory)
 
 

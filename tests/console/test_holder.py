@@ -41,9 +41,12 @@ def test_a_refusal_has_the_same_words_and_status_and_the_holder_goes_on(person: 
     assert (cold[0], fake.connections) == (3, before)
 
 
-def test_environment_directory_and_streams_are_the_commands_own(person: Person, tmp_path: Path) -> None:
-    person.hold()
-    out = tmp_path / "out.txt"
+def test_environment_directory_and_streams_are_the_commands_own(
+    person: Person, fake: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    person.hold(JOBMON_CREDENTIAL="alice.jobmon")  # which means something in that directory alone
+    before, out = fake.connections, tmp_path / "out.txt"
 
     with out.open("wb") as file:
         done = subprocess.run(
@@ -51,11 +54,10 @@ def test_environment_directory_and_streams_are_the_commands_own(person: Person, 
             stdout=file,
             stderr=subprocess.PIPE,
             env={**person.environ, "JOBMON_CREDENTIAL": "alice.jobmon"},
-            cwd=tmp_path,
             check=False,
         )
 
-    assert (done.returncode, done.stderr) == (0, b"")
+    assert (done.returncode, done.stderr, fake.connections) == (0, b"", before)
     assert b'"id":"4711"' in out.read_bytes()
 
 

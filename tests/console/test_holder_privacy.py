@@ -1,5 +1,6 @@
 """The connection holder is for its user and context alone, and gone when what it holds is no good."""
 
+import json
 import os
 import resource
 import signal
@@ -13,6 +14,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 
 from jobmon_console import holding
+from jobmon_console.contexts import Context
 from jobmon_wire.credential import Credential
 from tests.console.holders import FRONT, PATIENCE, PEER, Person, asked, is_gone, wait_for
 from tests.console.prompts import answer_prompt
@@ -158,6 +160,37 @@ def test_a_holder_of_another_version_is_not_looked_for(person: Person, monkeypat
     monkeypatch.setattr(holding, "__version__", "0.0.9")
 
     assert holding.socket_path(["show", "4711"], person.environ) != str(path)
+
+
+HURRIED = """
+import sys
+from jobmon_console.holder import keeper
+keeper.IDLE, keeper.LOOK, keeper.ASK = 1.0, 0.05, 0.2
+from jobmon_console.holder.__main__ import main
+sys.exit(main())
+"""
+
+
+def test_it_keeps_the_connection_open_by_asking_and_ends_when_nobody_comes(
+    person: Person, fake: Any, context: Context
+) -> None:
+    person.directory.mkdir(mode=0o700)
+    path = person.directory / f"x{holding.SUFFIX}"
+    told = {"context": context, "configuration": person.environ["JOBMON_CONFIG"], "passphrase": None}
+
+    done = subprocess.run(
+        [sys.executable, "-c", HURRIED, str(path)],
+        input=json.dumps(told),
+        capture_output=True,
+        text=True,
+        env=person.environ,
+        timeout=PATIENCE,
+        check=True,
+    )
+
+    assert (done.stdout, done.stderr, path.exists()) == ("", "", False)
+    assert asked(fake, "GET /v1/whoami") >= 2
+    assert fake.connections == 1
 
 
 def test_it_ends_when_the_credential_changes(person: Person, fake: Any) -> None:

@@ -8,12 +8,14 @@ not here.
 
 from __future__ import annotations
 
+import ipaddress
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from jobmon_server.errors import ServerError
+from jobmon_server.sources import Network
 from jobmon_wire import limits
 
 LARGEST_FILE = 64 * 1024  # bytes
@@ -57,6 +59,7 @@ class Configuration(NamedTuple):
     log: str  # least level that is logged
     shell: str = SHELLS_OFF  # who may open a shell beside a job
     metrics: Address | None = None  # where Prometheus asks; None: nowhere
+    nat: tuple[Network, ...] = ()  # gateways, behind which many agents or people sit
 
 
 TEMPLATE = """\
@@ -98,6 +101,10 @@ agents = "{agents}"
 # Where this machine's monitoring asks for /metrics and /healthz, such as "127.0.0.1:9464"; without TLS and without
 # a name, so keep it on the loopback.  Empty: nowhere.  A change takes a restart.
 #metrics = ""
+
+# Addresses or networks of gateways (NAT), such as ["192.0.2.7", "198.51.100.0/24"], behind which many agents or
+# people sit: the limits for what one address may do before it has shown a certificate do not hold for them.
+#nat = []
 """
 
 
@@ -189,6 +196,16 @@ def _one_of(*words: str) -> Check:
     return check
 
 
+def _networks(value: Any) -> tuple[Network, ...]:
+    expected = 'a list of addresses and networks was expected, such as ["192.0.2.7", "198.51.100.0/24"]'
+    if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
+        raise ValueError(expected)
+    try:
+        return tuple(ipaddress.ip_network(each) for each in value)
+    except ValueError as error:
+        raise ValueError(f"{expected}; {error}") from error
+
+
 # Every key with its default and its check, in the order of the template.
 _KEYS: dict[str, tuple[Any, Check]] = {
     "site": (".", _text),
@@ -203,4 +220,5 @@ _KEYS: dict[str, tuple[Any, Check]] = {
     "log": ("info", _one_of("debug", "info", "warning", "error")),
     "shell": (SHELLS_OFF, _one_of(SHELLS_OFF, SHELLS_OWNER, SHELLS_ALL)),
     "metrics": ("", _address_or_none),
+    "nat": ([], _networks),
 }

@@ -146,6 +146,11 @@ class PeerProtocol(HttpToolsProtocol):
         is_in = self._visitor is not None and self._visitor.identity is not None
         return not is_in or self._door.is_open_to(self._visitor)
 
+    @property
+    def is_admitted(self) -> bool:
+        """The handshake is done, and the door would let the peer in now."""
+        return self._door.is_open_to(self._visitor)
+
     def abort(self) -> None:
         """End the connection at once, with whatever was under way."""
         self.transport.abort()

@@ -31,6 +31,7 @@ from jobmon_server.health import Health
 from jobmon_server.notify import notify, notify_reloading
 from jobmon_server.ports import Port, bind, bind_datagrams
 from jobmon_server.revocation import Revocations
+from jobmon_server.sources import Sources
 from jobmon_server.state import State
 from jobmon_server.tls import TLSError, TLSFiles
 
@@ -71,6 +72,7 @@ class Daemon:
     async def serve(self, announce: Callable[[str], None]) -> None:
         """Open both ports, serve, and drain when told to."""
         async with contextlib.AsyncExitStack() as stack:
+            self._sources = Sources(self._configuration.nat, time.monotonic)
             self._revocations = Revocations(self._site.ledger_path)
             stack.callback(self._revocations.close)
             people = Door((OWNER, ADMIN), self._revocations, issuer_key_id=self._site.people_key_id())
@@ -108,7 +110,7 @@ class Daemon:
     def _port(self, stack: contextlib.AsyncExitStack, address: Address, anchor: Path, door: Door) -> Port:
         sock = bind(address)
         stack.callback(sock.close)
-        return Port(sock, TLSFiles(self._site.server_certificate, self._site.server_key, anchor), door)
+        return Port(sock, TLSFiles(self._site.server_certificate, self._site.server_key, anchor), door, self._sources)
 
     def _datagrams(self, stack: contextlib.AsyncExitStack) -> socket.socket | None:
         """The socket for beats: on the agents' port's number, so that a firewall has one number to open."""
@@ -202,6 +204,7 @@ class Daemon:
             log.warning("a change of site, users, agents, callback or metrics takes a restart")
         self._configuration = configuration._replace(**fixed)
         self._state.configuration = self._configuration
+        self._sources.nat = self._configuration.nat
         self._state.shells.review(self._configuration.shell)
         logging.getLogger().setLevel(configuration.log.upper())
 

@@ -9,18 +9,20 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import time
 
 from starlette.types import ASGIApp
 
+from jobmon_server.arrivals import Arrivals
 from jobmon_server.configuration import Address
 from jobmon_server.connections import Connections
+from jobmon_server.crowds import Limits
 from jobmon_server.doors import Door, PeerMiddleware
 from jobmon_server.errors import ServerError
+from jobmon_server.sources import Sources
 from jobmon_server.tls import ReloadableContext, TLSFiles
 
 BACKLOG = 4096  # connections that wait for accept(); as many agents may come back at once
-HANDSHAKE_SECONDS = 5.0  # s for a TLS handshake: half a second of work on a slow worker node, the rest is loss
-GOODBYE_SECONDS = 2.0  # s for the peer's close_notify after ours
 
 
 class PortError(ServerError):
@@ -77,36 +79,42 @@ def _refused(address: Address, error: OSError) -> PortError:
 
 
 class Port:
-    """One listening port."""
+    """One listening port.
 
-    def __init__(self, sock: socket.socket, files: TLSFiles, door: Door) -> None:
-        """Take a bound socket.
+    Args:
+        sock: bound.
+        files: of its TLS.
+        door: decides who may enter.
+        sources: what is known of where connections come from; both ports of a server share it.
+        limits: for those who have come and are not in.
 
-        Raises:
-            TLSError: the files cannot be used.
-        """
+    Raises:
+        TLSError: the files cannot be used.
+    """
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        files: TLSFiles,
+        door: Door,
+        sources: Sources | None = None,
+        limits: Limits = Limits(),  # noqa: B008
+    ) -> None:
         self.door = door
+        self.number = int(sock.getsockname()[1])  # the port's
         self._context = ReloadableContext.load(files)
         self._sock = sock
-        self._server: asyncio.Server | None = None
+        self._sources = sources or Sources((), time.monotonic)
+        self._limits = limits
+        self._arrivals: Arrivals | None = None
         self._connections: Connections | None = None
-
-    @property
-    def number(self) -> int:
-        """The port's number."""
-        return int(self._sock.getsockname()[1])
 
     async def open(self, app: ASGIApp) -> None:
         """Accept connections from now on."""
         connections = self._connections = Connections(PeerMiddleware(app, self.door), self.door)
-        self._server = await asyncio.get_running_loop().create_server(
-            connections.open,
-            sock=self._sock,
-            ssl=self._context,
-            backlog=BACKLOG,
-            ssl_handshake_timeout=HANDSHAKE_SECONDS,
-            ssl_shutdown_timeout=GOODBYE_SECONDS,
-        )
+        self._sock.listen(BACKLOG)
+        self._arrivals = Arrivals(self._sock, self._context, connections.open, self._sources, self._limits)
+        self._arrivals.open()
 
     def reload(self) -> None:
         """Use the certificate that is in the files now, for new connections.
@@ -125,8 +133,8 @@ class Port:
     def refuse_new(self) -> None:
         """Accept no more connections, and no more requests on those that are open."""
         self.door.is_draining = True
-        if self._server is not None:
-            self._server.close()
+        if self._arrivals is not None:
+            self._arrivals.close()
 
     async def close(self, grace: float) -> None:
         """End all connections, those with an answer under way after at most ``grace`` seconds."""

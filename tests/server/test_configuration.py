@@ -40,6 +40,12 @@ def test_addresses_of_both_families_are_taken(tmp_path: Path) -> None:
     assert str(configuration.users) == "[::1]:1"
 
 
+def test_gateways_are_addresses_and_networks_of_both_families(tmp_path: Path) -> None:
+    configuration = read_configuration(_write(tmp_path, 'nat = ["192.0.2.7", "198.51.100.0/24", "2001:db8::/48"]'))
+
+    assert [str(network) for network in configuration.nat] == ["192.0.2.7/32", "198.51.100.0/24", "2001:db8::/48"]
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -62,6 +68,9 @@ def test_addresses_of_both_families_are_taken(tmp_path: Path) -> None:
         ("shell = true", ["shell is True", "off, owner, all"]),
         ("site = 3", ["site is 3", "a text"]),
         ('site = ""', ["site is ''"]),
+        ('nat = "192.0.2.7"', ["nat is", "a list of addresses"]),
+        ("nat = [7]", ["nat is", "a list of addresses"]),
+        ('nat = ["192.0.2.7/8"]', ["nat is", "has host bits set"]),
         ("ping = ", ["is not TOML"]),
         ("ping = 1\nping = 2", ["is not TOML"]),
     ],
@@ -101,7 +110,7 @@ def test_a_new_sites_file_is_read_and_all_that_it_proposes_too(tmp_path: Path) -
 
     assert as_written == proposed._replace(site=as_written.site)
     keys = {"site", "users", "agents", "callback", "ping", "beat", "quiet", "lost_after", "retention", "log", "shell"}
-    assert set(tomllib.loads(uncommented)) == keys | {"metrics"}
+    assert set(tomllib.loads(uncommented)) == keys | {"metrics", "nat"}
     assert as_written.site == site.directory
     assert (site.cluster, site.users_url) == ("head", "https://head.example.org:8443")
     assert site.base == (

@@ -212,8 +212,11 @@ class PeerProtocol(HttpToolsProtocol):
     def send_400_response(self, msg: str) -> None:
         """Answer what is no request, or one over the limits, and close."""
         if self.cycle is not None and not self.cycle.response_complete:
-            self.abort()  # an answer within another one would read as part of it
-            return
+            if self._is_in_head or self.cycle.response_started or self.pipeline:
+                self.abort()  # an answer here would read as another request's, or as part of it
+                return
+            self.cycle.disconnected = True  # the body is broken: this is the answer, and the routes give none
+            self.cycle.message_event.set()
         body = write_document(refusal("bad-request", "this is no HTTP/1.1 request within the limits"))
         head = b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: "
         self.transport.write(b"%s%d\r\n\r\n%s" % (head, len(body), body))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import resource
 import signal
@@ -94,6 +95,7 @@ class Daemon:
             self._sweep()
             sweeper = asyncio.create_task(self._sweep_for_ever())
             stack.callback(sweeper.cancel)
+            _keep_what_is_there()
             announce(self.announcement())
             notify("READY=1")
             log.info("accepting connections", extra={"facts": {"cluster": self._site.cluster}})
@@ -214,6 +216,12 @@ def _allow_many_files() -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with contextlib.suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def _keep_what_is_there() -> None:
+    """Have the collector of garbage look no more at what stays to the end: all jobs may be among it."""
+    gc.collect()
+    gc.freeze()
 
 
 def _with_port(url: str, port: int) -> str:

@@ -6,73 +6,19 @@ end for somewhere else than it is, the follower, or a part of it, would be
 answered as a request of its own, or reach the application.
 """
 
-import json
 import re
 import ssl
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
-from starlette.types import Receive, Scope, Send
 
-from jobmon_pki.profiles import ADMIN, OWNER
-from jobmon_pki.site import Site
-from jobmon_server.bodies import read_body
-from jobmon_server.configuration import Address
-from jobmon_server.doors import Door
-from jobmon_server.ports import Port, bind
-from jobmon_server.refusals import RefusedError
-from jobmon_server.tls import TLSFiles
-from tests.server.house import NoDenials
-from tests.server.running import client_context, person_credential
+from jobmon_server.ports import Port
+from tests.security.backend import Backend
 from tests.server.test_peer import talk
 
 FOLLOWER = b"GET /follower HTTP/1.1\r\nHost: localhost\r\n\r\n"
 POST, GET = b"POST /first HTTP/1.1\r\nHost: localhost\r\n", b"GET /first HTTP/1.1\r\nHost: localhost\r\n"
 ANSWER = re.compile(rb"HTTP/1\.1 [0-9]{3} ")
 CHUNKED = POST + b"Transfer-Encoding: chunked\r\n"
-
-
-class Backend:
-    """What is behind the port: it notes every request that reaches it."""
-
-    def __init__(self) -> None:
-        self.reached: list[tuple[str, bytes]] = []  # path and body
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            body = await read_body(receive, 1000)
-        except RefusedError as error:  # it has not reached us whole
-            await error.response()(scope, receive, send)
-            return
-        self.reached.append((scope["path"], body))
-        facts = {"holder": scope["state"]["peer"].holder, "source": scope["state"]["peer"].source.split(":")[0]}
-        answer = json.dumps(facts).encode()
-        headers = [(b"content-length", b"%d" % len(answer))]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": answer})
-
-
-@pytest.fixture
-def backend() -> Backend:
-    """Nothing has reached it."""
-    return Backend()
-
-
-@pytest.fixture
-async def port(site: Site, backend: Backend) -> AsyncIterator[Port]:
-    """The users' port before the backend."""
-    files = TLSFiles(site.server_certificate, site.server_key, site.people_ca)
-    port = Port(bind(Address("127.0.0.1", 0)), files, Door((OWNER, ADMIN), NoDenials()))
-    await port.open(backend)
-    yield port
-    await port.close(1.0)
-
-
-@pytest.fixture
-def alice(site: Site, desk: Path) -> ssl.SSLContext:
-    """What alice connects with."""
-    return client_context(person_credential(site, "alice"), site.server_ca_pem(), desk)
 
 
 async def _heard(port: Port, context: ssl.SSLContext, data: bytes) -> bytes:

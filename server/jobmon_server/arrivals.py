@@ -176,7 +176,7 @@ class Arrivals:
         if protocol.is_admitted:
             self._sources.succeeded(arrival.crowd.source)
         else:
-            self._sources.failed(arrival.crowd.source)
+            self._blame(arrival.crowd.source)
 
     # Leaving
 
@@ -187,8 +187,14 @@ class Arrivals:
 
     def _fail(self, arrival: Arrival) -> None:
         """Let go of one that has kept us waiting, and remember where it came from."""
-        self._sources.failed(arrival.crowd.source)
+        self._blame(arrival.crowd.source)
         self._drop(arrival)
+
+    def _blame(self, source: str) -> None:
+        if self._sources.failed(source):
+            _log.warning(
+                "handshakes with one address fail; it is refused for a while", extra={"facts": {"source": source}}
+            )
 
     def _drop(self, arrival: Arrival) -> None:
         self._leave(arrival)

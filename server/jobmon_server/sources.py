@@ -59,13 +59,15 @@ class Sources:
         """Its handshakes have come to nothing so often that none is begun with it for now."""
         return self._penalties.get(source, 0.0) - self._clock() > REFUSED_ABOVE
 
-    def failed(self, source: str) -> None:
-        """A handshake with it has come to nothing."""
+    def failed(self, source: str) -> bool:
+        """A handshake with it has come to nothing; true where it is refused because of this one."""
         now = self._clock()
         if self._trusted.get(source, 0.0) > now or self.is_unlimited(source):
-            return
+            return False
+        was_refused = self.is_refused(source)
         served = max(self._penalties.pop(source, 0.0), now) + PENALTY
         _remember(self._penalties, source, min(served, now + MOST_PENALTY))
+        return not was_refused and self.is_refused(source)
 
     def succeeded(self, source: str) -> None:
         """Somebody there has shown a certificate that is good here."""

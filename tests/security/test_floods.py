@@ -209,6 +209,7 @@ def test_one_without_a_credential_is_soon_not_listened_to(
     taken_up = _fail(flooded.users, stranger, SCANNER, 100)
 
     assert taken_up < 50
+    assert f'"source": "{SCANNER}/32"' in flooded.errors
     assert _ask(flooded.users, alice, OTHER) == b"HTTP/1.1 200 OK"
     with pytest.raises(UnansweredError):
         _ask(flooded.users, alice, SCANNER)

@@ -5,7 +5,7 @@ import ipaddress
 import pytest
 
 from jobmon_server import sources
-from jobmon_server.sources import PENALTY, REFUSED_ABOVE, TRUSTED, Sources
+from jobmon_server.sources import MOST_PENALTY, PENALTY, REFUSED_ABOVE, TRUSTED, Sources
 
 STRANGER = "192.0.2.7/32"
 MOST_FAILURES = int(REFUSED_ABOVE / PENALTY)  # at once that are still let pass
@@ -51,6 +51,14 @@ def test_one_who_fails_again_and_again_is_refused_and_nobody_else(known: Sources
     _fail(known, 1)
 
     assert (before, known.is_refused(STRANGER), known.is_refused("192.0.2.8/32")) == (False, True, False)
+
+
+def test_that_a_source_is_refused_from_now_on_is_told_once(known: Sources, clock: Moment) -> None:
+    told = [known.failed(STRANGER) for _ in range(100)]
+    clock.now += MOST_PENALTY
+    again = [known.failed(STRANGER) for _ in range(100)]
+
+    assert (sum(told), sum(again), told.index(True)) == (1, 1, MOST_FAILURES)
 
 
 def test_a_penalty_is_served_in_half_a_minute_however_many_failures_there_were(known: Sources, clock: Moment) -> None:

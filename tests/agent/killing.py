@@ -6,14 +6,20 @@ import os
 import random
 import signal
 import subprocess
+import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tests.agent.trees import is_alive
+
 STATUS = 33
-# It writes numbered lines of 64 bytes, waits once on the way so that there is something to kill, and ends.
+# It notes that it runs, writes numbered lines of 64 bytes, waits once on the way so that there is something to kill,
+# and ends.
 JOB = """\
 import sys
+with open("runs", "a") as file: file.write("once ")
 lines = int(sys.argv[1])
 for number in range(lines):
     sys.stdout.write("%063d\\n" % number)
@@ -24,34 +30,84 @@ sys.stdout.flush()
 sys.exit(33)
 """
 LINE = 64  # bytes
+PATIENCE = 60.0  # s for half a job; the machine may be busy
+LATEST = 0.3  # s in which the helpers come, register and serve, where the machine has nothing else to do
+AS_IT_WRITES = 0.01  # s that half a MiB takes to write
 
 
 def kill_agents_during(launcher: Any, pythons: list[Path], mode: str, kills: int, size: int) -> None:
-    """Run jobs until so many of them have had all the agent's processes killed; each writes ``size`` bytes."""
+    """Run jobs until so many of them have had all the agent's processes killed; each writes ``size`` bytes, once.
+
+    A third of them loses its agent at some moment of the start, a third while
+    it waits in the middle of its work, when the agent is there for sure, and a
+    third while it writes on.
+    """
     seed = random.randrange(2**32)
-    moments = random.Random(seed)
+    chance = random.Random(seed)
     expected = hashlib.sha256(b"".join(b"%063d\n" % number for number in range(size // LINE))).hexdigest()
-    done = turn = 0
+    output, runs = launcher.directory / "output", launcher.directory / "runs"
+    done, turn, moments = 0, 0, (_start, _pause, _write)
     while done < kills:
         turn += 1
         assert turn < 4 * kills + 20, f"only {done} of {turn} jobs had an agent to kill"
         python = pythons[turn % len(pythons)]
-        command = ["/usr/bin/env", "python3", "-I", "-S", "-c", JOB, str(size // LINE)]
-        with open(launcher.directory / "output", "wb") as output:
-            job = launcher.start(launcher.line(python, *command, mode=mode), stdin=subprocess.PIPE, stdout=output)
-        done += _kill(launcher, job.pid, mode, moments)
-        job.communicate(b"go\n", timeout=60)
-        found = hashlib.sha256((launcher.directory / "output").read_bytes()).hexdigest()
-        assert (job.returncode, found) == (STATUS, expected), f"seed {seed}, turn {turn}"
+        command = [sys.executable, "-I", "-S", "-c", JOB, str(size // LINE)]
+        with open(output, "wb") as file:
+            job = launcher.start(launcher.line(python, *command, mode=mode), stdin=subprocess.PIPE, stdout=file)
+        helpers = moments[turn % len(moments)](launcher, job, mode, output, size // 2, chance)
+        done += _kill(helpers)
+        if job.stdin:  # else it writes on meanwhile
+            _wait_for_death(helpers)
+        job.communicate(b"go\n" if job.stdin else None, timeout=60)
+        found = (job.returncode, hashlib.sha256(output.read_bytes()).hexdigest(), runs.read_text())
+        assert found == (STATUS, expected, "once "), f"seed {seed}, turn {turn}"
+        runs.unlink()
 
 
-def _kill(launcher: Any, job: int, mode: str, moments: random.Random) -> bool:
-    """Kill the helpers at some moment of the 0.3 s in which they come, register and serve; whether any was hit."""
-    end = time.monotonic() + moments.uniform(0, 0.3)
+def _start(launcher: Any, job: Any, mode: str, output: Path, half: int, chance: random.Random) -> set[int]:
+    """The helpers at some moment of the start."""
+    _pass(chance.uniform(0, LATEST))
+    return launcher.helpers(job.pid, mode)
+
+
+def _pause(launcher: Any, job: Any, mode: str, output: Path, half: int, chance: random.Random) -> set[int]:
+    """The helpers when the job waits in the middle of its work."""
+    _wait(lambda: output.stat().st_size >= half)
+    _pass(chance.uniform(0, LATEST))
+    return launcher.helpers(job.pid, mode)
+
+
+def _write(launcher: Any, job: Any, mode: str, output: Path, half: int, chance: random.Random) -> set[int]:
+    """The helpers while the job writes on."""
+    helpers = _pause(launcher, job, mode, output, half, chance)
+    with job.stdin:
+        job.stdin.write(b"go\n")
+    job.stdin = None
+    _pass(chance.uniform(0, AS_IT_WRITES))
+    return helpers
+
+
+def _wait_for_death(helpers: set[int]) -> None:
+    _wait(lambda: not any(map(is_alive, helpers)))
+
+
+def _wait(claim: Callable[[], bool]) -> None:
+    end = time.monotonic() + PATIENCE
+    while not claim():
+        assert time.monotonic() < end, "it did not come true in time"
+        time.sleep(0.002)
+
+
+def _pass(seconds: float) -> None:
+    end = time.monotonic() + seconds
     while time.monotonic() < end:
         time.sleep(0.002)
+
+
+def _kill(helpers: set[int]) -> bool:
+    """Kill them; whether any was there."""
     hit = False
-    for pid in launcher.helpers(job, mode):
+    for pid in helpers:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
             hit = True

@@ -13,7 +13,8 @@ from jobmon_agent.verbs import VERBS
 AGENT = Path(VERBS["tail"].__code__.co_filename).parent.parent
 SCRIPT = Path(__file__).with_name("flood_script.py")
 GROWTH = 2**20  # bytes of memory a follow may gain while it runs
-PAIRS = 3
+PAIRS = 2
+TRIES = 6
 LINE = 64  # bytes
 
 
@@ -40,14 +41,25 @@ def test_a_slow_reader_of_the_latest_is_told_exactly_how_much_was_skipped(python
 
 
 @pytest.mark.promise(38)
-def test_a_job_that_is_followed_for_five_seconds_loses_nothing_of_its_rate(old_or_new: Path, tmp_path: Path) -> None:
+def test_a_job_that_is_followed_loses_nothing_of_its_rate(python: Path, pythons: list[Path], tmp_path: Path) -> None:
+    lengths = [1.0] * PAIRS + [0.5] * (TRIES - PAIRS)
+    if python in (pythons[0], pythons[-1]):
+        lengths[0] = 5.0
     alone, followed = [], []
-    for pair in range(PAIRS):
-        alone.append(flood(old_or_new, tmp_path / f"alone-{pair}", 1, "nobody"))
-        followed.append(flood(old_or_new, tmp_path / f"followed-{pair}", 5 if not pair else 1, "all"))
+    for pair, seconds in enumerate(lengths):
+        alone.append(flood(python, tmp_path / f"alone-{pair}", 0.5, "nobody"))
+        followed.append(flood(python, tmp_path / f"followed-{pair}", seconds, "all"))
+        # What else runs on the machine slows either now and then: the fastest tell.
+        if pair + 1 >= PAIRS and is_as_fast(followed, alone):
+            break
 
-    # Lines for a second of the job's own CPU: what else runs on the machine does not count.
-    rates = [max(run["lines"] / run["used"] for run in runs) for runs in (alone, followed)]
-    assert rates[1] >= 0.95 * rates[0]
+    assert is_as_fast(followed, alone)
     assert all(run["seen"] == run["size"] for run in followed)
     assert max(run["grown"] for run in followed) < GROWTH
+
+
+def is_as_fast(followed: list[dict[str, Any]], alone: list[dict[str, Any]]) -> bool:
+    """Whether a followed job neither works more for its lines nor is held up in its writes."""
+    works = max(run["best"] for run in followed) < 0.95 * max(run["best"] for run in alone)
+    held = min(run["held"] / run["lines"] for run in followed) * 1e6  # of a second, at a million lines a second
+    return not works and held <= 0.05

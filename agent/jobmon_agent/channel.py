@@ -21,7 +21,7 @@ from jobmon_wire import frames, http, limits
 from jobmon_wire.documents import DocumentError, number
 from jobmon_wire.frames import Frame, FrameReader, write_credit, write_frame, write_object
 from jobmon_wire.records import Configuration, Exit, Vitals
-from jobmon_wire.verbs import KILL_GRACE, VERBS, ArgumentError, Verb, check_arguments
+from jobmon_wire.verbs import KILL_GRACE, VERBS, ArgumentError, UnknownArgumentError, Verb, check_arguments
 
 MEDIA_TYPE = "application/vnd.jobmon.frames"
 
@@ -30,6 +30,7 @@ _SERVER_DEAD = 3.5  # beats without a byte: three missed and half a beat of dela
 _SECOND_BEAT = 2.0  # s after the first
 _DRAIN = 10.0  # s that answers may take after the job's end; tails end by themselves
 _FLUSH = 5.0  # s for the last bytes to leave
+_NEWER = "a job started with a newer jobmond.pyz takes it"
 
 
 class ChannelLostError(Exception):
@@ -209,7 +210,7 @@ class Channel:
             verb = VERBS.get(str(document.get("verb")))
             perform = _performs(verb)
             if verb is None or perform is None:
-                problem = ("unsupported", "this agent does not know the verb")
+                problem = ("unsupported", "the job's agent is older than this command; " + _NEWER)
             elif len(self._performers) + hanging() >= limits.REQUESTS_PER_JOB:
                 problem = ("busy", "%d requests are under way; end one first" % (len(self._performers) + hanging()))
             elif verb.takes_input and any(performer.inlet for performer in self._performers.values()):
@@ -217,6 +218,9 @@ class Channel:
             else:
                 self._perform(frame.request, verb, perform, document.get("arguments"))
                 return
+        except UnknownArgumentError as error:  # the server has checked it by its own table
+            what = "the job's agent is older than this command's option %r; ask without it; " % error.name
+            problem = ("unsupported", what + _NEWER)
         except ArgumentError as error:
             problem = ("bad-request", str(error))
         except OSError as error:

@@ -56,7 +56,7 @@ _PROBLEMS = (
     Problem("no-stream", 200, FAILED),  # stdout or stderr is no regular file
     Problem("file-refused", 200, FAILED),  # the kernel said no: permission, I/O error
     Problem("action-failed", 200, FAILED),
-    Problem("unsupported", 200, FAILED),  # the agent does not know the verb
+    Problem("unsupported", 200, FAILED),  # the agent does not know the verb, or an argument of it
     Problem("cancelled", 200, INTERRUPTED),
     Problem("agent-gone", 200, NOBODY_TO_ASK),  # the channel broke before the end
 )

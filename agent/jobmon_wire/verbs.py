@@ -31,12 +31,20 @@ class ArgumentError(ValueError):
     """The verb does not take that; the text is one sentence for the user."""
 
 
+class UnknownArgumentError(ArgumentError):
+    """The verb takes no such argument here: whoever asks is newer than this end, or has misspelt it."""
+
+    def __init__(self, verb: str, name: str) -> None:
+        super().__init__("%s takes no argument %r" % (verb, name[: limits.LABEL]))
+        self.name = name[: limits.LABEL]
+
+
 class Argument(NamedTuple):
     """One argument of a verb."""
 
     name: str
     kind: type  # str, int, float or bool
-    default: Any
+    default: Any  # stays what it is: one that is not sent means the receiver's
     low: float = 0
     high: float = 0  # 0: not bounded
     choices: Tuple[str, ...] = ()
@@ -156,12 +164,21 @@ def check_arguments(verb: Verb, given: Dict[str, Any]) -> Dict[str, Any]:
     """The arguments with their defaults filled in.
 
     Raises:
-        ArgumentError: an argument the verb does not take, or a value it cannot be.
+        ArgumentError: an argument the verb does not take (an ``UnknownArgumentError``), or a value it cannot be.
     """
     unknown = sorted(set(given) - {argument.name for argument in verb.arguments})
     if unknown:
-        raise ArgumentError("%s takes no argument %r" % (verb.name, unknown[0][: limits.LABEL]))
+        raise UnknownArgumentError(verb.name, unknown[0])
     return {argument.name: _checked(argument, given.get(argument.name)) for argument in verb.arguments}
+
+
+def needed_arguments(verb: Verb, checked: Dict[str, Any]) -> Dict[str, Any]:
+    """What of the checked arguments has to be sent: no defaults, so that an older end refuses only what matters."""
+    return {
+        argument.name: checked[argument.name]
+        for argument in verb.arguments
+        if checked[argument.name] != argument.default
+    }
 
 
 def signal_number(name: str) -> int:
@@ -190,6 +207,11 @@ def parse_signal(text: str) -> str:
     return name
 
 
+def is_text(value: object) -> bool:
+    """Whether an argument of the kind text may have that value."""
+    return isinstance(value, str) and 0 < len(value) <= limits.TEXT and "\0" not in value
+
+
 def _checked(argument: Argument, value: Any) -> Any:
     if value is None:
         return argument.default
@@ -198,7 +220,7 @@ def _checked(argument: Argument, value: Any) -> Any:
     if type(value) is not argument.kind:  # isinstance would take true for 1
         raise ArgumentError("%s must be %s" % (argument.name, _KINDS[argument.kind]))
     if isinstance(value, str):
-        if not value or len(value) > limits.TEXT or "\0" in value:
+        if not is_text(value):
             raise ArgumentError("%s must be 1 to %d characters, none of them NUL" % (argument.name, limits.TEXT))
         if argument.choices and value not in argument.choices:
             raise ArgumentError("%s must be one of %s" % (argument.name, " ".join(argument.choices)))

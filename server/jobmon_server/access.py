@@ -27,7 +27,16 @@ from jobmon_server.state import State
 from jobmon_server.store import StoreFullError
 from jobmon_wire.documents import DocumentError, read_object, text
 from jobmon_wire.limits import LABEL
-from jobmon_wire.verbs import EXEC, PERMISSIONS, SIGNAL, VERBS, ArgumentError, Verb, check_arguments
+from jobmon_wire.verbs import (
+    EXEC,
+    PERMISSIONS,
+    SIGNAL,
+    VERBS,
+    ArgumentError,
+    UnknownArgumentError,
+    Verb,
+    check_arguments,
+)
 
 SELF = "self"  # tells the caller only of what is the caller's; touches no job by reference
 BY_VERB = "by-verb"  # the permission of the verb in the body
@@ -115,6 +124,8 @@ async def serve(entry: Entry, state: State, request: Request) -> Response:
         return await _serve(entry, state, request)
     except RefusedError as error:
         return error.response()
+    except UnknownArgumentError as error:
+        return refused("bad-request", f"{error}: the server is older than that option, or it is misspelt")
     except (DocumentError, ArgumentError, HearsayError) as error:
         return refused("bad-request", str(error))
     except StoreFullError as error:

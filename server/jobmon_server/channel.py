@@ -20,7 +20,7 @@ from jobmon_server.answers import Answer
 from jobmon_server.refusals import RefusedError
 from jobmon_wire import frames, limits
 from jobmon_wire.frames import Frame, FrameError, FrameReader, write_credit, write_frame, write_object
-from jobmon_wire.verbs import Verb
+from jobmon_wire.verbs import Verb, needed_arguments
 
 MEDIA_TYPE = "application/vnd.jobmon.frames"
 # bytes waiting for an agent that does not read; 16 requests and their credits are 100 KiB, what is typed 128 KiB
@@ -86,7 +86,8 @@ class Channel:
         window = limits.INPUT_WINDOW if verb.takes_input else 0
         answer = Answer(request, lambda granted: self._send(write_credit(request, granted)), window)
         self._answers[request] = answer
-        self._send(write_object(frames.REQUEST, request, {"verb": verb.name, "arguments": arguments}))
+        asked = {"verb": verb.name, "arguments": needed_arguments(verb, arguments)}
+        self._send(write_object(frames.REQUEST, request, asked))
         return answer
 
     def type(self, answer: Answer, frame: Frame) -> None:

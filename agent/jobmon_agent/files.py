@@ -35,7 +35,8 @@ def of_each(read: Reader) -> Reader:
     def read_each(job: Job, arguments: Dict[str, Any]) -> Answer:
         found = patterns.expand(job, arguments["file"])
         if len(found.paths) == 1:
-            yield from read(job, dict(arguments, file=found.paths[0]))
+            answer = read(job, dict(arguments, file=found.paths[0]))
+            yield from answer if found.pattern is None else _named(found.paths[0], answer)
             yield from found.conclude([])
             return
         if arguments.get("follow"):
@@ -59,6 +60,14 @@ def _headed(path: str, answer: Answer) -> Answer:
     if first is not None:
         yield first
     yield from answer
+
+
+def _named(path: str, answer: Answer) -> Answer:
+    """The answer with the file's name in its NOTE ``at``: after a rotation the pattern matches the old one, too."""
+    for type_, payload in answer:
+        if type_ == frames.NOTE and isinstance(payload, dict) and payload["kind"] == "at":
+            payload = dict(payload, file=path)
+        yield type_, payload
 
 
 def _range(source: Source, start: int, end: int) -> Answer:

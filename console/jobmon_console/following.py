@@ -12,6 +12,7 @@ from jobmon_console.errors import JobMonError, RefusedError, UnreachableError
 from jobmon_console.replies import Kept
 from jobmon_wire.cursor import Cursor, CursorError, Trail
 from jobmon_wire.frames import DATA, NOTE, Frame
+from jobmon_wire.verbs import is_text
 
 # Refusals that pass: somebody will answer again.
 PASSING = frozenset(["agent-gone", "job-silent", "busy", "too-many", "draining", "timeout"])
@@ -35,6 +36,7 @@ class Place:
 
     def __init__(self) -> None:
         self._trail: Trail | None = None  # None: never told
+        self.file: str | None = None  # which file a pattern has found: that one is followed, whatever else matches
 
     @property
     def cursor(self) -> str | None:
@@ -51,6 +53,8 @@ class Place:
         if frame.type == DATA and self._trail is not None:
             self._trail.feed(frame.payload)
         elif frame.type == NOTE and "cursor" in (note := frame.document()):
+            if is_text(note.get("file")):
+                self.file = note["file"]
             try:
                 self._trail = Trail(Cursor.read(note["cursor"]))
             except CursorError:  # an agent's nonsense: a follow that breaks off stays broken

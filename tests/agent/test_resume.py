@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from jobmon_agent.job import Job, VerbFailure
-from jobmon_wire.cursor import NOWHERE
+from jobmon_wire import frames
+from jobmon_wire.cursor import NOWHERE, Cursor, Trail
 from tests.agent.follows import Tail, append, cut_off, stop
 from tests.agent.trees import Yard, answer, until
 
@@ -61,6 +62,35 @@ def test_a_file_that_was_renamed_meanwhile_is_read_to_its_end_first(job: Job, lo
 
     tail.end()
     assert tail.kinds == ["rotated", "ended"]
+
+
+def test_a_follow_by_pattern_goes_on_by_the_name_of_what_was_found(job: Job, log: Path) -> None:
+    found, place, answered = b"", {}, answer(job, "tail", file="lo*", follow=True)
+    while found != OLD:
+        type_, payload = next(answered)
+        found += payload if type_ == frames.DATA else b""
+        place = place or payload
+    answered.close()  # type: ignore[attr-defined]
+    trail = Trail(Cursor.read(place["cursor"]))
+    trail.feed(found)
+    append(log, b"last of the old\n")
+    log.rename(log.with_suffix(".1"))
+    append(log, b"first of the new\n")
+
+    with pytest.raises(VerbFailure, match="only one file can be followed"):
+        list(answer(job, "tail", file="lo*", follow=True, resume=trail.cursor().text()))
+    tail = Tail(job, place["file"], resume=trail.cursor().text())
+    tail.shows(b"last of the old\nfirst of the new\n")
+    stop(job)
+
+    tail.end()
+    assert tail.kinds == ["rotated", "ended"]
+
+
+def test_a_follow_by_name_is_not_told_its_name(job: Job, log: Path) -> None:
+    _, place = next(answer(job, "tail", file="log", follow=True))
+
+    assert place.keys() == {"kind", "cursor"}
 
 
 def test_a_file_that_is_gone_is_a_gap(job: Job, log: Path, cursor: str) -> None:

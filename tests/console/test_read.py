@@ -209,6 +209,23 @@ def test_a_follow_that_breaks_off_goes_on_with_the_next_byte(at_fake: Run, fake:
     assert {Cursor.read(other).offset for other in others} == {1004}
 
 
+def test_a_follow_by_pattern_goes_on_by_the_name_it_was_told(at_fake: Run, fake: Any) -> None:
+    fake.document("GET /v1/whoami", {"name": "alice"})
+    in_turn(
+        fake,
+        lambda: fake.answer("j", (frames.NOTE, dict(AT, file="log")), (frames.DATA, b"one\n"), is_whole=False),
+        lambda: fake.answer("j", (frames.NOTE, AT), is_whole=False),  # a file that was asked for by its name
+        lambda: fake.answer("j", (frames.NOTE, dict(AT, file="")), is_whole=False),
+        lambda: fake.answer("j", (frames.DATA, b"two\n"), (frames.NOTE, {"kind": "ended", "exit": {"code": 3}})),
+    )
+
+    result = at_fake("tail", "-f", "j", "lo*")
+
+    assert (result.status, result.out) == (0, b"one\ntwo\n")
+    bodies = [json.loads(body) for line, body in fake.asked if line.endswith("/query")]
+    assert [body["arguments"]["file"] for body in bodies] == ["lo*", "log", "log", "log"]
+
+
 def test_a_follow_of_a_job_that_ended_meanwhile_gives_what_was_kept(at_fake: Run, fake: Any) -> None:
     fake.document("GET /v1/whoami", {"name": "alice"})
     cut = (frames.NOTE, dict(AT, cursor=Cursor.at(1, 2, 4, b"one\n").text())), (frames.DATA, b"two\n")

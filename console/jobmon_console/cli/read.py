@@ -155,6 +155,7 @@ class _Reader:
         given = {name: getattr(self._arguments, name, None) for name in names}
         if given.get("follow"):
             given["resume"] = self.place.cursor
+            given["file"] = self.place.file or given["file"]
             is_latest = screen.is_terminal() if given["latest"] is None else given["latest"]
             given["latest"] = is_latest or None  # everything is what every agent gives
         return {name: value for name, value in given.items() if value is not None}

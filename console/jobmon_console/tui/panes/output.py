@@ -85,6 +85,7 @@ class Output(Pane):
         source, file = target.source, self.file
         if target.is_alive:
             place = {"lines": FIRST} if self._place.cursor is None else {"resume": self._place.cursor}
+            file = self._place.file or file
             call = calls.query(target.uuid, "tail", {"file": file, "follow": True, "latest": True} | place)
             return Reading[Frame](lambda: source.frames(call))
         if file in STREAMS and target.row.get("state") == ENDED:

@@ -9,7 +9,7 @@ hearsay, since the job can write that line, too.
 import os
 import re
 import time
-from typing import Dict, Optional, Tuple
+from typing import Dict, Optional
 
 from jobmon_agent.job import Job
 from jobmon_wire.records import Exit
@@ -28,8 +28,6 @@ _SLURM_LINE = re.compile(
     rb"^slurmstepd[^ :]*: error: \*\*\* (?:JOB|STEP) ([0-9]+)[0-9.+_a-z]* ON \S+ CANCELLED AT (\S+)(.*) \*\*\*$",
     re.MULTILINE,
 )
-_CGROUPS = "/sys/fs/cgroup"
-_OWN_CGROUPS = "/proc/self/cgroup"
 
 Environment = Dict[str, str]
 
@@ -58,10 +56,18 @@ class Announcement:
         return self._found
 
 
-def of_end(errors: bytes, started: float, ended: float, exit: Exit) -> Optional[str]:
-    """Why the job ended, where anything tells."""
+def of_end(errors: bytes, started: float, ended: float, exit: Exit, oom_kills: Optional[int]) -> Optional[str]:
+    """Why the job ended, where anything tells.
+
+    Args:
+        errors: the last words on stderr.
+        started: s since 1970.
+        ended: s since 1970.
+        exit: how.
+        oom_kills: processes of the job that the kernel killed for want of memory; None where nobody counts.
+    """
     environ = dict(os.environ)  # the job's own at its start
-    return announced(errors[-_LOOKED_AT:], environ, started) or deduced(environ, ended, exit)
+    return announced(errors[-_LOOKED_AT:], environ, started) or deduced(environ, ended, exit, oom_kills)
 
 
 def announced(errors: bytes, environ: Environment, started: float) -> Optional[str]:
@@ -78,48 +84,10 @@ def announced(errors: bytes, environ: Environment, started: float) -> Optional[s
     return next((cause for words, cause in _CAUSES if words in why), CANCELLED)
 
 
-def deduced(environ: Environment, ended: float, exit: Exit) -> Optional[str]:
+def deduced(environ: Environment, ended: float, exit: Exit, oom_kills: Optional[int]) -> Optional[str]:
     """What the kernel and the clock tell, where nobody has said anything."""
-    if _was_killed_for_memory(environ):
+    if oom_kills:
         return OUT_OF_MEMORY
     limit = environ.get("SLURM_JOB_END_TIME", "")  # s since 1970, from Slurm 22.05 or 23.02 on
     is_past = limit.isdecimal() and len(limit) < 12 and ended >= int(limit)
     return TIME_LIMIT if is_past and exit.signal in ("TERM", "KILL") else None
-
-
-def _was_killed_for_memory(environ: Environment) -> bool:
-    hierarchy, path = _cgroup()
-    # Elsewhere the cgroup is not the job's alone: a session's, or the whole node's.
-    number = environ.get("SLURM_JOB_ID") or environ.get("PBS_JOBID") or "htcondor"
-    if not re.search(r"(?<![0-9])%s(?![0-9])" % re.escape(number), path):
-        return False
-    name = "memory.oom_control" if hierarchy else "memory.events"
-    return _count(os.path.join(_CGROUPS, hierarchy, path.lstrip("/"), name), b"oom_kill") > 0
-
-
-def _cgroup() -> Tuple[str, str]:
-    """The memory cgroup of the job, which is the agent's, too: its hierarchy, empty for version 2, and its path."""
-    unified = ""
-    for line in _read(_OWN_CGROUPS).decode("utf-8", "replace").splitlines():
-        _, controllers, path = line.split(":", 2)
-        if "memory" in controllers.split(","):
-            return "memory", path
-        if not controllers:
-            unified = path
-    return "", unified
-
-
-def _count(path: str, key: bytes) -> int:
-    for line in _read(path).splitlines():
-        name, _, value = line.partition(b" ")
-        if name == key:
-            return int(value)
-    return 0
-
-
-def _read(path: str) -> bytes:
-    try:
-        with open(path, "rb", 0) as file:
-            return file.read(_LOOKED_AT)
-    except OSError:
-        return b""

@@ -7,7 +7,7 @@ from typing import Any, Dict, Iterator, List, Optional
 from jobmon_agent import VERSION, batch, node, reason
 from jobmon_agent.health import Health
 from jobmon_agent.job import Job
-from jobmon_agent.members import Members
+from jobmon_agent.members import Members, group_of
 from jobmon_wire import frames, limits
 from jobmon_wire.frames import write_object
 from jobmon_wire.jobs import command_text
@@ -92,7 +92,7 @@ class End:
             peak_rss=self._health.peak_rss,
             cpu_seconds=self._health.cpu_seconds,
             survivors=0,
-            reason=reason.of_end(stderr, self._epoch / 1000.0, ended, exit),
+            reason=reason.of_end(stderr, self._epoch / 1000.0, ended, exit, group_of(self._job).oom_kills()),
         )
 
 

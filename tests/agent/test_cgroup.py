@@ -2,6 +2,7 @@
 
 import resource
 import subprocess
+import time
 import uuid as uuids
 from pathlib import Path
 
@@ -9,8 +10,11 @@ import pytest
 
 from jobmon_agent import cgroup as cgroup_module
 from jobmon_agent.cgroup import Cgroup, least
+from jobmon_agent.health import Health
 from jobmon_agent.job import Job
+from jobmon_agent.report import End
 from jobmon_agent.vitals import sample
+from jobmon_wire.records import Exit
 from tests.agent.trees import Yard, a_group, enter, python, read_pid, record, until
 from tests.pythons import PYTHONS, Python
 
@@ -149,6 +153,8 @@ def test_a_kill_for_want_of_memory_is_counted_at_the_job_and_in_beats(
         assert (figures["oom_kills"], figures["memory_limit"]) == (1, 64 * MIB)
         assert 0 < figures["memory"] <= figures["memory_peak"] < 65 * MIB
         assert record(job, "node")["job"]["oom_kills"] == 1
+        end = End(job, 0, Health(job)).whole(time.time(), Exit(1, None, False, "pidfd"))
+        assert end.reason == "out of memory"
 
 
 def test_a_group_that_is_held_back_is_said_to_be(yard: Yard) -> None:

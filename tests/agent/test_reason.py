@@ -64,49 +64,19 @@ def test_the_last_of_several_lines_counts_and_a_step_is_of_its_job() -> None:
 def test_a_passed_time_limit_is_told_by_the_clock_where_nobody_says_it() -> None:
     limit = dict(SLURM, SLURM_JOB_END_TIME=str(int(STARTED) + 100))
 
-    assert reason.deduced(limit, STARTED + 101, TERM) == "time limit"
-    assert reason.deduced(limit, STARTED + 99, TERM) is None
-    assert reason.deduced(limit, STARTED + 101, Exit(0, None, False, "pidfd")) is None
-    assert reason.deduced({"SLURM_JOB_END_TIME": "soon"}, STARTED, TERM) is None
+    assert reason.deduced(limit, STARTED + 101, TERM, None) == "time limit"
+    assert reason.deduced(limit, STARTED + 99, TERM, None) is None
+    assert reason.deduced(limit, STARTED + 101, Exit(0, None, False, "pidfd"), None) is None
+    assert reason.deduced({"SLURM_JOB_END_TIME": "soon"}, STARTED, TERM, None) is None
 
 
-@pytest.mark.parametrize(
-    ("cgroup", "folder", "name", "environ", "cause"),
-    [
-        (
-            "4:memory:/slurm_vm/uid_1/job_42/step_batch/task_0",
-            "memory/{}",
-            "memory.oom_control",
-            SLURM,
-            "out of memory",
-        ),
-        ("0::/system.slice/slurmstepd.scope/job_42/step_0/user/task_0", "{}", "memory.events", SLURM, "out of memory"),
-        ("4:memory:/slurm_vm/uid_1/job_421/step_batch", "memory/{}", "memory.oom_control", SLURM, None),
-        ("4:memory:/user.slice\n0::/", "memory/{}", "memory.oom_control", SLURM, None),
-        ("0::/htcondor/slot1_2@wn1", "{}", "memory.events", {"BATCH_SYSTEM": "HTCondor"}, "out of memory"),
-    ],
-)
-def test_a_kill_for_memory_counts_in_the_jobs_own_cgroup_alone(
-    cgroup: str,
-    folder: str,
-    name: str,
-    environ: dict[str, str],
-    cause: str | None,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    place = tmp_path / folder.format(cgroup.splitlines()[0].split(":", 2)[2].lstrip("/"))
-    place.mkdir(parents=True)
-    (tmp_path / "cgroup").write_text(cgroup + "\n")
-    monkeypatch.setattr(reason, "_CGROUPS", str(tmp_path))
-    monkeypatch.setattr(reason, "_OWN_CGROUPS", str(tmp_path / "cgroup"))
+def test_a_kill_for_memory_is_told_unless_the_batch_system_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLURM_JOB_ID", "42")
+    told = [reason.deduced(SLURM, STARTED, TERM, kills) for kills in (None, 0, 1)]
+    announced = reason.of_end(line(" DUE TO TIME LIMIT"), STARTED, STARTED + 60, TERM, 1)
 
-    (place / name).write_text("low 0\noom_kill_disable 0\noom_kill 0\n")
-    before = reason.deduced(environ, STARTED, TERM)
-    (place / name).write_text("low 0\noom_kill_disable 0\noom_kill 2\n")
-
-    assert before is None
-    assert reason.deduced(environ, STARTED, TERM) == cause
+    assert told == [None, None, "out of memory"]
+    assert announced == "time limit"
 
 
 def test_every_python_reads_it_alike(python: Path) -> None:

@@ -26,6 +26,7 @@ from jobmon_wire import frames
 from jobmon_wire.documents import read_object, write_document
 from jobmon_wire.frames import Frame, FrameReader, write_frame, write_object
 from tests.agent.bell import Bell
+from tests.agent.follows import job_until_stop, log_of_job  # noqa: F401
 from tests.agent.trees import Yard, a_yard
 from tests.pythons import PYTHONS
 

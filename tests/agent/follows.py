@@ -6,10 +6,28 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from jobmon_agent.job import Job
 from jobmon_wire import frames
 from jobmon_wire.cursor import Cursor, Trail
-from tests.agent.trees import DEADLINE, answer, until
+from tests.agent.trees import DEADLINE, Yard, answer, until
+
+OLD = b"old 1\nold 2\n"  # what stands in the file before anybody follows it
+
+
+@pytest.fixture(name="job")
+def job_until_stop(yard: Yard) -> Job:
+    """A job that runs until ``stop``."""
+    return yard.start("while [ ! -e stop ]; do sleep 0.02; done")
+
+
+@pytest.fixture(name="log")
+def log_of_job(job: Job) -> Path:
+    """Its log, with two lines in it."""
+    path = Path(job.sandbox_path, "log")
+    path.write_bytes(OLD)
+    return path
 
 
 class Tail:

@@ -15,18 +15,6 @@ from tests.agent.follows import Tail, append, following, stop
 from tests.agent.trees import Yard, answer, until
 
 
-@pytest.fixture
-def job(yard: Yard) -> Job:
-    return yard.start("while [ ! -e stop ]; do sleep 0.02; done")
-
-
-@pytest.fixture
-def log(job: Job) -> Path:
-    path = Path(job.sandbox_path, "log")
-    path.write_bytes(b"old 1\nold 2\n")
-    return path
-
-
 def test_what_is_written_is_seen_within_half_a_second(job: Job, log: Path) -> None:
     tail = Tail(job, "log", lines=1)
     tail.shows(b"old 2\n")

@@ -7,22 +7,8 @@ import pytest
 from jobmon_agent.job import Job, VerbFailure
 from jobmon_wire import frames
 from jobmon_wire.cursor import NOWHERE, Cursor, Trail
-from tests.agent.follows import Tail, append, cut_off, stop
-from tests.agent.trees import Yard, answer, until
-
-OLD = b"old 1\nold 2\n"
-
-
-@pytest.fixture
-def job(yard: Yard) -> Job:
-    return yard.start("while [ ! -e stop ]; do sleep 0.02; done")
-
-
-@pytest.fixture
-def log(job: Job) -> Path:
-    path = Path(job.sandbox_path, "log")
-    path.write_bytes(b"old 1\nold 2\n")
-    return path
+from tests.agent.follows import OLD, Tail, append, cut_off, stop
+from tests.agent.trees import answer, until
 
 
 def resumed(job: Job, cursor: str) -> Tail:

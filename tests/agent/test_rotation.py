@@ -10,19 +10,7 @@ from jobmon_agent import follower as followers
 from jobmon_agent.job import Job
 from jobmon_wire.cursor import FINGERPRINT
 from tests.agent.follows import Tail, append, following, stop
-from tests.agent.trees import Yard, until
-
-
-@pytest.fixture
-def job(yard: Yard) -> Job:
-    return yard.start("while [ ! -e stop ]; do sleep 0.02; done")
-
-
-@pytest.fixture
-def log(job: Job) -> Path:
-    path = Path(job.sandbox_path, "log")
-    path.write_bytes(b"old 1\nold 2\n")
-    return path
+from tests.agent.trees import until
 
 
 def test_a_rotated_file_is_read_to_its_end_and_the_new_one_from_its_start(

@@ -72,10 +72,11 @@ def tells_apart(job: Job) -> bool:
 @pytest.mark.promise(20)
 @pytest.mark.skipif(shutil.which("strace") is None, reason="the program strace is missing, by which opens are seen")
 def test_neither_top_nor_the_idle_agent_reads_a_memory_map_or_a_command_line(
-    launcher: Any, server: Any, tmp_path: Path, until: Callable[..., Any], old_or_new: Path
+    launcher: Any, server: Any, tmp_path: Path, until: Callable[..., Any], python: Path
 ) -> None:
+    server.ping = 5.0  # a traced agent is slow: no channel shall be given up for lost
     # Daemons with the mark, so that the agent looks for them; a bystander of the same user is the test itself.
-    launcher.start(launcher.line(old_or_new, "sh", "-c", "(setsid sleep 300 &); exec sleep 300"))
+    launcher.start(launcher.line(python, "sh", "-c", "(setsid sleep 300 &); exec sleep 300"))
     channel = server.channel()
     channel.end_of(channel.ask("top", count=1))  # what is imported at the first request is read from files, too
     agents = launcher.agents()

@@ -13,18 +13,14 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Callable, Tuple
 
-    from jobmon_wire.credential import Credential
-
     Finding = Tuple[str, str]  # OK, LESS or BAD; a sentence
 
 OK = "ok"
 LESS = "less"
 BAD = "bad"
 
-_ANSWER = 10.0  # s the server may take
 _PAGE = 4096  # bytes at most of a small file in /proc or /sys
 _CGROUPS = "/sys/fs/cgroup"
-_REFUSED = 401  # HTTP's status for a credential that is not taken
 _NO_LIMIT = 2**60  # bytes; without a limit cgroup v1 tells the largest number of pages there is
 
 
@@ -35,7 +31,11 @@ def self_test(credential: str) -> int:
         credential: the file named on the command line, or empty.
     """
     memory = _memory()  # first, while this process holds what an idle agent does
-    examinations = _EXAMINATIONS + (("server", lambda: _server(credential)), ("memory", lambda: memory))
+    examinations = _EXAMINATIONS + (
+        ("server", lambda: _server(credential)),
+        ("datagrams", lambda: _datagrams(credential)),
+        ("memory", lambda: memory),
+    )
     is_bad = False
     for subject, examine in examinations:
         level, sentence = _examine(examine)
@@ -179,6 +179,7 @@ _EXAMINATIONS: "Tuple[Tuple[str, Callable[[], Finding]], ...]" = (
 
 
 def _server(named: str) -> "Finding":
+    from jobmon_agent import trial
     from jobmon_agent.tls import read_address
     from jobmon_wire.credential import CredentialError, open_credential
 
@@ -192,17 +193,55 @@ def _server(named: str) -> "Finding":
     try:
         if credential.role != "job":
             return BAD, "%s is not a job's credential; jobmon credential makes one" % path
-        status = _ask(credential, descriptor)
+        # A registration without content: refused for its content once the credential is taken.
+        status = trial.ask(credential, descriptor, "/v1/register").status
     except Exception as error:  # sockets, TLS and HTTP fail in many ways; each has a sentence
         return BAD, "%s cannot be used: %s" % (credential.server, _reason(error))
     finally:
         os.close(descriptor)
-    if status in (_REFUSED, 403):
+    if status in (trial.REFUSED, 403):
         return BAD, "%s answers, but does not take this credential" % credential.server
     if status >= 500:
         return BAD, "%s answers, but fails with status %d" % (credential.server, status)
     authority = read_address(credential.server).authority
     return OK, "%s takes the credential of job %s" % (authority, credential.job)
+
+
+def _datagrams(named: str) -> "Finding":
+    import ssl
+
+    from jobmon_agent import trial
+    from jobmon_wire.credential import CredentialError, open_credential
+    from jobmon_wire.documents import read_object
+    from jobmon_wire.records import Beats
+
+    path = named or _usual_credential()
+    if not path:
+        return LESS, "not tried: the server answers those of a job's credential alone; name one with --credential"
+    try:
+        descriptor, credential = open_credential(path)
+    except CredentialError:
+        return LESS, "not tried, without a credential that can be used"
+    try:
+        reply = trial.ask(credential, descriptor, "/v1/trial")
+    except Exception:  # why is in the line above
+        return LESS, "not tried, as the server cannot be used"
+    finally:
+        os.close(descriptor)
+    if reply.status != 200:
+        why = "the server is too old to be asked" if reply.status == 404 else "the server refuses"
+        return LESS, "not tried: " + why
+    told = read_object(reply.body).get("beats")
+    if not isinstance(told, dict):
+        return LESS, "the server takes none (callback = tcp), so each agent keeps a connection open"
+    session = Beats.read(told)
+    took = trial.echo(session, ssl.PEM_cert_to_DER_cert(credential.certificate), reply)
+    if took is None:
+        return LESS, "none comes back from UDP port %d: a firewall; each agent keeps a connection open" % session.port
+    return OK, "UDP port %d answers in %.0f ms, so an agent that nobody asks needs no connection" % (
+        session.port,
+        took * 1000,
+    )
 
 
 def _usual_credential() -> str:
@@ -213,31 +252,6 @@ def _usual_credential() -> str:
     return os.environ.get("JOBMON_CREDENTIAL", "") or (here[0] if len(here) == 1 else "")
 
 
-def _ask(credential: "Credential", descriptor: int) -> int:
-    """The status of a registration without content: refused for its content once the credential is taken."""
-    from jobmon_agent import VERSION
-    from jobmon_agent.tls import client_context, connect, read_address
-    from jobmon_wire import http
-
-    address = read_address(credential.server)
-    connection = connect(address, client_context(credential, descriptor), _wait)
-    try:
-        head = http.request_head("/v1/register", address.authority, "jobmond/" + VERSION, "application/json", 2)
-        connection.unsent += head + b"{}"
-        response = http.Response()
-        while not response.status:
-            response.feed(connection.move())
-            if response.status or connection.is_at_end:
-                break
-            if not _wait(connection.fileno(), connection.interest(), _ANSWER):
-                raise OSError("no answer within %d s" % _ANSWER)
-        return response.status or _REFUSED
-    except ConnectionError:  # TLS 1.3 refuses a certificate behind the handshake; a reset may overtake its alert
-        return _REFUSED
-    finally:
-        connection.close()
-
-
 def _reason(error: "Exception") -> str:
     """Why there is no connection, without Python's and OpenSSL's trimmings."""
     of_tls = getattr(error, "verify_message", "") or (getattr(error, "reason", "") or "").replace("_", " ").lower()
@@ -245,14 +259,6 @@ def _reason(error: "Exception") -> str:
     if of_tls or number <= 0:
         return str(of_tls or getattr(error, "strerror", "") or error)
     return os.strerror(number)
-
-
-def _wait(descriptor: int, mask: int, timeout: float) -> bool:
-    import select
-
-    waiting = select.poll()
-    waiting.register(descriptor, mask)
-    return bool(waiting.poll(int(timeout * 1000)))
 
 
 def _memory() -> "Finding":

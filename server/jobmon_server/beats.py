@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
+import time
 from collections.abc import Callable
 from hashlib import blake2s
 from pathlib import Path
@@ -22,6 +23,7 @@ from typing import Any, Protocol, cast
 from jobmon_pki.profiles import Identity
 from jobmon_server.errors import ServerError
 from jobmon_server.jobs import HearsayError, Job
+from jobmon_server.trials import Trials
 from jobmon_wire import datagrams
 from jobmon_wire.datagrams import ACK, BEAT, BYE, WAKE, Ends
 from jobmon_wire.documents import DocumentError
@@ -88,6 +90,7 @@ class Beats(asyncio.DatagramProtocol):
         self._base = int(clock() * TICKS)
         self._lines: dict[bytes, Line] = {}
         self._jobs: dict[str, Line] = {}  # by uuid
+        self._trials = Trials(time.monotonic)
         self._transport: asyncio.DatagramTransport | None = None
         self._port = 0
         self.taken = 0  # genuine and new datagrams
@@ -115,6 +118,13 @@ class Beats(asyncio.DatagramProtocol):
     def restore(self, job: Job, identity: Identity, listener: Listener) -> None:
         """Know a session of an earlier run again."""
         self._add(job, identity, *self._derive(job, identity), listener)
+
+    def begin_trial(self, fingerprint: str) -> Told | None:
+        """A session that belongs to no job, by which a node tries datagrams; None where none are taken."""
+        if not self._port:
+            return None
+        session, secret = self._trials.open(fingerprint)
+        return Told(self._port, session, secret, self._interval(), 0, 0)
 
     def close(self, uuid: str) -> None:
         """The job's session is over."""
@@ -208,6 +218,9 @@ class Beats(asyncio.DatagramProtocol):
         """Take a datagram; whatever is not genuine, new and in its place is passed over in silence."""
         head = datagrams.read_head(data, (BEAT, BYE))
         line = self._lines.get(head[1]) if head else None
+        if line is None and (answer := self._trials.answer(data)) is not None:
+            self._send_on(answer, addr)
+            return
         opened = line.ends.open(data, (BEAT, BYE)) if line else None
         if line is None or opened is None or not self._may_speak(line):
             self.refused += 1
@@ -263,8 +276,11 @@ class Beats(asyncio.DatagramProtocol):
         return True
 
     def _send(self, line: Line, type_: int, body: bytes, address: Address) -> None:
+        self._send_on(line.ends.seal(type_, body), address)
+
+    def _send_on(self, datagram: bytes, address: Address) -> None:
         if self._transport is not None and not self._transport.is_closing():
-            self._transport.sendto(line.ends.seal(type_, body), address)
+            self._transport.sendto(datagram, address)
 
 
 def read_secret(path: Path) -> bytes:

@@ -10,6 +10,7 @@ from starlette.responses import Response
 from jobmon_pki.profiles import JOB
 from jobmon_server.access import SELF, Asked, Entry
 from jobmon_server.channel import ChannelResponse
+from jobmon_server.configuration import TCP
 from jobmon_server.lines import document
 from jobmon_wire.records import EndReport, Registration
 
@@ -32,10 +33,19 @@ async def end(asked: Asked) -> Response:
     return Response(status_code=204)
 
 
+async def trial(asked: Asked) -> Response:
+    """Let a node try datagrams; nothing is learned of the job."""
+    state = asked.state
+    told = state.beats.begin_trial(asked.peer.fingerprint) if state.configuration.callback != TCP else None
+    answer = {"beats": told.document() if told else None}
+    return Response(document(answer), media_type="application/json")
+
+
 _JOBS = frozenset([JOB])
 
 ROUTES = (
     Entry("POST", "/v1/register", _JOBS, SELF, register),
     Entry("POST", "/v1/channel", _JOBS, SELF, channel),
     Entry("POST", "/v1/end", _JOBS, SELF, end),
+    Entry("POST", "/v1/trial", _JOBS, SELF, trial),
 )

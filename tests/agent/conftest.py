@@ -242,6 +242,8 @@ class Server:
             self.registrations.append(document)
             beats = self.bell.told(secure.getpeercert(True) or b"") if self.bell else None
             return 200, "", write_document({"ping": self.ping, "quiet": self.quiet, "beats": beats, "protocol": 1})
+        if path == "/v1/trial":
+            return 200, "", write_document({"beats": self.bell and self.bell.told(secure.getpeercert(True) or b"")})
         assert path == "/v1/end"
         self.ends.append(document)
         return 204, "", b""

@@ -56,19 +56,55 @@ def self_test(pyz: Path, tmp_path: Path) -> Any:
 
 
 def test_a_node_on_which_all_works_is_told_so_and_the_server_learns_nothing(
-    self_test: Any, server: Any, credential: Path, python: Path
+    self_test: Any, server: Any, bell: Any, credential: Path, python: Path
 ) -> None:
     server.refusals.append((400, ""))
 
     told = self_test(python, "--credential", str(credential))
 
     assert told.status == 0
-    assert list(told.lines) == [*SUBJECTS, "server", "memory"]
+    assert list(told.lines) == [*SUBJECTS, "server", "datagrams", "memory"]
     assert not [line for line in told.lines.values() if line[0] == "bad"]
     assert re.search(r"its own byte code \(cp3\d+\)", told.lines["python"][1])
     assert told.lines["server"] == ("ok", f"127.0.0.1:{server.port} takes the credential of job job-1")
+    port = bell.socket.getsockname()[1]
+    assert re.fullmatch(rf"UDP port {port} answers in \d+ ms, so .*", told.lines["datagrams"][1])
     assert server.registrations == []
     assert server.ends == []
+
+
+@pytest.mark.parametrize("fault", ["silent", "forged", "closed", "tcp", "old"])
+def test_datagrams_that_do_not_pass_are_told_and_are_no_fault(
+    self_test: Any, server: Any, bell: Any, credential: Path, old_or_new: Path, fault: str
+) -> None:
+    port = bell.socket.getsockname()[1]
+    server.refusals.append((400, ""))
+    if fault == "silent":
+        bell.answers = False
+    elif fault == "forged":
+        tell = bell.told
+
+        def tell_and_forge(certificate: bytes) -> Any:
+            answer = tell(certificate)
+            bell._ends._own = bytes(32)  # the key of what is sent back
+            return answer
+
+        bell.told = tell_and_forge
+    elif fault == "closed":
+        told = bell.told(b"")
+        bell.told = lambda certificate: told
+        bell.close()
+    elif fault == "tcp":
+        bell.told = lambda certificate: None
+    else:
+        server.refusals.append((404, ""))
+
+    told = self_test(old_or_new, "--credential", str(credential))
+
+    level, sentence = told.lines["datagrams"]
+    assert (told.status, level) == (0, "less")
+    expected = {"tcp": "the server takes none", "old": "not tried: the server is too old"}
+    assert sentence.startswith(expected.get(fault, f"none comes back from UDP port {port}: a firewall"))
 
 
 def test_a_credential_that_the_server_refuses_is_told(
@@ -116,6 +152,8 @@ def test_a_node_without_a_credential_is_examined_all_the_same(self_test: Any, ol
     told = self_test(old_or_new)
 
     assert (told.status, told.lines["server"][0]) == (0, "less")
+    assert told.lines["datagrams"][0] == "less"
+    assert told.lines["datagrams"][1].endswith("name one with --credential")
 
 
 def test_a_credential_that_others_can_read_is_told(self_test: Any, credential: Path, old_or_new: Path) -> None:
@@ -192,4 +230,4 @@ def test_it_fails_where_the_agent_has_no_proc(self_test: Any, pyz: Path, old_or_
 
     told = Told(done.returncode, done.stdout)
     assert (told.status, told.lines["/proc"][0]) == (1, "bad")
-    assert len(told.lines) == len(SUBJECTS) + 2
+    assert len(told.lines) == len(SUBJECTS) + 3

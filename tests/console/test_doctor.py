@@ -29,6 +29,27 @@ def test_a_sound_context_is_ok_line_by_line(at_fake: Run, fake: Any) -> None:
         assert any(f" {what}: " in line for line in lines), what
 
 
+@pytest.mark.parametrize(
+    ("ways", "sentence"),
+    [
+        ([], None),
+        ([None], None),
+        (["udp", "udp", None], "datagrams: of 3 running jobs, 2 can be rung by datagram"),
+        (["udp", "tcp"], "datagrams: of 2 running jobs, 1 can be rung by datagram, 1 hold a connection open"),
+    ],
+)
+def test_it_tells_which_way_agents_are_reached(
+    at_fake: Run, fake: Any, ways: list[str | None], sentence: str | None
+) -> None:
+    serve(fake)
+    fake.rows("GET /v1/jobs", *({"id": str(number), "callback": way} for number, way in enumerate(ways)))
+
+    result = at_fake("doctor")
+
+    assert result.status == 0
+    assert (sentence in result.text) if sentence else ("datagrams" not in result.text)
+
+
 @pytest.mark.parametrize("ahead", [-3600.0, 3600.0])
 def test_a_wrong_clock_is_found(at_fake: Run, fake: Any, ahead: float) -> None:
     serve(fake, ahead)

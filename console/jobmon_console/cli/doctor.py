@@ -7,6 +7,7 @@ import argparse
 import os
 import socket
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,6 +23,7 @@ from jobmon_wire import answers, limits
 from jobmon_wire.credential import CredentialError, open_credential
 
 SKEW = 60.0  # s; certificates are issued this much back-dated, no more
+LATEST = 200  # running jobs whose agents' ways are counted
 SOON = 3600.0  # s; a certificate with less is worth a line
 
 
@@ -89,6 +91,7 @@ def _ask(context: Context) -> Iterator[Finding]:
             yield _clock(peer, (begun + ended) / 2)
             rows = list(session.rows(calls.jobs(limit=1)))
             yield Finding("jobs", "the list answers" if rows else "the list answers; there are no jobs yet")
+            yield from _datagrams(list(session.rows(calls.jobs("state:running", "-started", LATEST))))
     except JobMonError as error:
         yield Finding("server", str(error), error.exit_status)
 
@@ -102,6 +105,20 @@ def _clock(peer: Any, here: float) -> Finding:
         return Finding("clock", f"within {abs(skew):.1f} s of the server's")
     ahead = "ahead of" if skew > 0 else "behind"
     return Finding("clock", f"{words.span(abs(skew))} {ahead} the server's; set it, with NTP", answers.FAILED)
+
+
+def _datagrams(rows: list[Any]) -> Iterator[Finding]:
+    """Which way agents are reached: they send datagrams to the server, and none to this machine."""
+    ways = Counter(row.get("callback") for row in rows)
+    if not ways["udp"] + ways["tcp"]:
+        return
+    text = f"of {len(rows)} running jobs, {ways['udp']} can be rung by datagram"
+    if ways["tcp"]:
+        text += (
+            f", {ways['tcp']} hold a connection open (jobmon jobs callback:tcp); "
+            "where they stay so, jobmond.pyz --self-test on the node tells why"
+        )
+    yield Finding("datagrams", text)
 
 
 def _dates(context: Context) -> Iterator[Finding]:

@@ -13,6 +13,10 @@ from typing import Any
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from jobmon_wire.limits import KIB
+
+PIECE = 64 * KIB  # bytes written at once: TLS and the transport hold some copies of it for a reader that takes none
+
 Ending = Callable[[], Awaitable[None]]
 Leave = Callable[[Receive], Coroutine[Any, Any, None]]
 
@@ -55,9 +59,10 @@ class StreamResponse(Response):
     async def _send(self, send: Send) -> None:
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         async for part in self._parts:
-            await send({"type": "http.response.body", "body": part, "more_body": True})
-            # The server waits for room before it writes, not after: an empty part makes it wait now.
-            await send({"type": "http.response.body", "body": b"", "more_body": True})
+            for start in range(0, len(part), PIECE):
+                await send({"type": "http.response.body", "body": part[start : start + PIECE], "more_body": True})
+                # The server waits for room before it writes, not after: an empty part makes it wait now.
+                await send({"type": "http.response.body", "body": b"", "more_body": True})
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 

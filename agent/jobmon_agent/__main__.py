@@ -79,9 +79,7 @@ def _use_byte_code(home: str) -> None:
             code, index = marshal.loads(head[len(MAGIC_NUMBER) :])  # noqa: S302 - the program itself
             names: "Dict[str, Any]" = {"__name__": "jobmon_agent.bytecode"}
             exec(marshal.loads(code), names)  # noqa: S102, S302
-            # zipimport's own list, which is private: where the member's header begins.
-            files = archive._get_files() if hasattr(archive, "_get_files") else archive._files
-            names["install"](tag, index, member, start, home, files[tag][4])
+            names["install"](tag, index, member, start, home, archive)
     except Exception:  # no archive, no such member, a harmed one, no zlib: the source is there
         pass
 

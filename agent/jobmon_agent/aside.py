@@ -56,7 +56,8 @@ def _read_in_time(pipe: int) -> "Optional[bytes]":
     waiting.register(pipe, select.POLLIN)
     deadline = time.monotonic() + PATIENCE
     parts: "List[bytes]" = []
-    while waiting.poll(max(0.0, deadline - time.monotonic()) * 1000):
+    # Whole milliseconds: to take a part of one apart maps the mathematical library, 0.2 MB.
+    while waiting.poll(max(0, int((deadline - time.monotonic()) * 1000))):
         part = os.read(pipe, _READ)
         if not part:
             return b"".join(parts)

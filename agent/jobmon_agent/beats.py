@@ -8,7 +8,6 @@ large is imported here.
 """
 
 import _socket
-import os
 import time
 
 from jobmon_wire import datagrams
@@ -56,6 +55,17 @@ class Beats:
         """The server answers beats, as far as is known: it can ring."""
         return self._ends is not None and self._unanswered < DEAF
 
+    @property
+    def bell(self) -> int:
+        """The descriptor of the socket, of a session that has one."""
+        assert self._socket is not None
+        return int(self._socket.fileno())
+
+    @property
+    def is_at_rest(self) -> bool:
+        """Nobody is to be told, no beat is missed, and few datagrams have come."""
+        return self._pending <= self._seen and self._unanswered < DEAF and self._allowed >= 1
+
     def begin(self, told: "Dict[str, Any]") -> None:
         """Take a session as a worker was told it; the same one goes on.
 
@@ -88,15 +98,15 @@ class Beats:
     def beat(self, now: float) -> None:
         """Send a beat, and plan the next."""
         self._unanswered += 1
+        sample = self._health.glance()
+        if sample.at != self._sampled:
+            self._sampled, self._vitals = sample.at, datagrams.write_vitals(sample)
+        chance = self._send(BEAT, datagrams.write_beat(self._seen, self._echo, self._vitals))
         late = self._unanswered - DOUBTFUL
         if 0 <= late < len(SOON):
             self.next = now + SOON[late]
         else:
-            self.next = now + self._interval * (1 + JITTER * (_random() - 0.5) * 2)
-        sample = self._health.glance()
-        if sample.at != self._sampled:
-            self._sampled, self._vitals = sample.at, datagrams.write_vitals(sample)
-        self._send(BEAT, datagrams.write_beat(self._seen, self._echo, self._vitals))
+            self.next = now + self._interval * (1 - JITTER + chance * 2 * JITTER)
 
     def bye(self, ended: float, status: int, source: str) -> None:
         """Tell that the job has ended: this may be all that is told, where the agent is killed with its job."""
@@ -133,13 +143,16 @@ class Beats:
         if self.is_rung:
             self.rung_at = min(self.rung_at, now)
 
-    def _send(self, type_: int, body: bytes) -> None:
+    def _send(self, type_: int, body: bytes) -> float:
+        """Send a datagram; a number between 0 and 1 that nobody can foresee, for the random module would cost 1 MB."""
         assert self._ends is not None
+        datagram = self._ends.seal(type_, body)
         try:
-            assert self._socket is not None
-            self._socket.send(self._ends.seal(type_, body))
+            if self._socket is not None:
+                self._socket.send(datagram)
         except OSError:  # no way there, or nobody listens there: it counts as unanswered
             pass
+        return datagram[-1] / 255.0  # of its tag
 
     def _close(self) -> None:
         if self._socket is not None:
@@ -157,8 +170,3 @@ def _connected(family: int, address: "Any") -> "Any":
         return made
     except OSError:  # no datagrams from this node: the channel stays open
         return None
-
-
-def _random() -> float:
-    """From 0 to 1; the random module would cost 1 MB."""
-    return int.from_bytes(os.urandom(4), "big") / 2.0**32

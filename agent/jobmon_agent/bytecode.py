@@ -14,9 +14,11 @@ and reads records from there: its name may go, another may take its place.
 The packer, jobmon_console.pack, writes what is read here and in ``__main__``.
 """
 
+import gc
 import marshal
 import os
 import sys
+import zipimport
 import zlib
 from _frozen_importlib import ModuleSpec
 
@@ -28,6 +30,18 @@ if TYPE_CHECKING:
     Index = Dict[
         str, Tuple[bool, int, int]
     ]  # by module: whether it is a package, first byte of its record, the byte behind it
+
+# What runpy imports on the way to a zip's ``__main__``, by one Python or another: 1.5 to 2 MB that the agent has no use
+# for.  A worker imports anew what it needs of it.
+_WAY_IN = (
+    "runpy", "pkgutil", "importlib", "importlib._abc", "importlib._bootstrap", "importlib._bootstrap_external",
+    "importlib.abc", "importlib.machinery", "importlib.util", "collections", "collections.abc", "contextlib",
+    "copyreg", "encodings.cp437", "enum", "functools", "heapq", "keyword", "operator", "re", "reprlib",
+    "sre_compile", "sre_constants", "sre_parse", "types", "typing", "typing.io", "typing.re", "warnings", "weakref",
+    "_collections", "_functools", "_heapq", "_operator", "_sre", "itertools",
+)  # fmt: skip
+# By these runpy, which runs us, holds them.
+_RUNPY_NAMES = ("importlib", "types", "pkgutil", "get_importer", "read_code")
 
 _LOCAL_HEADER = 30  # bytes of a zip's header in front of a member, without name and extra field
 _BLOCK = 16384  # bytes compared at a time
@@ -107,6 +121,26 @@ def tag_of(module: "ModuleType") -> str:
     return str(getattr(module.__spec__ and module.__spec__.loader, "tag", "source"))
 
 
-def install(tag: str, index: "Index", member: bytes, start: int, home: str, header: int) -> None:
-    """Ask the byte code first from now on."""
-    sys.meta_path.insert(0, Finder(tag, index, member, start, home, header))
+def install(tag: str, index: "Index", member: bytes, start: int, home: str, archive: "Any") -> None:
+    """Ask the byte code first from now on.
+
+    Args:
+        archive: zipimport's, from which the member was read.
+    """
+    # zipimport's own list, which is private: where the member's header begins.
+    files = archive._get_files() if hasattr(archive, "_get_files") else archive._files
+    sys.meta_path.insert(0, Finder(tag, index, member, start, home, files[tag][4]))
+    files.clear()
+    zipimport._zip_directory_cache.clear()
+    sys.path_importer_cache.clear()  # who needs the source after all reads the list again
+    _forget_the_way_in()
+
+
+def _forget_the_way_in() -> None:
+    """Let go of what Python has imported to run an archive: the agent's own modules take its place in memory."""
+    way_in = sys.modules.get("runpy")
+    for name in _RUNPY_NAMES:
+        vars(way_in).pop(name, None)
+    for name in _WAY_IN:
+        sys.modules.pop(name, None)
+    gc.collect()  # modules and their functions hold each other

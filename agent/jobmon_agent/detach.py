@@ -32,6 +32,23 @@ _IGNORED = (
     _signal.SIGTTOU,
     _signal.SIGPIPE,
 )
+_PRIVATE = 0o077  # umask
+
+
+def rehearse() -> None:
+    """Call what the agent will call, to no effect, in the process from which it is forked.
+
+    The dynamic linker looks a function up when it is first called, and maps 0.7 MB of the libraries' tables
+    for it; the agent inherits what was found and not what was mapped.
+    """
+    _signal.pthread_sigmask(_signal.SIG_BLOCK, [])
+    os.umask(os.umask(_PRIVATE))
+    try:
+        os.setpgid(0, os.getpgrp())
+        os.pread(0, 0, 0)
+    except OSError:  # a standard input that is closed, or has no positions
+        pass
+    int("10")  # takes a logarithm at the first decimal number
 
 
 def detach(group: int, kept: "List[int]") -> None:
@@ -49,6 +66,6 @@ def detach(group: int, kept: "List[int]") -> None:
         _signal.signal(number, _signal.SIG_IGN)
     _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)
     _signal.pthread_sigmask(_signal.SIG_SETMASK, [])
-    os.umask(0o077)
+    os.umask(_PRIVATE)
     descriptors.keep_only(kept)
     os.chdir("/")

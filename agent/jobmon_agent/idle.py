@@ -159,7 +159,7 @@ class _Idle:
                     self._workers.stop()
                 return
             self._attend(now)
-            ready = self._wait(now)
+            ready = self._doze() if self._is_quiet(now) else self._wait(now)
             now = time.monotonic()
             if self._workers.words in ready and self._hear_worker() in (REPORTED, GAVE_UP):
                 return
@@ -174,6 +174,43 @@ class _Idle:
                 self._look_at_progress(now)
             if self._is_over(ready):
                 self._end()
+
+    def _is_quiet(self, now: float) -> bool:
+        """Whether nothing is to be expected but beats, their answers and the job's end."""
+        if self._workers.pid or self._leave is not None or self._pidfd is None or self._is_worker_needed():
+            return False
+        return self._beats.descriptor(now) not in (None, -1)
+
+    def _doze(self) -> "List[int]":
+        """Beat and take answers, for as little as may be, until something else happens; the descriptors that are ready.
+
+        This is what an agent does nearly all its life, and after each sleep nothing of it is in the
+        processor's caches: each line counts, of code or of memory.
+        """
+        beats = self._beats
+        self._listen([self._pidfd, beats.bell])
+        poll, only_the_bell = self._waiting.poll, [(beats.bell, select.POLLIN)]
+        ready = []
+        while True:
+            ready = poll(max(0, int((beats.next - time.monotonic()) * 1000) + 1))
+            if not ready:
+                now = time.monotonic()
+                beats.beat(now)
+                self._look_at_progress(now)
+                if self._has_progress:
+                    return []
+            elif ready == only_the_bell:
+                beats.hear(time.monotonic())
+                if not beats.is_at_rest:
+                    return []
+            else:
+                return [descriptor for descriptor, _ in ready]
+
+    def _listen(self, wanted: "List[int]") -> None:
+        if wanted != self._waited_for:
+            self._waited_for, self._waiting = wanted, select.poll()
+            for descriptor in wanted:
+                self._waiting.register(descriptor, select.POLLIN)
 
     def _attend(self, now: float) -> None:
         """Have a worker where one is needed, and no dead one."""
@@ -241,10 +278,7 @@ class _Idle:
         due = min(timeouts)
         # Rounded up, so as not to wake too soon; while the end is looked for, rather too soon than killed before.
         timeout = None if due == NEVER else max(0, int((due - now) * 1000) + (self._ending is None))
-        if wanted != self._waited_for:
-            self._waited_for, self._waiting = wanted, select.poll()
-            for descriptor in wanted:
-                self._waiting.register(descriptor, select.POLLIN)
+        self._listen(wanted)
         return [descriptor for descriptor, _ in self._waiting.poll(timeout)]
 
     def _is_over(self, ready: "List[int]") -> bool:

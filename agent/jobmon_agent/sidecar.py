@@ -15,7 +15,7 @@ import sys
 import time
 
 from jobmon_agent import descriptors, idle, jobfiles
-from jobmon_agent.detach import detach
+from jobmon_agent.detach import detach, rehearse
 from jobmon_agent.environment import say
 from jobmon_agent.herald import COPIED, DESCRIPTOR_BYTES, Herald
 
@@ -83,7 +83,9 @@ def introduce(plan: "Plan") -> "Optional[Introduction]":
         try:
             for descriptor in (ask, told, status):
                 os.close(descriptor)
-            Herald(plan, ask_end, tell, status_end, _be_agent).run()
+            archive = _hold_archive()
+            rehearse()
+            Herald(plan, ask_end, tell, status_end, lambda here, status: _be_agent(here, status, archive)).run()
         except Exception as error:
             if not plan.is_quiet:
                 say(b"the agent failed: %s; the job runs unmonitored" % repr(error).encode("ascii", "replace"))
@@ -120,9 +122,8 @@ def _reap(herald: int) -> None:
         pass
 
 
-def _be_agent(herald: int, status: int) -> None:
+def _be_agent(herald: int, status: int, archive: "List[int]") -> None:
     """Let go of all that is the job's, wait to be told about it, and watch it."""
-    archive = _hold_archive()
     detach(0, [herald, status] + archive)
     facts = _receive(herald)
     if facts:

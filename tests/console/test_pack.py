@@ -27,6 +27,8 @@ from tests.pythons import PYTHONS, Python
 
 ROOT = Path(__file__).parents[2]
 PATHS = [python.path for python in PYTHONS]
+# A Python that has the way in as byte code, too, if it took part.
+COMPILED = {"__main__.pyc"} if any(python.version.startswith("3.9.") for python in PYTHONS) else set()
 WRITERS = [python for python in PYTHONS if tuple(map(int, python.version.split(".")[:2])) >= (3, 11)]
 FLIPS = 40  # harmed bytes tried
 EACH = pytest.mark.parametrize("python", PYTHONS, ids=lambda python: python.version)
@@ -263,23 +265,49 @@ def test_a_changed_source_gives_another_agent(agent: Path, tmp_path: Path) -> No
 def test_the_agent_holds_sources_byte_code_and_nothing_else(agent: Path) -> None:
     with zipfile.ZipFile(agent) as archive:
         names = archive.namelist()
-        tags = {name for name in names if "/" not in name} - {"__main__.py"}
+        tags = {name for name in names if "/" not in name} - {"__main__.py"} - COMPILED
 
         assert names == sorted(names)
         assert tags == set(map(tag_of, PYTHONS))
-        assert all(name.endswith(".py") for name in set(names) - tags)
-        assert {name.split("/")[0] for name in names} - tags == {"__main__.py", "jobmon_agent", "jobmon_wire"}
+        assert all(name.endswith(".py") for name in set(names) - tags - COMPILED)
+        tops = {name.split("/")[0] for name in names}
+        assert tops - tags - COMPILED == {"__main__.py", "jobmon_agent", "jobmon_wire"}
+        assert tops >= COMPILED
         assert archive.testzip() is None
     assert agent.read_bytes().startswith(b"#!/usr/bin/env python3\n")
 
 
 def test_the_way_in_needs_no_zlib_and_python_reads_few_names_before_it(agent: Path) -> None:
     with zipfile.ZipFile(agent) as archive:
-        assert archive.getinfo("__main__.py").compress_type == zipfile.ZIP_STORED
+        for name in {"__main__.py"} | COMPILED:
+            assert archive.getinfo(name).compress_type == zipfile.ZIP_STORED
         members = len(archive.namelist())
 
     modules = sum(1 for package in ("jobmon_agent", "jobmon_wire") for _ in (ROOT / "agent" / package).rglob("*.py"))
-    assert members == 1 + modules + len(PYTHONS)
+    assert members == 1 + len(COMPILED) + modules + len(PYTHONS)
+
+
+@EACH
+def test_python_3_9_alone_has_the_way_in_as_byte_code_and_the_others_pass_it_over(
+    agent: Path, python: Python, tmp_path: Path
+) -> None:
+    silent = rewritten(agent, tmp_path / "silent.pyz", lambda name, old: b"" if name == "__main__.py" else old)
+
+    runs_it = run(python, silent, "--version").stdout.startswith("jobmond ")
+
+    assert runs_it == python.version.startswith("3.9.")
+    assert run(python, agent, "--version").stdout.startswith("jobmond ")
+
+
+@pytest.mark.promise(15)
+@EACH
+def test_a_way_in_of_another_make_of_byte_code_is_passed_over(agent: Path, python: Python, tmp_path: Path) -> None:
+    def of_another(name: str, content: bytes) -> bytes:
+        return b"\0\0\r\n" + content[4:] if name == "__main__.pyc" else content
+
+    foreign = rewritten(agent, tmp_path / "foreign.pyz", of_another)
+
+    assert run(python, foreign, "--quiet", "--", "sh", "-c", "exit 3").returncode == 3
 
 
 def _places(folder: Path, **scripts: str) -> Path:

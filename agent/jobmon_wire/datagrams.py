@@ -69,6 +69,7 @@ _FIELDS = (
     ("at", 0.001),
 )
 _LARGEST = (2**32 - 1, 2**64 - 1, 2**64 - 1, 2**32 - 1, 2**32 - 1, 2**64 - 1, 2**64 - 1, 2**64 - 1)
+_LAYOUT = [(field, _LARGEST[at], 1 << at) for at, field in enumerate(_FIELDS)]
 
 
 def derive_keys(secret: bytes, session: bytes, fingerprint: bytes) -> "Tuple[bytes, bytes]":
@@ -179,11 +180,16 @@ def write_beat(seen: int, echo: bytes, vitals: bytes) -> bytes:
 def write_vitals(vitals: "Any") -> bytes:
     """The vitals of a BEAT, of an object with the fields of ``records.Vitals``, None where unknown."""
     known, values = 0, []
-    for at, ((name, unit), largest) in enumerate(zip(_FIELDS, _LARGEST)):  # noqa: B905 - not in Python 3.6
+    for (name, unit), largest, bit in _LAYOUT:  # once a minute in each idle agent, for as little as may be
         value = getattr(vitals, name)
-        if value is not None:
-            known |= 1 << at
-        values.append(0 if value is None else max(0, min(int(value / unit + 0.5), largest)))
+        if value is None:
+            value = 0
+        else:
+            known |= bit
+            value = int(value) if unit == 1 else int(value / unit + 0.5)
+            if not 0 <= value <= largest:
+                value = 0 if value < 0 else largest
+        values.append(value)
     state = (vitals.state or "?").encode("ascii", "replace")[:1]
     return _VITALS.pack(known, state, *values)
 

@@ -8,6 +8,7 @@ large is imported here.
 """
 
 import _socket
+import os
 import time
 
 from jobmon_wire import datagrams
@@ -15,7 +16,7 @@ from jobmon_wire.datagrams import ACK, BEAT, BYE, WAKE, Ends
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, Optional
+    from typing import Any, Dict, List, Optional
 
     from jobmon_agent.health import Health
 
@@ -27,6 +28,8 @@ RATE = 10.0  # datagrams a second that are looked at in the long run: 0.1 % of a
 BURST = 20.0  # at once
 BUFFER = 8192  # bytes of the socket's buffer, a dozen datagrams: what a flood leaves behind is soon gone through
 NEVER = float("inf")
+
+_chances: "List[int]" = []  # of 256 each, for the next beats
 
 
 class Beats:
@@ -98,15 +101,15 @@ class Beats:
     def beat(self, now: float) -> None:
         """Send a beat, and plan the next."""
         self._unanswered += 1
-        sample = self._health.glance()
-        if sample.at != self._sampled:
-            self._sampled, self._vitals = sample.at, datagrams.write_vitals(sample)
-        chance = self._send(BEAT, datagrams.write_beat(self._seen, self._echo, self._vitals))
         late = self._unanswered - DOUBTFUL
         if 0 <= late < len(SOON):
             self.next = now + SOON[late]
         else:
-            self.next = now + self._interval * (1 - JITTER + chance * 2 * JITTER)
+            self.next = now + self._interval * (1 + JITTER * (_random() - 0.5) * 2)
+        sample = self._health.glance()
+        if sample.at != self._sampled:
+            self._sampled, self._vitals = sample.at, datagrams.write_vitals(sample)
+        self._send(BEAT, datagrams.write_beat(self._seen, self._echo, self._vitals))
 
     def bye(self, ended: float, status: int, source: str) -> None:
         """Tell that the job has ended: this may be all that is told, where the agent is killed with its job."""
@@ -143,16 +146,13 @@ class Beats:
         if self.is_rung:
             self.rung_at = min(self.rung_at, now)
 
-    def _send(self, type_: int, body: bytes) -> float:
-        """Send a datagram; a number between 0 and 1 that nobody can foresee, for the random module would cost 1 MB."""
+    def _send(self, type_: int, body: bytes) -> None:
         assert self._ends is not None
-        datagram = self._ends.seal(type_, body)
-        try:
-            if self._socket is not None:
-                self._socket.send(datagram)
-        except OSError:  # no way there, or nobody listens there: it counts as unanswered
-            pass
-        return datagram[-1] / 255.0  # of its tag
+        if self._socket is not None:
+            try:
+                self._socket.send(self._ends.seal(type_, body))
+            except OSError:  # no way there, or nobody listens there: it counts as unanswered
+                pass
 
     def _close(self) -> None:
         if self._socket is not None:
@@ -170,3 +170,10 @@ def _connected(family: int, address: "Any") -> "Any":
         return made
     except OSError:  # no datagrams from this node: the channel stays open
         return None
+
+
+def _random() -> float:
+    """From 0 to 1; the random module would cost 1 MB."""
+    if not _chances:
+        _chances.extend(os.urandom(64))  # rarely: to ask the kernel takes a tenth of a beat's CPU
+    return _chances.pop() / 255.0

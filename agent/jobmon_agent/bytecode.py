@@ -131,16 +131,16 @@ def install(tag: str, index: "Index", member: bytes, start: int, home: str, arch
     files = archive._get_files() if hasattr(archive, "_get_files") else archive._files
     sys.meta_path.insert(0, Finder(tag, index, member, start, home, files[tag][4]))
     files.clear()
-    zipimport._zip_directory_cache.clear()
+    zipimport._zip_directory_cache.clear()  # type: ignore[attr-defined]
     sys.path_importer_cache.clear()  # who needs the source after all reads the list again
     _forget_the_way_in()
 
 
 def _forget_the_way_in() -> None:
     """Let go of what Python has imported to run an archive: the agent's own modules take its place in memory."""
-    way_in = sys.modules.get("runpy")
+    held = getattr(sys.modules.get("runpy"), "__dict__", {})
     for name in _RUNPY_NAMES:
-        vars(way_in).pop(name, None)
+        held.pop(name, None)
     for name in _WAY_IN:
         sys.modules.pop(name, None)
     gc.collect()  # modules and their functions hold each other

@@ -188,23 +188,20 @@ class _Idle:
         processor's caches: each line counts, of code or of memory.
         """
         beats = self._beats
+        assert self._pidfd is not None
         self._listen([self._pidfd, beats.bell])
         poll, only_the_bell = self._waiting.poll, [(beats.bell, select.POLLIN)]
-        ready = []
-        while True:
+        while beats.is_at_rest and not self._has_progress:
             ready = poll(max(0, int((beats.next - time.monotonic()) * 1000) + 1))
             if not ready:
                 now = time.monotonic()
                 beats.beat(now)
                 self._look_at_progress(now)
-                if self._has_progress:
-                    return []
             elif ready == only_the_bell:
                 beats.hear(time.monotonic())
-                if not beats.is_at_rest:
-                    return []
             else:
                 return [descriptor for descriptor, _ in ready]
+        return []
 
     def _listen(self, wanted: "List[int]") -> None:
         if wanted != self._waited_for:

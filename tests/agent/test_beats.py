@@ -7,6 +7,9 @@ from typing import Any
 
 import pytest
 
+from jobmon_agent.beats import DEAF, Beats
+from jobmon_agent.health import Health
+from jobmon_agent.pidstat import start_time
 from jobmon_wire import frames
 from jobmon_wire.verbs import VERBS
 from tests.agent.bell import Bell, flood
@@ -14,8 +17,11 @@ from tests.pythons import PYTHONS
 
 SLEEPER = ["sleep", "600"]
 TICKS = os.sysconf("SC_CLK_TCK")
-IDLE_RSS = 12 * 2**20  # bytes; benchmarks/agent.py tells how far below it is
-IDLE_ANONYMOUS = 5.5 * 2**20  # bytes
+IDLE_RSS = 9 * 2**20  # bytes; benchmarks/agent.py tells how far below it is
+# Of a Python that has its library within itself, as Debian's: alone it takes 8 MiB, for its parts lie wide apart.
+IDLE_RSS_STATIC = 9.5 * 2**20  # bytes
+IDLE_ANONYMOUS = 4.5 * 2**20  # bytes
+A_BEAT = 0.4e-3  # s of CPU with the answer, on a machine that is busy; 0.15 ms where it is quiet
 
 
 def the_idle(launcher: Any, job: int) -> int:
@@ -190,6 +196,26 @@ def test_the_end_is_told_by_datagram_at_once_and_reported_whole(
     assert server.ends[0]["exit"]["code"] == 7
 
 
+def test_where_no_datagram_socket_is_to_be_had_beats_count_as_unanswered() -> None:
+    beats = Beats(Health(_Itself()))
+    no_family = {"family": 10**4, "address": ("127.0.0.1", 9), "session": bytes(8), "up": bytes(32), "down": bytes(32)}
+
+    beats.begin({**no_family, "interval": 25.0, "counter": 0, "pending": 0})
+    assert beats.works  # as far as is known
+    for _ in range(DEAF):
+        beats.beat(time.monotonic())
+
+    assert beats.descriptor(time.monotonic()) is None
+    assert not beats.works
+
+
+class _Itself:
+    """This process as a job, as far as beats need one."""
+
+    uuid, pid, starttime = "0" * 36, os.getpid(), start_time(os.getpid())
+    group, mode, stdout, stderr = 0, "exec", None, None
+
+
 def test_datagrams_from_anywhere_else_do_not_reach_the_agent(
     launcher: Any, server: Any, bell: Bell, until: Any
 ) -> None:
@@ -209,10 +235,30 @@ def test_the_idle_agent_is_small(launcher: Any, pyz: Path, server: Any, bell: Be
     launcher.agent = pyz  # one that compiles its modules itself is 0.5 MB larger
     _, idle = settled(launcher, server, bell, until, python)
 
-    found = memory(idle)
+    found, is_static = memory(idle), b"/libpython3" not in Path(f"/proc/{idle}/maps").read_bytes()
 
-    assert found["VmRSS"] <= IDLE_RSS
+    assert found["VmRSS"] <= (IDLE_RSS_STATIC if is_static else IDLE_RSS)
     assert found["RssAnon"] <= IDLE_ANONYMOUS
+
+
+@pytest.mark.promise(22)
+def test_what_the_agent_adds_to_a_bare_interpreter_is_little(
+    launcher: Any, pyz: Path, server: Any, bell: Bell, until: Any, python: Path
+) -> None:
+    """The control of the test above: what no agent could save, under the same Python and in the same moment."""
+    import subprocess
+
+    launcher.agent = pyz
+    _, idle = settled(launcher, server, bell, until, python)
+    waits = "import _socket, os, select; os.write(1, b'.'); select.poll().poll()"
+    with subprocess.Popen([python, "-I", "-S", "-c", waits], stdout=subprocess.PIPE) as bare:
+        assert bare.stdout is not None
+        assert bare.stdout.read(1) == b"."
+        least, found = memory(bare.pid), memory(idle)
+        bare.kill()
+
+    assert found["VmRSS"] - least["VmRSS"] <= 1.5 * 2**20
+    assert found["RssAnon"] - least["RssAnon"] <= 2.2 * 2**20
 
 
 @pytest.mark.promise(23)
@@ -242,8 +288,8 @@ def test_the_idle_agent_costs_nothing_to_speak_of(
         until(lambda: len(bell.beats) >= number + 20)
         return (cpu(idle) - before) / (len(bell.beats) - number)
 
-    # The least of a few: others on the machine cost it its caches.  0.5 ms a beat is 2 ms in 120 s.
-    assert min(of_a_beat() for _ in range(5)) <= 0.5e-3
+    # The least of a few: others on the machine cost it its caches.
+    assert min(of_a_beat() for _ in range(5)) <= A_BEAT
 
 
 @pytest.mark.promise(25)
@@ -303,18 +349,21 @@ def test_a_flood_costs_the_agent_nothing_and_it_is_rung_after_it(
     bell.pending += 1
     rings = 0
 
-    def answered() -> bool:
+    def is_awake() -> bool:
         nonlocal rings
         if time.monotonic() > start + 1.0 + rings / 2:  # as the server rings: after 0, 0.5, 1 s ...
             bell.ring()
             rings += 1
-        return len(server.channels) > channels
+        # Looked up in one file: the machine may be busy, and all this counts.
+        return bool(Path(f"/proc/{idle}/task/{idle}/children").read_text()) or len(server.channels) > channels
 
-    until(answered)
+    until(is_awake)
+    heard = rings
+    until(lambda: len(server.channels) > channels)
 
     assert sent > 5_000
     assert share <= 0.01
-    assert rings <= 10  # 5 s, of which a busy machine may need some to start the worker
+    assert heard <= 5
 
 
 def test_every_python_has_a_fast_mac_without_hashlib() -> None:

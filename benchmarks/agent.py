@@ -7,8 +7,8 @@ Run after ``make``::
 Brings up a demo's site, packs the agent with every Python it finds, and prints
 one table.  A row's limit is measured in the same run under the same Python: an
 interpreter that only waits (memory), that only sends as many datagrams (CPU of
-beats), the command without the agent (CPU before it starts), the plainest loop
-over /proc (``ps``), and ``open`` without any check (paths).  Ratios are to that.
+beats), that only becomes the command (CPU before it starts), the plainest loop
+over /proc (``ps``), a pipe (``tail``), and ``open`` without any check (paths).  Ratios are to that.
 The budgets are the agent's promises, docs/agent.md.
 """
 
@@ -17,10 +17,12 @@ import json
 import os
 import platform
 import signal
+import socket
 import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -37,16 +39,16 @@ CPU_OF_JOB = "read line < /proc/$$/schedstat; echo $line"  # ns of CPU of this v
 
 # The least that may wait for a job and for a datagram.
 WAITS = "import os, select, _socket; print(os.getpid(), flush=True); select.poll().poll()"
-# The least that sends a beat and takes its answer, every 25 s.
+# The least that becomes a job.
+BECOMES = "import os, sys; os.execvp(sys.argv[1], sys.argv[1:])"
+# The least that sends a beat and takes its answer, every 25 s, at most as late as agents do.
 SENDS = """
-import _socket, os, select, sys, time
-other = _socket.socket(_socket.AF_INET, _socket.SOCK_DGRAM); other.bind(("127.0.0.1", 0))
-own = _socket.socket(_socket.AF_INET, _socket.SOCK_DGRAM); own.connect(other.getsockname())
+import _socket, os, select, sys
+own = _socket.socket(_socket.AF_INET, _socket.SOCK_DGRAM); own.connect(("127.0.0.1", int(sys.argv[1])))
 waiting = select.poll(); waiting.register(own.fileno(), 1)
 print(os.getpid(), flush=True)
 while True:
-    own.send(bytes(108)); data, where = other.recvfrom(200); other.sendto(bytes(60), where)
-    waiting.poll(); own.recv(200); time.sleep(float(sys.argv[1]))
+    waiting.poll(int(1000 * float(sys.argv[2]))); own.send(bytes(108)); waiting.poll(); own.recv(200)
 """
 
 
@@ -67,6 +69,21 @@ def weigh(pid: int) -> tuple[float, float]:
     """MiB resident, and anonymous of them."""
     lines = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines() if ":" in line)
     return tuple(int(lines[name].split()[0]) / 1024 for name in ("VmRSS", "RssAnon"))  # type: ignore[return-value]
+
+
+@contextmanager
+def an_echo() -> Iterator[int]:
+    """The port of a socket that answers datagrams."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as end:
+        end.bind(("127.0.0.1", 0))
+
+        def answer() -> None:
+            while True:
+                _, where = end.recvfrom(200)
+                end.sendto(bytes(60), where)
+
+        threading.Thread(target=answer, daemon=True).start()
+        yield end.getsockname()[1]
 
 
 @contextmanager
@@ -104,7 +121,7 @@ class Bench:
         return [python.path, "-I", "-S", str(self.agent), "--credential", credential, "--exec", "--", *command]
 
 
-def idle_processes(bench: Bench, minutes: float) -> tuple[dict[str, Idle], dict[str, Idle]]:
+def idle_processes(bench: Bench, minutes: float, echo: int) -> tuple[dict[str, Idle], dict[str, Idle]]:
     """The idle agents of all Pythons and, beside each, the least: measured side by side over the same minutes."""
     agents: dict[str, int] = {}
     waiting: dict[str, int] = {}
@@ -126,7 +143,7 @@ def idle_processes(bench: Bench, minutes: float) -> tuple[dict[str, Idle], dict[
             job = start(bench.line(python, "sleep", "86400"), stdout=output, stderr=output)
             bare = [python.path, "-I", "-S", "-c"]
             waiting[python.version] = pid_of([*bare, WAITS])
-            sending[python.version] = pid_of([*bare, SENDS, str(BEAT)])
+            sending[python.version] = pid_of([*bare, SENDS, str(echo), str(BEAT)])
             agents[python.version] = _idle_agent(bench, job.pid)
         time.sleep(SETTLED)
         before = {pid: schedstat(pid) for pid in [*agents.values(), *sending.values()]}
@@ -166,15 +183,16 @@ def _idle_agent(bench: Bench, job: int) -> int:
 
 
 def cpu_before_start(bench: Bench, python: Python, runs: int) -> tuple[list[float], list[float]]:
-    """Milliseconds of CPU of a process whose command has just begun: under the agent, and bare."""
+    """Milliseconds of CPU of a process whose command has just begun: under the agent, and under the Python alone."""
     command = ["sh", "-c", CPU_OF_JOB]
     line = bench.line(python, *command)
+    bare = [python.path, "-I", "-S", "-c", BECOMES, *command]
 
     def measure(words: list[str]) -> float:
         told = subprocess.run(words, capture_output=True, text=True, check=True, cwd=bench.directory).stdout
         return int(told.split()[0]) / 1e6
 
-    return [measure(line) for _ in range(runs)], [measure(command) for _ in range(runs)]
+    return [measure(line) for _ in range(runs)], [measure(bare) for _ in range(runs)]
 
 
 def inside(bench: Bench, python: Python, script: str, runs: int) -> tuple[list[float], list[float]]:
@@ -206,16 +224,17 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=9)
     parser.add_argument("--minutes", type=float, default=5.0, help="how long idle agents are watched")
     arguments = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(1))  # the demo and the agents are to end all the same
     print(f"{platform.platform()}, {os.cpu_count()} processors, load {os.getloadavg()[0]:.1f}, {arguments.runs} runs")
     print(f"{'what':<22} {'Python':<8} {'median':>9} {'spread':>17} {'least':>9} {'ratio':>6} {'budget':>8}")
-    with tempfile.TemporaryDirectory() as directory, a_site():
+    with tempfile.TemporaryDirectory() as directory, a_site(), an_echo() as echo:
         bench = Bench(Path(directory))
         for python in PYTHONS:
             print(row("CPU before the job", python.version, *cpu_before_start(bench, python, arguments.runs), 60, "ms"))
         for what, script, budget, unit in INSIDE:
             for python in PYTHONS:
                 print(row(what, python.version, *inside(bench, python, script, arguments.runs), budget, unit))
-        agents, least = idle_processes(bench, arguments.minutes)
+        agents, least = idle_processes(bench, arguments.minutes, echo)
         columns: tuple[tuple[str, Callable[[Idle], float], float, str], ...] = (
             ("idle resident", lambda idle: idle.rss, 9, "MiB"),
             ("idle anonymous", lambda idle: idle.anonymous, 4.5, "MiB"),

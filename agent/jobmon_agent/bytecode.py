@@ -11,6 +11,10 @@ source; so is everything under a Python that the packer did not meet.
 The agent lets go of the member's bytes (0.15 MB) once it holds the archive open,
 and reads records from there: its name may go, another may take its place.
 
+It also lets go of what Python itself has loaded to run an archive, before the
+agent's own modules are loaded: they take its place, and an idle agent is 0.5 MB
+smaller for all its life.
+
 The packer, jobmon_console.pack, writes what is read here and in ``__main__``.
 """
 

@@ -148,6 +148,7 @@ class _Idle:
         self._ending: "Optional[Ending]" = None  # while it is not known how the job, which is over, ended
         self._leave: "Optional[float]" = None  # when to give up, once the job is over, by the monotonic clock
         self._has_progress = False  # the job has written some that no worker has read
+        self._passes_over = False  # a beat's look at progress
         self._told_progress = 0.0  # when a worker was last needed for it, by the monotonic clock
 
     def run(self) -> None:
@@ -234,8 +235,9 @@ class _Idle:
         return None
 
     def _look_at_progress(self, now: float) -> None:
-        """Need a worker when the job has written progress that none has read."""
-        if self._workers.pid or not self._facts["log"] or now - self._told_progress < _PROGRESS_EVERY:
+        """Need a worker when the job has written progress that none has read; at every other beat."""
+        self._passes_over = not self._passes_over  # a look takes a tenth of a beat's CPU
+        if self._passes_over or self._workers.pid or not self._facts["log"] or now - self._told_progress < _PROGRESS_EVERY:
             return
         try:
             status = os.stat(self._facts["log"], dir_fd=self._facts["descriptors"]["sandbox"], follow_symlinks=False)

@@ -16,6 +16,7 @@ from tests.agent.bell import Bell, flood
 from tests.pythons import PYTHONS
 
 SLEEPER = ["sleep", "600"]
+PATIENT = 2.0  # s without a request until a worker asks to leave, where the test asks it before
 TICKS = os.sysconf("SC_CLK_TCK")
 IDLE_RSS = 9 * 2**20  # bytes; benchmarks/agent.py tells how far below it is
 # Of a Python that has its library within itself, as Debian's: alone it takes 8 MiB, for its parts lie wide apart.
@@ -92,6 +93,7 @@ def test_a_wake_up_brings_the_channel_and_the_request_is_served(
 ) -> None:
     job, idle = settled(launcher, server, bell, until, python)
     channels = len(server.channels)
+    server.quiet = PATIENT
 
     bell.pending += 1
     bell.ring()
@@ -322,6 +324,7 @@ def test_after_requests_the_worker_leaves_and_the_idle_agent_is_as_small_as_befo
 ) -> None:
     _, idle = settled(launcher, server, bell, until, python)
     before = memory(idle)["VmRSS"]
+    server.quiet = PATIENT
     bell.pending += 1
     channels = len(server.channels)
     bell.ring()

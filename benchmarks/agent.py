@@ -175,8 +175,8 @@ def _idle_agent(bench: Bench, job: int) -> int:
                     ours[int(entry.name)] = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
             except OSError:
                 continue
-        idle = [pid for pid, parent in ours.items() if parent not in ours]
-        if len(ours) == 2 and len(idle) == 1:  # with its worker; the herald has gone
+        idle = [pid for pid, parent in ours.items() if parent not in ours and parent != job]
+        if len(ours) == 2 and len(idle) == 1:  # with its worker; the herald, the job's child, has gone
             return idle[0]
         time.sleep(0.05)
     raise SystemExit("the agent did not start")

@@ -237,7 +237,9 @@ class _Idle:
     def _look_at_progress(self, now: float) -> None:
         """Need a worker when the job has written progress that none has read; at every other beat."""
         self._passes_over = not self._passes_over  # a look takes a tenth of a beat's CPU
-        if self._passes_over or self._workers.pid or not self._facts["log"] or now - self._told_progress < _PROGRESS_EVERY:
+        if self._passes_over or now - self._told_progress < _PROGRESS_EVERY:
+            return
+        if self._workers.pid or not self._facts["log"]:
             return
         try:
             status = os.stat(self._facts["log"], dir_fd=self._facts["descriptors"]["sandbox"], follow_symlinks=False)

@@ -120,7 +120,8 @@ class Console(App[None]):
         """
         if self.jobs.is_typing and event.is_printable and event.character:
             event.stop()
-            self.jobs.filter.input.insert_text_at_cursor(event.character)
+            field = self.jobs.detail.find.input if self.jobs.is_finding else self.jobs.filter.input
+            field.insert_text_at_cursor(event.character)
 
     def action_do(self, id_: str) -> None:
         """The keys that mean the same everywhere, dialogs included."""

@@ -19,6 +19,7 @@ STYLES = (
     "heading",
     "title",
     "mark",
+    "found",
     "bar",
     "bar-strong",
     "bar-warn",

@@ -5,6 +5,7 @@ cancels what was under way.  The request waits for the tick after the cursor
 stopped, so that running down a list asks for nothing.
 """
 
+from collections.abc import Callable
 from typing import Protocol
 
 from textual.app import ComposeResult
@@ -19,6 +20,7 @@ from jobmon_console.tui.panes.pane import Target
 from jobmon_console.tui.panes.tabs import TabBar
 from jobmon_console.tui.panes.top import Top
 from jobmon_console.tui.panes.tree import Tree
+from jobmon_console.tui.widgets.find import Find
 from jobmon_console.tui.widgets.lines import Lines
 
 
@@ -42,13 +44,18 @@ class Tab(Protocol):
 
 
 class Detail(Vertical):
-    """The tabs and the pane of the active one."""
+    """The tabs and the pane of the active one.
 
-    def __init__(self) -> None:
+    Args:
+        now: s since 1970.
+    """
+
+    def __init__(self, now: Callable[[], float]) -> None:
         super().__init__(id="detail")
         self.tab = TABS[0]
         self.bar = TabBar()
-        self.output, self.top, self.processes = Output(), Top(), Tree()
+        self.find = Find()
+        self.output, self.top, self.processes = Output(now), Top(), Tree()
         self.files, self.info, self.events = Files(), Info(), Events()
         self._waiting: tuple[Target | None] | None = None  # chosen, not yet shown
         self._target: Target | None = None
@@ -56,6 +63,7 @@ class Detail(Vertical):
     def compose(self) -> ComposeResult:
         """The tabs, and every pane; one is on the screen."""
         yield self.bar
+        yield self.find
         yield from (self.output, self.top, self.processes, self.files, self.info, self.events)
 
     def on_mount(self) -> None:
@@ -106,6 +114,7 @@ class Detail(Vertical):
             pane.show(is_shown and bool(self.display))
             widget = self.files if name == "files" else self._panes[name]
             widget.display = is_shown
+        self.find.display = False
         self.bar.show_tab(tab, self.target)
         if had_focus:
             self.lines.focus()
@@ -119,6 +128,29 @@ class Detail(Vertical):
         tab = self._tabs[self.tab]
         tab.show(is_seen)
         tab.tick(now)
+
+    # Finding in the output
+
+    def open_find(self) -> Find:
+        """The line to type into; its input is to get the focus."""
+        self.find.input.value = self.output.search.text
+        self.find.display = True
+        return self.find
+
+    def close_find(self) -> None:
+        """The line goes away; what was found stays marked until nothing is looked for."""
+        self.find.display = False
+        if self.tab == "output":
+            self.output.focus()
+
+    def on_find_typed(self, event: Find.Typed) -> None:
+        """Live."""
+        if event.text != self.output.search.text:
+            self.output.find(event.text)
+
+    def on_find_left(self) -> None:
+        """Enter: the output has the keys again."""
+        self.close_find()
 
     def renew(self) -> None:
         """Ask again now."""

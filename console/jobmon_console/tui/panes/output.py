@@ -2,9 +2,12 @@
 
 Follows standard output, standard error or any file of the sandbox; of a job
 that has ended it shows the last output that was kept.  Scrolling up stops
-following, the end resumes it.
+following, the end resumes it.  What scrolled by can be searched, folded to the
+width, and shown with the times at which it came.
 """
 
+import time
+from collections.abc import Callable
 from typing import Any
 
 from textual import events
@@ -15,8 +18,10 @@ from jobmon_console.following import Place, passes, told
 from jobmon_console.replies import Kept
 from jobmon_console.safe import safe
 from jobmon_console.tui import texts
+from jobmon_console.tui.panes.folding import Folding, Piece
 from jobmon_console.tui.panes.pane import Pane, Target
-from jobmon_console.tui.panes.scrollback import Scrollback
+from jobmon_console.tui.panes.scrollback import Row, Scrollback
+from jobmon_console.tui.panes.search import Search
 from jobmon_console.tui.source import Reading, once
 from jobmon_console.tui.widgets.lines import Span
 from jobmon_wire.frames import DATA, NOTE, Frame
@@ -25,38 +30,73 @@ from jobmon_wire.verbs import STREAMS
 
 FIRST = 500  # lines shown of what the job has printed already
 TAB = 8  # cells between tab stops
+MARGIN = 1  # cells before a line
+CLOCK = 9  # cells of a time and the space behind it
 
 
 class Output(Pane):
-    """The end of a file that grows."""
+    """The end of a file that grows.
+
+    Args:
+        now: s since 1970; when lines came is told by it.
+    """
 
     HEADS = 1
 
-    def __init__(self) -> None:
+    def __init__(self, now: Callable[[], float]) -> None:
         super().__init__("output")
         self.file = STREAMS[0]
         self.follows = True
+        self.search = Search("", self._text)
+        self.is_folded = False  # long lines go on below
+        self.has_times = False  # each line with the time at which it came
+        self._clock = now
         self._buffer = Scrollback()
+        self._folding = Folding(self._text)
         self._place = Place()
         self._unseen = 0  # lines that came since following stopped
+        self._has_begun = False  # what was there before has come
+        self._row = 0  # of the match that was gone to last
 
     # Rows
 
     def count(self) -> int:
-        """Rows kept."""
-        return len(self._buffer.rows)
+        """Lines on the screen: rows kept, or their pieces."""
+        return len(self._folding.pieces) if self.is_folded else len(self._buffer.rows)
 
     def breadth(self) -> int:
         """Cells of the widest row, at most: bytes of it."""
-        return self._buffer.widest + TAB
+        return 0 if self.is_folded else self._buffer.widest + TAB + self.margin()
 
     def spans(self, index: int) -> list[Span]:
-        """A line, or a note about the stream."""
-        row = self._buffer.rows[index]
-        if row.is_note:
-            return [(f" ── {safe(row.data)} ──", "info")]
-        text = safe(row.data.removesuffix(b"\r"), tabs=TAB)
-        return [(" " + text, "plain")] + ([(f" … {texts.size(row.hidden)} more", "info")] if row.hidden else [])
+        """A line or a piece of one, or a note about the stream."""
+        piece = self._folding.pieces[index] if self.is_folded else Piece(index, 0, len(self._text(index)))
+        row, text = self._buffer.rows[piece.row], self._text(piece.row)
+        before = (self._time(row) if piece.start == 0 else "").ljust(CLOCK) if self.has_times else ""
+        spans: list[Span] = [(" " + before, "dim")]
+        style, at = "info" if row.is_note else "plain", piece.start
+        for begin, end in self.search.places(text):
+            begin, end = max(begin, at), min(end, piece.end)
+            if begin < end:
+                spans += [(text[at:begin], style), (text[begin:end], "found")]
+                at = end
+        spans.append((text[at : piece.end], style))
+        if row.hidden and piece.end == len(text):
+            spans.append((f" … {texts.size(row.hidden)} more", "info"))
+        return spans
+
+    def margin(self) -> int:
+        """The cells before a line: air, and its time."""
+        return MARGIN + (CLOCK if self.has_times else 0)
+
+    def _text(self, row: int) -> str:
+        found = self._buffer.rows[row]
+        if found.is_note:
+            return f"── {safe(found.data)} ──"
+        return safe(found.data.removesuffix(b"\r"), tabs=TAB)
+
+    def _time(self, row: Row) -> str:
+        return "" if row.at is None else time.strftime("%H:%M:%S", time.gmtime(row.at))
 
     def head(self, y: int) -> list[Span]:
         """Which file, how much, and whether it is followed."""
@@ -66,6 +106,8 @@ class Output(Pane):
             spans.append((f"  {lines}, {texts.size(self._buffer.bytes)}", "dim"))
         if self.problem and self.count():
             spans.append((f"  {self.problem}", "warn"))
+        if self.search:
+            spans.append((f"  {self._matches()}", "info" if self.search.rows else "warn"))
         if self.follows:
             spans.append(("  following" if self.reading else "", "good"))
         else:
@@ -129,18 +171,25 @@ class Output(Pane):
     def clear(self) -> None:
         """Another job, or another file."""
         self._buffer = Scrollback()
+        self._folding.restart(self._folding.width)
+        self.search = Search(self.search.text, self._text)
         self._place = Place()
-        self._unseen = 0
+        self._unseen, self._row = 0, 0
+        self._has_begun = False
         self.follows = True
 
     def taken(self) -> None:
         """Draw, and stay at the end when following."""
+        self._has_begun = self._has_begun or bool(self._buffer.rows)
+        for each in (self._folding, self.search):
+            each.follow(len(self._buffer.rows))
         super().taken()
         if self.follows:
             self.call_after_refresh(self._to_end)
 
     def on_resize(self) -> None:
-        """The end is elsewhere now."""
+        """The end is elsewhere now, and folds are at another width."""
+        self._fold()
         if self.follows:
             self.call_after_refresh(self._to_end)
 
@@ -196,9 +245,76 @@ class Output(Pane):
             self._unseen = 0
         self.refresh()
 
+    # Finding, folding, times
+
+    def find(self, text: str) -> None:
+        """Look for a text, and go to the nearest row before the end of what is seen that holds it."""
+        self.search = Search(text, self._text)
+        self.search.follow(len(self._buffer.rows))
+        bottom = self._row_at(self.scroll_offset.y + max(1, self.size.height - self.HEADS))
+        found = self.search.next(bottom, -1)
+        if found is not None:
+            self._go_to(found)
+        self.refresh()
+
+    def find_next(self, step: int) -> None:
+        """To the next row that holds the text (1), or the one before (-1)."""
+        found = self.search.next(self._row, step)
+        if found is not None:
+            self._go_to(found)
+
+    def toggle_fold(self) -> None:
+        """Long lines go on below, or to the right."""
+        row = self._row_at(self.scroll_offset.y)
+        self.is_folded = not self.is_folded
+        self._fold()
+        self.taken()
+        self.scroll_to(x=0, y=None if self.follows else self._folding.line_of(row), animate=False)
+
+    def toggle_times(self) -> None:
+        """Show when each line came, or do not."""
+        self.has_times = not self.has_times
+        self._fold()
+        self.taken()
+
+    def draw_rule(self) -> None:
+        """A line of one's own at the end: what comes now stands below it."""
+        self._note(f"mark {time.strftime('%H:%M:%SZ', time.gmtime(self._clock()))}")
+        self.taken()
+
+    def _fold(self) -> None:
+        width = max(1, self.size.width - self.margin() - 1) if self.is_folded else 0
+        if width != self._folding.width:
+            self._folding.restart(width)
+            self._folding.follow(len(self._buffer.rows))
+            self.resize_rows()
+            self.refresh()
+
+    def _go_to(self, row: int) -> None:
+        self._row, self.follows = row, False
+        line = self._folding.line_of(row)
+        top, height = self.scroll_offset.y, max(1, self.size.height - self.HEADS)
+        if not top <= line < top + height:
+            self.scroll_to(y=max(0, line - height // 2), animate=False)
+        self.refresh()
+
+    def _row_at(self, line: int) -> int:
+        if self.is_folded:
+            pieces = self._folding.pieces
+            return pieces[min(line, len(pieces) - 1)].row if pieces else 0
+        return line
+
+    def _matches(self) -> str:
+        what = safe(self.search.text)
+        rows = self.search.rows
+        if not rows:
+            return f"no line with {what}"
+        at = rows.index(self._row) + 1 if self._row in rows else 0
+        return f"{at:,} of {texts.plural(len(rows), 'line')} with {what}"
+
     def _feed(self, data: bytes) -> None:
         before = self._buffer.lines
-        self._dropped(self._buffer.feed(data))
+        self._dropped(self._buffer.feed(data, self._clock() if self._has_begun else None))
         if not self.follows:
             self._unseen += self._buffer.lines - before
 
@@ -206,5 +322,10 @@ class Output(Pane):
         self._dropped(self._buffer.note(text))
 
     def _dropped(self, rows: int) -> None:
-        if rows and not self.follows:  # stay on the line that is being read
-            self.scroll_to(y=max(0, self.scroll_offset.y - rows), animate=False)
+        if not rows:
+            return
+        lines = self._folding.drop(rows)
+        self.search.drop(rows)
+        self._row = max(0, self._row - rows)
+        if not self.follows:  # stay on the line that is being read
+            self.scroll_to(y=max(0, self.scroll_offset.y - lines), animate=False)

@@ -41,6 +41,8 @@ class Target(NamedTuple):
 class Pane(Lines):
     """A list of rows about one job."""
 
+    IS_SELECTABLE = True
+
     def __init__(self, name: str) -> None:
         super().__init__(name)
         self.target: Target | None = None

@@ -20,6 +20,7 @@ class Row(NamedTuple):
     data: bytes
     is_note: bool = False
     hidden: int = 0  # bytes beyond LONGEST
+    at: float | None = None  # s since 1970, when its first byte came; None: it was there before
 
 
 class Scrollback:
@@ -32,10 +33,12 @@ class Scrollback:
         self.widest = 0  # bytes of the longest row seen
         self._is_open = False  # the last row has had no newline yet
         self._nuls = Nuls()
+        self._at: float | None = None  # when the bytes being cut came
 
-    def feed(self, data: bytes) -> int:
-        """Take bytes; give how many of the oldest rows were dropped."""
+    def feed(self, data: bytes, at: float | None = None) -> int:
+        """Take bytes that came at a moment; give how many of the oldest rows were dropped."""
         self.bytes += len(data)
+        self._at = at
         return self._cut(self._nuls.feed(data))
 
     def skip(self, count: int) -> None:
@@ -56,18 +59,18 @@ class Scrollback:
         """Add a note; give how many of the oldest rows were dropped."""
         dropped = self._cut(self._nuls.close())
         self._is_open = False
-        self.rows.append(Row(text.encode(), True))
+        self.rows.append(Row(text.encode(), True, at=self._at))
         return dropped + self._trim()
 
     def _extend(self, piece: bytes) -> None:
         if not self._is_open:
-            self.rows.append(Row(b""))
+            self.rows.append(Row(b"", at=self._at))
             self.lines += 1
             self._is_open = True
         last = self.rows[-1]
         whole = last.data + piece[: max(0, LONGEST - len(last.data))]
         hidden = last.hidden + len(last.data) + len(piece) - len(whole)
-        self.rows[-1] = Row(whole, False, hidden)
+        self.rows[-1] = Row(whole, False, hidden, last.at)
         self.widest = max(self.widest, len(whole))
 
     def _trim(self) -> int:

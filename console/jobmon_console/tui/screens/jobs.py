@@ -63,9 +63,14 @@ class JobsScreen(JobsView, inherit_bindings=True):
                 self.detail.lines.focus()
 
     def do_escape(self) -> None:
-        """Out: leave the input, clear the filter, leave the pane."""
-        if self.is_typing:
+        """Out: leave the input, forget what was looked for, clear the filter, leave the pane."""
+        if self.is_finding:
+            self.detail.find.input.value = ""
+            self.detail.close_find()
+        elif self.is_typing:
             self.leave_filter()
+        elif self.detail.output.has_focus and self.detail.output.search:
+            self.detail.output.find("")
         elif self.board.filter:
             self.filter.input.value = ""
             self.set_filter("")
@@ -115,7 +120,10 @@ class JobsScreen(JobsView, inherit_bindings=True):
     # The list
 
     def do_filter(self) -> None:
-        """Type a selector."""
+        """Type a selector; in the output, a text to look for."""
+        if self.detail.output.has_focus:
+            self.set_focus(self.detail.open_find().input)
+            return
         self.is_in_detail = False
         self.arrange_panes()
         self.filter.display = True
@@ -214,6 +222,26 @@ class JobsScreen(JobsView, inherit_bindings=True):
         """The other stream."""
         self.detail.output.other_stream()
 
+    def do_find_next(self) -> None:
+        """The next line with the text."""
+        self.detail.output.find_next(1)
+
+    def do_find_previous(self) -> None:
+        """The line before with the text."""
+        self.detail.output.find_next(-1)
+
+    def do_wrap(self) -> None:
+        """Fold long lines, or let them run on."""
+        self.detail.output.toggle_fold()
+
+    def do_times(self) -> None:
+        """Show when lines came, or do not."""
+        self.detail.output.toggle_times()
+
+    def do_rule(self) -> None:
+        """Draw a line below what has come."""
+        self.detail.output.draw_rule()
+
     def do_tail_file(self) -> None:
         """Follow the file under the cursor in the Output tab."""
         entry = self.detail.files.list.chosen
@@ -247,7 +275,11 @@ class JobsScreen(JobsView, inherit_bindings=True):
     # Other
 
     def do_copy(self) -> None:
-        """The ids of the marked jobs, or the current one's; on the empty page its line."""
+        """What is selected with the mouse, else the ids of the marked jobs, or the current one's."""
+        selected = self.get_selected_text()
+        if selected:
+            self._copy(selected)
+            return
         targets = self.marked_or_current()
         if targets:
             self._copy("\n".join(str(target.row.get("id") or target.uuid) for target in targets))

@@ -56,7 +56,7 @@ class JobsView(Screen[None], inherit_bindings=False):
         self._first = select
         self.clusters = Clusters(self.board, site.steady)
         self.table = JobTable(self.board, site.now, site.steady, self._explain)
-        self.detail = Detail()
+        self.detail = Detail(site.now)
         self.small = Bar("small")
         self._drawn = float("-inf")  # s, when all rows were last painted
         self._dirty: set[str] = set()
@@ -145,6 +145,11 @@ class JobsView(Screen[None], inherit_bindings=False):
     def is_typing(self) -> bool:
         """Keys are letters now."""
         return isinstance(self.focused, FilterInput)
+
+    @property
+    def is_finding(self) -> bool:
+        """They are those of a text that is looked for."""
+        return self.focused is self.detail.find.input
 
     def is_valid(self, id_: str) -> bool:
         """A key means something where the focus is."""

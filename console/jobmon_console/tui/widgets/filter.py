@@ -23,8 +23,8 @@ class FilterInput(Input, inherit_bindings=False):
 
     BINDINGS: ClassVar[list[BindingType]] = [*Input.BINDINGS]
 
-    def __init__(self) -> None:
-        super().__init__(id="filter-input", max_length=LONGEST, compact=True, select_on_focus=False)
+    def __init__(self, name: str = "filter-input") -> None:
+        super().__init__(id=name, max_length=LONGEST, compact=True, select_on_focus=False)
 
     def on_paste(self, event: events.Paste) -> None:
         """Pasted text is from outside, too."""

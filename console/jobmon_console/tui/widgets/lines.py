@@ -5,6 +5,7 @@ and style names; text from outside is safe before it becomes one.  The widget
 has no keys of its own: the screen's one table has them all.
 """
 
+from itertools import pairwise
 from typing import ClassVar
 
 from rich.segment import Segment
@@ -13,6 +14,7 @@ from textual import events
 from textual.geometry import Region, Size
 from textual.message import Message
 from textual.scroll_view import ScrollView
+from textual.selection import Selection
 from textual.strip import Strip
 
 from jobmon_console.tui.theme import CLASSES, CURSOR, CURSOR_AWAY, PREFIX
@@ -27,6 +29,7 @@ class Lines(ScrollView, can_focus=True, inherit_bindings=False):
 
     COMPONENT_CLASSES: ClassVar[set[str]] = set(CLASSES)
     HAS_CURSOR = False
+    IS_SELECTABLE = False  # text can be selected with the mouse; costs a few microseconds a span
     HEADS = 0  # rows above the others that do not scroll
 
     class Moved(Message):
@@ -68,6 +71,10 @@ class Lines(ScrollView, can_focus=True, inherit_bindings=False):
 
     def breadth(self) -> int:
         """Cells of the widest row, where it can be wider than the widget."""
+        return 0
+
+    def margin(self) -> int:
+        """Characters at the beginning of a row that are not its text, and are not copied with it."""
         return 0
 
     # What the screen asks of it
@@ -134,6 +141,8 @@ class Lines(ScrollView, can_focus=True, inherit_bindings=False):
         style = self.rich_style
         if self.HAS_CURSOR and index == self.cursor:
             style = self.rich_style + self.look(CURSOR if self.has_focus else CURSOR_AWAY)
+        if self.IS_SELECTABLE:
+            return self._selectable(index, offset.x, width, style)
         return self._strip(self.spans(index), offset.x, width, style)
 
     def look(self, name: str) -> Style:
@@ -143,6 +152,43 @@ class Lines(ScrollView, can_focus=True, inherit_bindings=False):
     def _strip(self, spans: list[Span], x: int, width: int, style: Style) -> Strip:
         strip = Strip([Segment(text, self.look(name)) for text, name in spans])
         return strip.crop_extend(x, x + width, style).apply_style(style)
+
+    # Selecting: what Textual asks of a widget whose text can be selected
+
+    def get_selection(self, selection: Selection) -> tuple[str, str] | None:
+        """The selected text, whole, however little of it is seen."""
+        if not self.IS_SELECTABLE or not self.count():
+            return None
+        first = selection.start.y if selection.start else 0
+        last = min(selection.end.y if selection.end else self.count() - 1, self.count() - 1)
+        texts = ["".join(text for text, _ in self.spans(index)) for index in range(first, last + 1)]
+        if texts and selection.end and last == selection.end.y:
+            texts[-1] = texts[-1][: selection.end.x]
+        starts = [self.margin()] * len(texts)
+        if texts and selection.start:
+            starts[0] = max(starts[0], selection.start.x)
+        return "\n".join(text[start:] for text, start in zip(texts, starts, strict=True)), "\n"
+
+    def _selectable(self, index: int, x: int, width: int, style: Style) -> Strip:
+        spans = self.spans(index)
+        segments = [Segment(text, self.look(name)) for text, name in spans]
+        selection = self.text_selection
+        span = None if selection is None else selection.get_span(index)
+        if span is not None:
+            end = span[1] if span[1] >= 0 else sum(len(text) for text, _ in spans)
+            segments = self._shaded(segments, span[0], end)
+        return Strip(segments).apply_offsets(0, index).crop_extend(x, x + width, style).apply_style(style)
+
+    def _shaded(self, segments: list[Segment], begin: int, end: int) -> list[Segment]:
+        shade = self.screen.get_component_rich_style("screen--selection")
+        shaded, at = [], 0
+        for text, style, _ in segments:
+            cuts = sorted({0, len(text), *(cut - at for cut in (begin, end) if 0 < cut - at < len(text))})
+            for left, right in pairwise(cuts):
+                is_inside = begin <= at + left and at + right <= end
+                shaded.append(Segment(text[left:right], style + shade if is_inside and style else style))
+            at += len(text)
+        return shaded
 
     # Mouse: it looks, it never acts
 

@@ -1,0 +1,157 @@
+"""What scrolled by in the output can be found, folded, dated and divided, and stays under the eye meanwhile."""
+
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.cells import cell_len
+from textual.events import Key
+
+from jobmon_console.tui.app import Console
+from jobmon_console.tui.panes.folding import Folding
+from jobmon_console.tui.panes.search import Search
+
+TEXTS = st.text(st.sampled_from("ab AB.[表é"), max_size=30)
+STEPS = st.lists(st.one_of(st.lists(TEXTS, max_size=4), st.integers(0, 3), TEXTS), max_size=12)
+
+
+def play(steps: list[Any], texts: list[str], *parts: Any) -> None:
+    """Rows come, the last one grows, the first ones go."""
+    for step in steps:
+        if isinstance(step, list):
+            texts += step
+        elif isinstance(step, int):
+            gone = min(step, len(texts))
+            for part in parts:
+                part.follow(len(texts))
+                part.drop(gone)
+            del texts[:gone]
+        elif texts:
+            texts[-1] += step
+        for part in parts:
+            part.follow(len(texts))
+
+
+@given(STEPS, st.integers(2, 9))
+def test_folded_rows_hold_every_character_once_and_fit(steps: list[Any], width: int) -> None:
+    texts: list[str] = []
+    folding = Folding(texts.__getitem__)
+    folding.restart(width)
+
+    play(steps, texts, folding)
+
+    for row, text in enumerate(texts):
+        pieces = [piece for piece in folding.pieces if piece.row == row]
+        assert "".join(text[piece.start : piece.end] for piece in pieces) == text
+        assert all(cell_len(text[piece.start : piece.end]) <= width for piece in pieces)
+        assert folding.pieces[folding.line_of(row)] == pieces[0]
+    assert [piece.row for piece in folding.pieces] == sorted(piece.row for piece in folding.pieces)
+
+
+@given(STEPS, st.sampled_from(["a", "A", "b.", "[", "表", "é"]))
+def test_found_rows_are_those_that_a_look_at_all_of_them_finds(steps: list[Any], wanted: str) -> None:
+    texts: list[str] = []
+    search = Search(wanted, texts.__getitem__)
+
+    play(steps, texts, search)
+
+    fold = str.lower if wanted == wanted.lower() else str
+    assert search.rows == [row for row, text in enumerate(texts) if wanted in fold(text)]
+    for row in range(len(texts)):
+        after = [found for found in search.rows if found > row] or search.rows
+        assert search.next(row, 1) == (after[0] if after else None)
+        before = [found for found in search.rows if found < row] or search.rows
+        assert search.next(row, -1) == (before[-1] if before else None)
+
+
+async def test_a_text_is_found_as_it_is_typed_and_n_goes_on(
+    console: Console, source: Any, settle: Any, screen_text: Any
+) -> None:
+    source.output = b"".join(b"step %d %s\n" % (n, b"Loss" if n % 50 == 7 else b"ok") for n in range(400))
+    async with console.run_test(size=(140, 40)) as pilot:
+        await settle(pilot, lambda: "step 399" in screen_text(console))
+        await pilot.press("enter", "slash", *"loss", "enter")
+        await settle(pilot, lambda: "8 of 8 lines with loss" in screen_text(console))
+
+        assert "step 357 Loss" in screen_text(console)
+        await pilot.press("n")
+        await settle(pilot, lambda: "1 of 8 lines with loss" in screen_text(console))
+        assert "step 7 Loss" in screen_text(console)
+        await pilot.press("N", "N")
+        await settle(pilot, lambda: "step 307 Loss" in screen_text(console))
+        assert not console.jobs.detail.output.follows
+        await pilot.press("slash", "escape")
+        await settle(pilot, lambda: "with loss" not in screen_text(console))
+        assert console.jobs.detail.output.has_focus
+
+
+async def test_a_text_that_is_not_there_is_said_and_moves_nothing(
+    console: Console, settle: Any, screen_text: Any
+) -> None:
+    async with console.run_test(size=(140, 40)) as pilot:
+        await settle(pilot, lambda: "step 39" in screen_text(console))
+        await pilot.press("enter", "slash", *"nowhere")
+        await settle(pilot, lambda: "no line with nowhere" in screen_text(console))
+
+        assert "step 39" in screen_text(console)
+
+
+async def test_what_is_typed_in_one_burst_behind_the_slash_is_looked_for(console: Console, settle: Any) -> None:
+    async with console.run_test(size=(140, 40)) as pilot:
+        await settle(pilot, lambda: console.jobs.detail.output.count())
+        await pilot.press("enter")
+        for key, character in (("slash", "/"), ("s", "s"), ("t", "t"), ("n", "n")):
+            console.post_message(Key(key, character))
+        await settle(pilot, lambda: console.jobs.detail.output.search.text == "stn")
+
+        assert not console.jobs.board.filter
+
+
+async def test_a_long_line_is_folded_and_let_run_again(
+    console: Console, source: Any, settle: Any, screen_text: Any
+) -> None:
+    source.output = b"short\n" + b"x" * 300 + b"END\n"
+    async with console.run_test(size=(100, 40)) as pilot:
+        await settle(pilot, lambda: "short" in screen_text(console))
+        assert "END" not in screen_text(console)
+        await pilot.press("enter", "w")
+        await settle(pilot, lambda: "END" in screen_text(console))
+        await pilot.press("w")
+        await settle(pilot, lambda: "END" not in screen_text(console))
+
+
+async def test_lines_that_came_are_dated_those_from_before_are_not(
+    console: Console, source: Any, settle: Any, screen_text: Any
+) -> None:
+    async with console.run_test(size=(140, 40)) as pilot:
+        await settle(pilot, lambda: "step 39" in screen_text(console))
+        output = console.jobs.detail.output
+        output._feed(b"fresh\n")
+        output.taken()
+        await pilot.press("enter", "T")
+        rows = [line for line in screen_text(console).splitlines() if "step 39" in line or "fresh" in line]
+
+        assert [":" in row.split("│")[-1].split("fresh")[0] for row in rows] == [False, True]
+
+
+async def test_a_rule_stands_below_what_had_come(console: Console, settle: Any, screen_text: Any) -> None:
+    async with console.run_test(size=(140, 40)) as pilot:
+        await settle(pilot, lambda: "step 39" in screen_text(console))
+        await pilot.press("enter", "m")
+        await settle(pilot, lambda: "── mark " in screen_text(console))
+
+
+async def test_selected_output_is_copied_whole_also_what_the_pane_cuts_off(
+    console: Console, source: Any, settle: Any, screen_text: Any, monkeypatch: Any
+) -> None:
+    copied: list[str] = []
+    monkeypatch.setattr(console, "copy_to_clipboard", copied.append)
+    source.output = b"first " + b"x" * 300 + b"END\nsecond\n"
+    async with console.run_test(size=(100, 40)) as pilot:
+        await settle(pilot, lambda: "second" in screen_text(console))
+        await pilot.mouse_down("#output", offset=(1, 1))
+        await pilot.hover("#output", offset=(4, 2))
+        await pilot.mouse_up("#output", offset=(4, 2))
+        await pilot.press("y")
+
+        assert copied == ["first " + "x" * 300 + "END\nseco"]

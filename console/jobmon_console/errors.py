@@ -14,6 +14,7 @@
     ├── RefusedError                *    the server or the agent said no; by its code
     ├── NobodyToAskError            6    the job has ended and this was not kept
     ├── RanOutError                 124  --timeout ran out
+    ├── SavingError             1    a file cannot be written here
     ├── MissingExtraError           1    a part is not installed
     └── AnswerError                 1    the answer is not what the protocol says
 
@@ -103,6 +104,10 @@ class RanOutError(JobMonError):
     def __init__(self, seconds: float) -> None:
         super().__init__(f"no end after {seconds:g} s; give --timeout more")
         self.seconds = seconds
+
+
+class SavingError(JobMonError):
+    """A file cannot be written here."""
 
 
 class MissingExtraError(JobMonError):

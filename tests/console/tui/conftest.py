@@ -90,6 +90,7 @@ class FakeSource:
         self.jobs = {job["uuid"]: job for job in jobs or []}
         self.trouble: JobMonError | None = None
         self.is_slow = False  # the list never gets complete
+        self.is_endless = False  # a file never comes to its end
         self.asked: list[tuple[str, Any]] = []
         self.open: list[str] = []
         self.output = b"".join(b"step %d loss 0.1\n" % number for number in range(40))
@@ -163,6 +164,17 @@ class FakeSource:
         finally:
             self.open.remove(verb)
 
+    def _short(self) -> dict[str, Frame]:
+        return {
+            "ps": frame(RECORD, {"processes": self.processes}),
+            "ls": frame(RECORD, {"path": self.asked[-1][1].get("path"), "entries": self.entries}),
+            "cat": frame(DATA, self.output),
+            "head": frame(DATA, self.output),
+            "node": frame(
+                RECORD, {"node": "wn001", "kernel": "6.1", "cpus": 8, "memory": 2**36, "load": [1.0, 1.0, 1.0]}
+            ),
+        }
+
     async def _answer(self, verb: str, arguments: dict[str, Any]) -> AsyncIterator[Frame]:
         if verb == "tail":
             yield frame(DATA, self.output)
@@ -176,14 +188,10 @@ class FakeSource:
                 "processes": [dict(process, cpu_percent=50.0) for process in self.processes],
             })  # fmt: skip
             await asyncio.Event().wait()
-        elif verb == "ps":
-            yield frame(RECORD, {"processes": self.processes})
-        elif verb == "ls":
-            yield frame(RECORD, {"path": arguments["path"], "entries": self.entries})
-        elif verb == "head":
-            yield frame(DATA, self.output)
-        elif verb == "node":
-            yield frame(RECORD, {"node": "wn001", "kernel": "6.1", "cpus": 8, "memory": 2**36, "load": [1.0, 1.0, 1.0]})
+        elif verb in self._short():
+            yield self._short()[verb]
+            if verb == "cat" and self.is_endless:
+                await asyncio.Event().wait()
         elif verb == "kill":
             if isinstance(self.kill_answer, JobMonError):
                 raise self.kill_answer

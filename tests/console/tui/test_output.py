@@ -1,7 +1,9 @@
 """What scrolled by in the output can be found, folded, dated and divided, and stays under the eye meanwhile."""
 
+from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
@@ -155,3 +157,37 @@ async def test_selected_output_is_copied_whole_also_what_the_pane_cuts_off(
         await pilot.press("y")
 
         assert copied == ["first " + "x" * 300 + "END\nseco"]
+
+
+async def test_the_output_is_saved_with_what_is_told_on_the_way(
+    console: Console, source: Any, settle: Any, screen_text: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    source.jobs["uuid-3"]["id"] = "8812"
+    async with console.run_test(size=(140, 40)) as pilot:
+        await settle(pilot, lambda: "step 39" in screen_text(console))
+        job = str(console.jobs.target.row["id"])  # type: ignore[union-attr]
+        await pilot.press("S")
+        await settle(pilot, lambda: f"Save stdout of {job}" in screen_text(console))
+        await pilot.press("enter")
+        await settle(pilot, lambda: any("saved 670B to" in each.message for each in console._notifications))
+
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [source.output]
+
+
+async def test_a_save_that_is_given_up_leaves_nothing_and_asks_no_more(
+    console: Console, source: Any, settle: Any, screen_text: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    source.is_endless = True
+    async with console.run_test(size=(140, 40)) as pilot:
+        await settle(pilot, lambda: "step 39" in screen_text(console))
+        await pilot.press("S")
+        await settle(pilot, lambda: "Save stdout" in screen_text(console))
+        await pilot.press("enter")
+        await settle(pilot, lambda: "so far" in screen_text(console))
+        assert [path.suffix for path in tmp_path.iterdir()] == [".part"]
+        await pilot.press("escape")
+        await settle(pilot, lambda: "cat" not in source.open)
+
+    assert list(tmp_path.iterdir()) == []

@@ -9,7 +9,7 @@ from typing import Any
 from textual.app import ComposeResult
 from textual.containers import Horizontal
 
-from jobmon_console import calls
+from jobmon_console import calls, hexdump
 from jobmon_console.safe import safe
 from jobmon_console.tui import texts
 from jobmon_console.tui.panes.pane import Pane, Target
@@ -130,14 +130,16 @@ class Preview(Pane):
         self.can_focus = False
         self.file = ""
         self._buffer = Scrollback()
+        self._bytes = b""
+        self._dump: list[str] = []  # of a file that is no text
 
     def count(self) -> int:
         """Lines."""
-        return len(self._buffer.rows)
+        return len(self._dump) or len(self._buffer.rows)
 
     def breadth(self) -> int:
         """Cells of the widest line, at most."""
-        return self._buffer.widest + 8
+        return (max(map(len, self._dump)) if self._dump else self._buffer.widest) + 8
 
     def ask(self, target: Target) -> Reading[Any] | None:
         """The file's first bytes."""
@@ -151,10 +153,12 @@ class Preview(Pane):
         """Some bytes."""
         if item.type == DATA:
             self._buffer.feed(item.payload)
+            self._bytes += item.payload
+            self._dump = hexdump.lines(self._bytes) if hexdump.is_binary(self._bytes) else []
 
     def clear(self) -> None:
         """Another file."""
-        self._buffer = Scrollback()
+        self._buffer, self._bytes, self._dump = Scrollback(), b"", []
 
     def choose(self, file: str) -> None:
         """Show this file; the request waits for the tick, so that a moving cursor does not ask for each."""
@@ -170,10 +174,13 @@ class Preview(Pane):
         if not self.file:
             return []
         is_cut = self._buffer.bytes >= PREVIEW
-        return [(f" {safe(self.file)}", "dim"), (f"  first {texts.size(PREVIEW)}" if is_cut else "", "info")]
+        parts = (["no text"] if self._dump else []) + ([f"first {texts.size(PREVIEW)}"] if is_cut else [])
+        return [(f" {safe(self.file)}", "dim"), ("".join("  " + part for part in parts), "info")]
 
     def spans(self, index: int) -> list[Span]:
         """One line."""
+        if self._dump:
+            return [(" " + self._dump[index], "plain")]
         return [(" " + safe(self._buffer.rows[index].data.removesuffix(b"\r"), tabs=8), "plain")]
 
     def emptiness(self) -> list[list[Span]]:

@@ -14,9 +14,11 @@ from jobmon_console.tui.screens import commands
 from jobmon_console.tui.screens.help import Help
 from jobmon_console.tui.screens.kill import Kill
 from jobmon_console.tui.screens.menu import Menu
+from jobmon_console.tui.screens.save import Save
 from jobmon_console.tui.screens.view import HALF, HIDDEN, ZOOMS, JobsView
 from jobmon_console.tui.widgets.lines import Lines
 from jobmon_wire.jobs import ENDED
+from jobmon_wire.verbs import STREAMS
 
 CLIPBOARD = 64 * 1024  # characters; terminals cut or refuse longer ones
 
@@ -249,6 +251,24 @@ class JobsScreen(JobsView, inherit_bindings=True):
             file = self.detail.files.list.path_of(str(entry.get("name")))
             self.detail.open_tab("output")
             self.detail.output.choose(file)
+
+    def do_save(self) -> None:
+        """Write the output, or the chosen file, to a file here."""
+        target, file, size = self.target, self.detail.output.file, None
+        if self.detail.tab == "files":
+            entry = self.detail.files.list.chosen
+            file = self.detail.files.list.path_of(str(entry.get("name"))) if entry.get("kind") == "file" else ""
+            size = entry.get("size") if isinstance(entry.get("size"), int) else None
+        if target is None or not file:
+            self.say("no file is chosen")
+        elif not target.is_alive and (file not in STREAMS or target.row.get("state") != ENDED):
+            self.say("the job does not run any more: of its files only the last output was kept")
+        else:
+            self.app.push_screen(Save(target, file, size), self._saved)
+
+    def _saved(self, text: str | None) -> None:
+        if text:
+            self.say(text)
 
     def do_parent(self) -> None:
         """To the directory above."""

@@ -85,6 +85,8 @@ KEYS = (
     Key("sort_left", ("<",), LIST, "", "Jobs", "sort by the column to the left"),
     Key("sort_right", (">",), LIST, "", "Jobs", "sort by the column to the right"),
     Key("reverse", ("r",), LIST, "", "Jobs", "reverse the order"),
+    Key("columns", ("C",), LIST, "", "Jobs", "choose the columns"),
+    Key("views", ("V",), SCREEN, "views", "Jobs", "open a named view, keep the filter as one, or remove one"),
     Key("fold", ("e",), LIST, "fold", "Jobs", "fold or unfold the cluster or node"),
     Key("grouping", ("b",), LIST, "", "Jobs", "group by cluster and node, by cluster, or not at all"),
     Key("pause", ("p",), SCREEN, "pause", "Jobs", "hold the table still; data keeps coming in"),

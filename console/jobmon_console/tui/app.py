@@ -20,13 +20,14 @@ from textual.filter import LineFilter
 from textual.screen import Screen
 
 from jobmon_console.contexts import Context
+from jobmon_console.preferences import Keeper, Preferences
 from jobmon_console.safe import safe
 from jobmon_console.tui.bindings import APP_KEYS, bindings
 from jobmon_console.tui.board import Board
 from jobmon_console.tui.clients import LazyClient
 from jobmon_console.tui.feed import Feed
 from jobmon_console.tui.filters import ControlFilter
-from jobmon_console.tui.palette import Actions, GoToJob
+from jobmon_console.tui.palette import Actions, GoToJob, Views
 from jobmon_console.tui.screens.jobs import JobsScreen
 from jobmon_console.tui.shots import Volley
 from jobmon_console.tui.site import Site
@@ -36,6 +37,7 @@ from jobmon_console.tui.theme import DARK, LIGHT, THEMES
 STOPPING = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 BY_SIGNAL = 128  # plus the signal's number: the exit status of one that was asked to stop
 FAREWELL = 3.0  # s for giving the terminal back; one that hung up takes nothing, and Textual would wait for ever
+WELCOME = "Welcome.  ? shows every key, / filters, Enter opens a job, Ctrl-Q leaves."
 VOLLEY_TICK = 0.25  # s between looks at signals on their way
 
 
@@ -49,11 +51,12 @@ class Console(App[None]):
         now: s since 1970.
         steady: a clock that is never set back, s.
         chance: gives 0 to 1.
+        keeper: keeps how it is left; None: nothing is kept.
     """
 
     TITLE = "JobMon"
     CSS_PATH = "jobmon.tcss"
-    COMMANDS: ClassVar[set[Any]] = {Actions, GoToJob}
+    COMMANDS: ClassVar[set[Any]] = {Actions, Views, GoToJob}
     BINDINGS: ClassVar[list[BindingType]] = [*bindings(APP_KEYS)]
     ENABLE_COMMAND_PALETTE = True
     COMMAND_PALETTE_BINDING = ""  # the table of keys has it; this one would go before every other binding
@@ -66,8 +69,10 @@ class Console(App[None]):
         now: Callable[[], float] = time.time,
         steady: Callable[[], float] = time.monotonic,
         chance: Callable[[], float] = random.random,
+        keeper: Keeper | None = None,
     ) -> None:
         super().__init__()
+        self._keeper = keeper
         self._net = ControlFilter()
         self.feeds = [Feed(name, source, steady, chance) for name, source in sources]
         self.site = Site(Board(self.feeds, now), Volley(), now, steady, read_only)
@@ -76,7 +81,10 @@ class Console(App[None]):
         self._tasks: list[asyncio.Task[None]] = []
         for theme in THEMES:
             self.register_theme(theme)
-        self.theme = DARK.name
+        kept = keeper.load() if keeper is not None else Preferences()
+        self.theme = kept.theme if kept.theme in self.available_themes else DARK.name
+        self.jobs.adopt(kept, select)
+        self._has_helped = kept.has_helped or keeper is None
 
     def get_default_screen(self) -> Screen[None]:
         """The jobs."""
@@ -86,6 +94,10 @@ class Console(App[None]):
         """Connect to every context, and hear when to stop."""
         self._tasks = [asyncio.create_task(feed.run()) for feed in self.feeds]
         self.set_interval(VOLLEY_TICK, self._look_at_shots)
+        if self._keeper is not None and self._keeper.trouble:
+            self.jobs.say(self._keeper.trouble)
+        if not self._has_helped:
+            self.jobs.say(WELCOME)
         loop = asyncio.get_running_loop()
         for number in STOPPING:
             loop.add_signal_handler(number, self._stop, int(number))
@@ -95,6 +107,8 @@ class Console(App[None]):
         loop = asyncio.get_running_loop()
         for number in STOPPING:
             loop.remove_signal_handler(number)
+        if self._keeper is not None:
+            self._keeper.keep(self.jobs.preferences()._replace(theme=self.theme))
         self.jobs.detail.stop()
         for task in self._tasks:
             task.cancel()
@@ -163,7 +177,8 @@ def run(contexts: list[Context], select: str = "", read_only: bool = False) -> i
     clients = [LazyClient(context) for context in contexts]
     for client in clients:
         client.open()
-    app = Console([(client.name, client) for client in clients], select, read_only)
+    keeper = Keeper.of(os.environ, [context.name for context in contexts])
+    app = Console([(client.name, client) for client in clients], select, read_only, keeper=keeper)
     app.run()
     if app.last_resort is not None:
         app.last_resort.cancel()

@@ -8,9 +8,11 @@ leaves it.  Nothing here draws.
 
 from collections import Counter
 from collections.abc import Callable, Iterable
+from itertools import islice
 from typing import Any, NamedTuple
 
-from jobmon_console.jobs import Predicate, Record, compile_filter
+from jobmon_console.jobs import COUNTED, Predicate, Record, compile_filter, total
+from jobmon_console.selectors import Clause, clauses, values_of
 from jobmon_console.tui.feed import Feed
 from jobmon_console.tui.order import DEFAULT, SORTS, natural, sort
 from jobmon_wire.jobs import ENDED, RUNNING
@@ -19,6 +21,7 @@ JOB, CLUSTER, NODE = "job", "cluster", "node"
 GROUPINGS = (("cluster", "node"), ("cluster",), ())
 HOLD = 3.0  # s after a move in which a live column does not reorder the list under the cursor
 LARGE = 2000  # jobs; arranging fewer takes less than a frame, more wait for PACE
+SAMPLE = 20_000  # jobs whose values are offered as completions; all of 100,000 would take longer than a frame
 PACE = 1.0  # s between two arrangements of a large list
 
 
@@ -67,6 +70,7 @@ class Board:
         self.filter = ""  # the last good one
         self.matching = 0
         self.groups: list[Line] = []  # headings of all jobs, whatever the filter
+        self.clauses: list[Clause] = []  # of a filter that nothing matches: what each part does by itself
         self.is_dirty = True
         self._now = now
         self._predicates: dict[str, Predicate] = {}  # by the name that "me" stands for
@@ -115,6 +119,7 @@ class Board:
         before, at = self.lines, self.index.get(hold, -1)
         matching = self.select()
         self.matching = len(matching)
+        self.clauses = [] if matching or not self.filter else self._clauses()
         self.groups = list(self._headings(self.entries.values()))
         self.lines = self._group(sort(matching, self.sort, self.is_reversed))
         self._reindex()
@@ -149,6 +154,12 @@ class Board:
         """How many jobs are in which state."""
         return Counter(str(entry.row.get("state") or "") for entry in self.entries.values())
 
+    def values(self, field: str) -> Counter[str]:
+        """The values that jobs have of a selector's field, with their numbers."""
+        if field in COUNTED:
+            return total([feed.mirror for feed in self.feeds], field)
+        return values_of(field, (entry.row for entry in islice(self.entries.values(), SAMPLE)))
+
     def current(self, key: str) -> Line | None:
         """The line with this key, with the newest row."""
         at = self.index.get(key)
@@ -157,6 +168,10 @@ class Board:
         line = self.lines[at]
         entry = self.entries.get(line.uuid) if line.kind == JOB else None
         return line if entry is None else line._replace(entry=entry)
+
+    def _clauses(self) -> list[Clause]:
+        me = next((feed.me for feed in self.feeds if feed.me), "")
+        return clauses(self.filter, me, self._now, (entry.row for entry in self.entries.values()))
 
     def _matches(self, entry: Entry) -> bool:
         if not self.filter:
@@ -200,9 +215,9 @@ class Board:
             cluster, node = str(entry.row.get("cluster") or ""), str(entry.row.get("node") or "")
             key = heading_key(entry.row, ("node",))
             nodes.setdefault(cluster, {})[key] = node
-            for total in (totals.setdefault("cluster " + cluster, [0, 0]), totals.setdefault(key, [0, 0])):
-                total[0] += 1
-                total[1] += entry.row.get("state") == RUNNING
+            for counted in (totals.setdefault("cluster " + cluster, [0, 0]), totals.setdefault(key, [0, 0])):
+                counted[0] += 1
+                counted[1] += entry.row.get("state") == RUNNING
         for cluster in sorted(nodes):
             yield self._heading(CLUSTER, "cluster " + cluster, cluster, totals)
             if "cluster " + cluster not in self.folded and "node" in self.grouping:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from jobmon_console import link
 from jobmon_console.safe import safe
+from jobmon_console.selectors import Clause
 from jobmon_console.tui import texts
 from jobmon_console.tui.feed import Feed
 from jobmon_console.tui.states import link_look
@@ -15,7 +16,9 @@ FIRST_JOB = "jobmon run -- ./my-job.sh"
 SKELETON = 4  # rows
 
 
-def explain(feeds: Sequence[Feed], filter_: str, width: int, now: float, total: int) -> Rows:
+def explain(
+    feeds: Sequence[Feed], filter_: str, width: int, now: float, total: int, clauses: Sequence[Clause] = ()
+) -> Rows:
     """Why the table is empty.
 
     Args:
@@ -24,9 +27,10 @@ def explain(feeds: Sequence[Feed], filter_: str, width: int, now: float, total: 
         width: cells.
         now: of the steady clock, s.
         total: jobs known, whatever the filter.
+        clauses: the parts of the filter, with what each matches by itself.
     """
     if total:
-        return _nothing_matches(filter_, total)
+        return _nothing_matches(filter_, total, clauses)
     troubled = [feed for feed in feeds if feed.link.state in (link.RETRYING, link.REFUSED)]
     if troubled:
         return [[], *(row for feed in troubled for row in _trouble(feed, now, width))]
@@ -36,10 +40,17 @@ def explain(feeds: Sequence[Feed], filter_: str, width: int, now: float, total: 
     return _nothing_registered()
 
 
-def _nothing_matches(filter_: str, total: int) -> Rows:
+def _nothing_matches(filter_: str, total: int, clauses: Sequence[Clause]) -> Rows:
+    counts: Rows = [
+        [(f"    {safe(clause.text)}", "accent" if clause.jobs else "warn"), (f"  {clause.jobs:,}", "plain")]
+        for clause in clauses
+    ]
+    if counts:
+        counts = [[], [("  Each part by itself:", "dim")], *counts]
     return [
         [],
         [("  Nothing matches ", "plain"), (safe(filter_), "accent")],
+        *counts,
         [],
         [(f"  {texts.plural(total, 'job')} without the filter.  Esc clears it, / changes it.", "dim")],
     ]

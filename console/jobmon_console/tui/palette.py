@@ -14,6 +14,7 @@ from jobmon_console.safe import safe
 from jobmon_console.tui.board import Entry
 from jobmon_console.tui.screens.jobs import JobsScreen
 from jobmon_console.tui.states import job_look
+from jobmon_console.views import SHIPPED
 
 BEGINS, ACTION, CONTAINS = 3.0, 2.0, 1.0  # scores: a job's id as typed, an action, a job with it somewhere
 MOST_JOBS = 50  # found jobs; a person types one more letter
@@ -41,6 +42,20 @@ class Actions(Provider):
             for key in KEYS:
                 if key.in_palette and (key.scope == "app" or screen.is_valid(key.id)):
                     yield key, _doing(screen, key)
+
+
+class Views(Provider):
+    """Named views."""
+
+    async def search(self, query: str) -> Hits:
+        """Those whose name contains what was typed; ``view`` stands for all."""
+        screen, words = self.screen, query.casefold().split()
+        if not isinstance(screen, JobsScreen):
+            return
+        for name, selector in {**SHIPPED, **screen.views}.items():
+            if all(word in f"view {name}".casefold() for word in words):
+                text = Text(f"view {safe(name)}  {safe(selector)}")
+                yield Hit(ACTION, text, _opening(screen, name), text=f"view {safe(name)}")
 
 
 class GoToJob(Provider):
@@ -72,6 +87,13 @@ def _doing(screen: JobsScreen, key: Key) -> Callable[[], None]:
 def _going(screen: JobsScreen, uuid: str) -> Callable[[], None]:
     def act() -> None:
         screen.app.call_later(screen.reveal, uuid)
+
+    return act
+
+
+def _opening(screen: JobsScreen, name: str) -> Callable[[], None]:
+    def act() -> None:
+        screen.app.call_later(screen.open_view, name)
 
     return act
 

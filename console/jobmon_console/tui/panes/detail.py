@@ -60,6 +60,11 @@ class Detail(Vertical):
         self._waiting: tuple[Target | None] | None = None  # chosen, not yet shown
         self._target: Target | None = None
 
+    def adopt(self, tab: str, is_wrapped: bool) -> None:
+        """Be as a person left it; called before anything is shown."""
+        self.tab = tab if tab in TABS else self.tab
+        self.output.is_folded = is_wrapped
+
     def compose(self) -> ComposeResult:
         """The tabs, and every pane; one is on the screen."""
         yield self.bar

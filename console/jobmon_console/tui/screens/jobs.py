@@ -6,16 +6,15 @@ the key's id.
 
 from jobmon_console.keys import MOVES, TABS
 from jobmon_console.safe import safe
-from jobmon_console.tui.board import GROUPINGS, JOB
+from jobmon_console.tui.board import JOB
 from jobmon_console.tui.explain import FIRST_JOB
 from jobmon_console.tui.layout import SINGLE
-from jobmon_console.tui.order import SORTS
 from jobmon_console.tui.screens import commands
 from jobmon_console.tui.screens.help import Help
+from jobmon_console.tui.screens.joblist import JobsList
 from jobmon_console.tui.screens.kill import Kill
-from jobmon_console.tui.screens.menu import Menu
 from jobmon_console.tui.screens.save import Save
-from jobmon_console.tui.screens.view import HALF, HIDDEN, ZOOMS, JobsView
+from jobmon_console.tui.screens.view import HALF, HIDDEN, ZOOMS
 from jobmon_console.tui.widgets.lines import Lines
 from jobmon_wire.jobs import ENDED
 from jobmon_wire.verbs import STREAMS
@@ -23,7 +22,7 @@ from jobmon_wire.verbs import STREAMS
 CLIPBOARD = 64 * 1024  # characters; terminals cut or refuse longer ones
 
 
-class JobsScreen(JobsView, inherit_bindings=True):
+class JobsScreen(JobsList, inherit_bindings=True):
     """Everything about jobs."""
 
     def action_do(self, id_: str) -> None:
@@ -118,93 +117,6 @@ class JobsScreen(JobsView, inherit_bindings=True):
         panes = [pane for pane in (self.clusters, self.table, self.detail.lines) if pane.region]
         at = panes.index(self.focused) if self.focused in panes else 0
         panes[(at + step) % len(panes)].focus()
-
-    # The list
-
-    def do_filter(self) -> None:
-        """Type a selector; in the output, a text to look for."""
-        if self.detail.output.has_focus:
-            self.set_focus(self.detail.open_find().input)
-            return
-        self.is_in_detail = False
-        self.arrange_panes()
-        self.filter.display = True
-        self.set_focus(self.filter.input)  # at once: what is typed next must not be taken for keys
-
-    def do_mark(self) -> None:
-        """Mark the job, or take the mark away, and step down."""
-        target = self.target
-        if target is not None and target.row.get("state") != ENDED:
-            if self.board.marks.pop(target.uuid, False) is False:
-                self.board.marks[target.uuid] = None
-            self.table.refresh()
-        self.table.move("down")
-
-    def do_mark_all(self) -> None:
-        """Mark what matches and has not ended."""
-        for entry in self.board.select():
-            if entry.row.get("state") != ENDED:
-                self.board.marks[str(entry.row["uuid"])] = None
-        self.table.refresh()
-
-    def do_unmark_all(self) -> None:
-        """No marks."""
-        self.board.marks.clear()
-        self.table.refresh()
-
-    def do_sort(self) -> None:
-        """Choose the order from a list."""
-        orders = list(SORTS)
-
-        def chosen(at: int | None) -> None:
-            if at is not None:
-                self._sort(orders[at])
-
-        titles = [order.title for order in SORTS.values()]
-        self.app.push_screen(Menu("Sort by", titles, orders.index(self.board.sort)), chosen)
-
-    def do_sort_left(self) -> None:
-        """By the column to the left."""
-        self._step_sort(-1)
-
-    def do_sort_right(self) -> None:
-        """By the column to the right."""
-        self._step_sort(1)
-
-    def do_reverse(self) -> None:
-        """The other way round."""
-        self._sort(self.board.sort)
-
-    def do_fold(self) -> None:
-        """Fold or unfold the heading, or the one above the job."""
-        key = self.board.toggle_fold(self.table.key)
-        self._rearrange()
-        self.table.go_to(key)
-
-    def do_grouping(self) -> None:
-        """Cluster and node, cluster, nothing."""
-        self.board.grouping = GROUPINGS[(GROUPINGS.index(self.board.grouping) + 1) % len(GROUPINGS)]
-        self._rearrange()
-
-    def do_pause(self) -> None:
-        """Hold the table still, or let it go."""
-        self.table.is_paused = not self.table.is_paused
-        self.table.refresh()
-
-    def _sort(self, column: str) -> None:
-        self.board.set_sort(column)
-        self._rearrange()
-
-    def _step_sort(self, step: int) -> None:
-        columns = self.table.sort_columns()
-        if columns:
-            at = columns.index(self.board.sort) if self.board.sort in columns else -step
-            self._sort(columns[(at + step) % len(columns)])
-
-    def _rearrange(self) -> None:
-        self.board.arrange(self.site.steady(), self.table.key)
-        self.table.settle()
-        self.sight()
 
     # The detail
 
@@ -340,10 +252,6 @@ class JobsScreen(JobsView, inherit_bindings=True):
     def do_suspend(self) -> None:
         """Stop here and go back to the shell."""
         self.app.action_suspend_process()
-
-    def say(self, text: str) -> None:
-        """A notice that goes away."""
-        self.app.notify(safe(text), markup=False)
 
     def _copy(self, text: str) -> None:
         text = safe(text[:CLIPBOARD], keep="\n")

@@ -135,7 +135,7 @@ class Kill(Dialog[None]):
 
     def compose(self) -> ComposeResult:
         """What, to whom, and two buttons."""
-        ask, count = Bar("ask"), len(self._frozen)
+        ask, count = Bar("how-many"), len(self._frozen)
         why = "other owners' jobs are among them: " if self._is_foreign else ""
         ask.show([(f" {why}type {count} to confirm ", "warn")])
         with Vertical(id="kill"):

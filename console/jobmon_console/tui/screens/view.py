@@ -13,6 +13,7 @@ from textual.containers import Horizontal, Vertical
 from textual.screen import Screen
 
 from jobmon_console.keys import BY_ID, DETAIL, FILES, LIST, OUTPUT, SCREEN, TABLE
+from jobmon_console.selectors import Completion, complete
 from jobmon_console.tui.bindings import SCREEN_KEYS, bindings
 from jobmon_console.tui.board import JOB
 from jobmon_console.tui.explain import explain
@@ -52,7 +53,8 @@ class JobsView(Screen[None], inherit_bindings=False):
         self.is_in_detail = False  # which pane a small terminal shows
         self.header = Bar("header")
         self.footer = Bar("footer")
-        self.filter = Filter(select)
+        self.filter = Filter(select, self._offer)
+        self.views: dict[str, str] = {}  # a person's own, name: selector
         self._first = select
         self.clusters = Clusters(self.board, site.steady)
         self.table = JobTable(self.board, site.now, site.steady, self._explain)
@@ -197,7 +199,8 @@ class JobsView(Screen[None], inherit_bindings=False):
             (self.detail.lines if self.is_in_detail and self.sees_detail else self.table).focus()
 
     def _explain(self, width: int) -> list[list[tuple[str, str]]]:
-        return explain(self.board.feeds, self.board.filter, width, self.site.steady(), len(self.board.entries))
+        board = self.board
+        return explain(board.feeds, board.filter, width, self.site.steady(), len(board.entries), board.clauses)
 
     # Filter
 
@@ -225,8 +228,18 @@ class JobsView(Screen[None], inherit_bindings=False):
         """Enter: the list has the keys again."""
         self.leave_filter()
 
+    def begin_with(self, text: str) -> None:
+        """The filter to begin with, before anything is shown."""
+        self._first = text
+        self.filter.begin_with(text)
+
+    def _offer(self, text: str) -> list[Completion]:
+        return complete(text, self.board.values)
+
     def leave_filter(self) -> None:
         """Out of the input; a wrong text gives way to the last good one."""
+        self.filter.withdraw()
+        self.filter.remember(self.board.filter)
         if self.filter.input.value != self.board.filter:
             self.filter.input.value = self.board.filter
             self.filter.complain(None)

@@ -1,17 +1,21 @@
 """The line in which a selector is typed, with what is wrong with it below the character."""
 
+from collections.abc import Callable
 from typing import ClassVar
 
 from textual import events
 from textual.app import ComposeResult
-from textual.binding import BindingType
+from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.message import Message
 from textual.widgets import Input
 
+from jobmon_console.preferences import HISTORY
 from jobmon_console.safe import safe
+from jobmon_console.selectors import Completion
 from jobmon_console.tui import texts
 from jobmon_console.tui.widgets.bar import Bar
+from jobmon_console.tui.widgets.lines import Span
 from jobmon_wire.selectors import LONGEST, SelectorError
 
 PROMPT = "/ "
@@ -33,8 +37,45 @@ class FilterInput(Input, inherit_bindings=False):
         self.insert_text_at_cursor(safe(event.text.splitlines()[0] if event.text else ""))
 
 
+class SelectorInput(FilterInput, inherit_bindings=False):
+    """The field of a selector: Tab completes, the arrows go through earlier ones."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *FilterInput.BINDINGS,
+        Binding("tab", "complete", show=False),
+        Binding("up", "recall(1)", show=False),
+        Binding("down", "recall(-1)", show=False),
+    ]
+
+    class Asked(Message):
+        """Tab was pressed."""
+
+    class Recalled(Message):
+        """An arrow was pressed."""
+
+        def __init__(self, step: int) -> None:
+            super().__init__()
+            self.step = step  # 1: the one before
+
+    def action_complete(self) -> None:
+        """Take the first of what is offered."""
+        self.post_message(self.Asked())
+
+    def action_recall(self, step: int) -> None:
+        """An earlier selector, or a later one."""
+        self.post_message(self.Recalled(step))
+
+
 class Filter(Vertical):
-    """The input and its complaint."""
+    """The input, what may come next, and its complaint.
+
+    Args:
+        text: to begin with.
+        offer: what the text may become.
+
+    Attributes:
+        history: selectors used before, newest first.
+    """
 
     class Typed(Message):
         """The text is another."""
@@ -46,12 +87,21 @@ class Filter(Vertical):
     class Left(Message):
         """Enter was pressed: back to the table."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, offer: Callable[[str], list[Completion]]) -> None:
         super().__init__(id="filter")
         self._prompt = Bar("filter-prompt")
-        self.input = FilterInput()
+        self.input: FilterInput = SelectorInput()
+        self.history: list[str] = []
+        self._at = -1  # in the history; -1: what is being typed
+        self._typed = ""  # before the history was looked at
         self._first = text
+        self._offer = offer
+        self._offered: list[Completion] = []
         self._complaint = Bar("filter-complaint")
+
+    def begin_with(self, text: str) -> None:
+        """What the field holds when it is shown."""
+        self._first = text
 
     def compose(self) -> ComposeResult:
         """Prompt and input in one row, the complaint below."""
@@ -66,9 +116,9 @@ class Filter(Vertical):
 
     def complain(self, error: SelectorError | None) -> None:
         """Point at what is wrong, or be silent."""
-        self.set_class(error is not None, "-wrong")
-        if error is None:
-            self._complaint.show([])
+        self.set_class(error is not None and not self._offered, "-wrong")
+        if error is None or self._offered:  # what may come next says more than that something is missing
+            self._show_offer()
             return
         # The field scrolls when the text is longer than it; the mark stays below its character.
         at = len(PROMPT) + max(0, min(error.position, len(self.input.value)) - self.input.scroll_offset.x)
@@ -81,7 +131,46 @@ class Filter(Vertical):
     def on_input_changed(self, event: Input.Changed) -> None:
         """Live."""
         event.stop()
+        is_typing = self.input.has_focus and self.input.cursor_position == len(event.value)
+        self._offered = self._offer(event.value) if is_typing else []
+        self.set_class(bool(self._offered), "-offers")
         self.post_message(self.Typed(event.value))
+
+    def on_selector_input_asked(self, event: SelectorInput.Asked) -> None:
+        """Complete."""
+        event.stop()
+        if self._offered:
+            self.input.value = self._offered[0].text
+            self.input.cursor_position = len(self.input.value)
+
+    def on_selector_input_recalled(self, event: SelectorInput.Recalled) -> None:
+        """Go through the history."""
+        event.stop()
+        at = max(-1, min(self._at + event.step, len(self.history) - 1))
+        if self._at == -1:
+            self._typed = self.input.value
+        if at != self._at:
+            self._at = at
+            self.input.value = self.history[at] if at >= 0 else self._typed
+            self.input.cursor_position = len(self.input.value)
+
+    def remember(self, text: str) -> None:
+        """A selector was used: it is the first to be recalled."""
+        self._at = -1
+        if text:
+            self.history = [text, *(old for old in self.history if old != text)][:HISTORY]
+
+    def withdraw(self) -> None:
+        """Nothing is offered while nobody types."""
+        self._offered = []
+        self.remove_class("-offers")
+
+    def _show_offer(self) -> None:
+        spans: list[Span] = [(" " * len(PROMPT), "dim")]
+        for at, each in enumerate(self._offered):
+            spans.append((safe(each.shown), "accent" if at == 0 else "plain"))
+            spans.append((f" {each.jobs:,}   " if each.jobs is not None else "   ", "dim"))
+        self._complaint.show(spans if self._offered else [], [("Tab takes the first ", "dim")] if self._offered else [])
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Enter leaves the field."""

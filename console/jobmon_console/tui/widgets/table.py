@@ -43,6 +43,7 @@ class JobTable(Lines):
         self.key = ""  # of the line under the cursor
         self.moved = float("-inf")  # s, when a person last moved the cursor
         self.is_paused = False
+        self.hidden: set[str] = set()  # ids of columns
         self._now = now
         self._steady = steady
         self._explain = explain
@@ -122,8 +123,8 @@ class JobTable(Lines):
     @property
     def columns(self) -> tuple[tuple[Column, int], ...]:
         """Those that fit, with their widths."""
-        without = frozenset(["node"]) if "node" in self.board.grouping else frozenset[str]()
-        return choose(self.size.width - MARGIN, without)
+        grouped = ["node"] if "node" in self.board.grouping else []
+        return choose(self.size.width - MARGIN, frozenset([*self.hidden, *grouped]))
 
     def sort_columns(self) -> list[str]:
         """The orders that can be seen, left to right."""

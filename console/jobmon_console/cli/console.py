@@ -1,9 +1,11 @@
 """``jobmon console``: the full-screen console."""
 
 import argparse
+import os
 import sys
 
 from jobmon_console import tls
+from jobmon_console.appearance import THEME_NAMES, appearance
 from jobmon_console.cli import reach
 from jobmon_console.errors import JobMonError, UsageError
 
@@ -12,6 +14,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of the command."""
     parser.add_argument("selector", metavar="SELECTOR", nargs="*", help="which jobs to begin with")
     parser.add_argument("--read-only", action="store_true", help="look at jobs, but do nothing to them")
+    parser.add_argument("--theme", choices=THEME_NAMES, help="colours; else as the console was left")
+    parser.add_argument("--ascii", action="store_true", help="draw with ASCII alone")
+    parser.add_argument("--no-mouse", action="store_true", help="leave the mouse to the terminal")
+    parser.add_argument("--no-animation", action="store_true", help="let nothing move by itself; the default over ssh")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -32,4 +38,5 @@ def run(arguments: argparse.Namespace) -> int:
         raise failed[0]
     from jobmon_console.tui import app
 
-    return int(app.run(contexts, selector, arguments.read_only))
+    look = appearance(arguments.theme or "", arguments.ascii, arguments.no_mouse, arguments.no_animation, os.environ)
+    return int(app.run(contexts, selector, arguments.read_only, look))

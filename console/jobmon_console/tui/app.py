@@ -11,6 +11,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any, ClassVar
 
 from textual.app import App, SystemCommand
@@ -19,6 +20,7 @@ from textual.events import Key
 from textual.filter import LineFilter
 from textual.screen import Screen
 
+from jobmon_console.appearance import Appearance
 from jobmon_console.contexts import Context
 from jobmon_console.preferences import Keeper, Preferences
 from jobmon_console.safe import safe
@@ -26,13 +28,13 @@ from jobmon_console.tui.bindings import APP_KEYS, bindings
 from jobmon_console.tui.board import Board
 from jobmon_console.tui.clients import LazyClient
 from jobmon_console.tui.feed import Feed
-from jobmon_console.tui.filters import ControlFilter
+from jobmon_console.tui.filters import AsciiFilter, ControlFilter
 from jobmon_console.tui.palette import Actions, GoToJob, Views
 from jobmon_console.tui.screens.jobs import JobsScreen
 from jobmon_console.tui.shots import Volley
 from jobmon_console.tui.site import Site
 from jobmon_console.tui.source import Source
-from jobmon_console.tui.theme import DARK, LIGHT, THEMES
+from jobmon_console.tui.theme import DARK, THEMES
 
 STOPPING = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 BY_SIGNAL = 128  # plus the signal's number: the exit status of one that was asked to stop
@@ -52,6 +54,7 @@ class Console(App[None]):
         steady: a clock that is never set back, s.
         chance: gives 0 to 1.
         keeper: keeps how it is left; None: nothing is kept.
+        look: how it is drawn.
     """
 
     TITLE = "JobMon"
@@ -70,8 +73,11 @@ class Console(App[None]):
         steady: Callable[[], float] = time.monotonic,
         chance: Callable[[], float] = random.random,
         keeper: Keeper | None = None,
+        look: Appearance = Appearance(),  # noqa: B008 - a value that never changes
     ) -> None:
         super().__init__()
+        self._look = look
+        self.animation_level = "none" if look.is_still else self.animation_level
         self._keeper = keeper
         self._net = ControlFilter()
         self.feeds = [Feed(name, source, steady, chance) for name, source in sources]
@@ -79,10 +85,11 @@ class Console(App[None]):
         self.jobs = JobsScreen(self.site, select)
         self.last_resort: threading.Timer | None = None  # ends the process when a stop hangs
         self._tasks: list[asyncio.Task[None]] = []
-        for theme in THEMES:
+        for theme in THEMES.values():
             self.register_theme(theme)
         kept = keeper.load() if keeper is not None else Preferences()
-        self.theme = kept.theme if kept.theme in self.available_themes else DARK.name
+        left = kept.theme if kept.theme in self.available_themes else DARK.name
+        self.theme = THEMES[look.theme].name if look.theme else left
         self.jobs.adopt(kept, select)
         self._has_helped = kept.has_helped or keeper is None
 
@@ -118,12 +125,13 @@ class Console(App[None]):
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         """Textual's, and the net for control characters last."""
-        return [*super().get_line_filters(), self._net]
+        drawn = [AsciiFilter()] if self._look.is_ascii else []
+        return [*super().get_line_filters(), *drawn, self._net]
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """The themes; a screenshot would write what is secret to a file that all can read."""
-        yield SystemCommand("Theme: dark", "calm colours on dark", lambda: self._use(DARK.name))
-        yield SystemCommand("Theme: light", "calm colours on light", lambda: self._use(LIGHT.name))
+        for name, theme in THEMES.items():
+            yield SystemCommand(f"Theme: {name}", "colours of the console", partial(self._use, theme.name))
 
     def on_key(self, event: Key) -> None:
         """Take what was typed ahead of a focus that moved.
@@ -166,20 +174,26 @@ class Console(App[None]):
         self._close_messages_no_wait()
 
 
-def run(contexts: list[Context], select: str = "", read_only: bool = False) -> int:
+def run(
+    contexts: list[Context],
+    select: str = "",
+    read_only: bool = False,
+    look: Appearance = Appearance(),  # noqa: B008 - a value that never changes
+) -> int:
     """The console on this terminal, until it is left; its exit status.
 
     Args:
         contexts: whose jobs are shown, in one table.
         select: the filter to begin with.
         read_only: nothing may act on a job.
+        look: how it is drawn.
     """
     clients = [LazyClient(context) for context in contexts]
     for client in clients:
         client.open()
     keeper = Keeper.of(os.environ, [context.name for context in contexts])
-    app = Console([(client.name, client) for client in clients], select, read_only, keeper=keeper)
-    app.run()
+    app = Console([(client.name, client) for client in clients], select, read_only, keeper=keeper, look=look)
+    app.run(mouse=look.has_mouse)
     if app.last_resort is not None:
         app.last_resort.cancel()
     return app.return_code or 0

@@ -1,5 +1,10 @@
-"""The net below ``safe``: no control character leaves for the terminal, whichever widget drew it."""
+"""What every strip passes on its way to the terminal, whichever widget drew it.
 
+The net below ``safe`` lets no control character out.  The other filter draws
+with ASCII alone, for terminals, fonts and screen readers that have no more.
+"""
+
+from rich.cells import cell_len
 from rich.segment import Segment
 from textual.color import Color
 from textual.filter import LineFilter
@@ -18,6 +23,55 @@ class ControlFilter(LineFilter):
             segment if segment.control or segment.text.isprintable() else Segment(_plain(segment.text), segment.style)
             for segment in segments
         ]
+
+
+# One cell each, as what they stand for; text from jobs is not translated, but shown as ``?`` where it is no ASCII.
+_ASCII = str.maketrans(
+    {
+        "●": "*",
+        "◌": "o",
+        "◐": "~",
+        "✓": "+",
+        "✗": "x",
+        "✕": "x",
+        "↻": "@",
+        "◆": ">",
+        "▸": "+",
+        "▾": "-",
+        "▲": "^",
+        "▼": "v",
+        "↑": "^",
+        "↓": "v",
+        "←": "<",
+        "→": ">",
+        "↵": "E",
+        "…": "~",
+        "·": ".",
+        "─": "-",
+        "│": "|",
+        "█": "#",
+        "░": ".",
+        "▕": "|",
+        "▏": "|",
+    }
+    | dict.fromkeys("╭╮╰╯┌┐└┘├┤┬┴┼━┃", "+")
+    | {bar: str(level) for level, bar in enumerate("▁▂▃▄▅▆▇")}
+)
+
+
+class AsciiFilter(LineFilter):
+    """Draws with ASCII alone, in as many cells as before."""
+
+    def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
+        """The segments, each character outside of ASCII replaced by as many as it has cells."""
+        return [
+            segment if segment.control or segment.text.isascii() else Segment(_ascii(segment.text), segment.style)
+            for segment in segments
+        ]
+
+
+def _ascii(text: str) -> str:
+    return "".join(c if c.isascii() else "?" * cell_len(c) for c in text.translate(_ASCII))
 
 
 def _plain(text: str) -> str:

@@ -15,7 +15,6 @@ from jobmon_console.tui.app import Console
 from jobmon_console.tui.bindings import IN_DIALOGS
 from jobmon_console.tui.screens.jobs import JobsScreen
 from jobmon_console.tui.screens.kill import Kill
-from jobmon_console.tui.widgets.filter import SelectorInput
 
 # What a person types into a text field edits the text: those keys are the field's while it has the focus.
 EDITING = {"left", "right", "home", "end", "backspace", "delete", "enter", "ctrl+u", "ctrl+d"}

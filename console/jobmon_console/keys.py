@@ -108,6 +108,9 @@ KEYS = (
     Key("rule", ("m",), OUTPUT, "", "Detail", "draw a line below what has come so far"),
     Key("tail_file", ("t",), FILES, "tail", "Detail", "follow the chosen file in the Output tab"),
     Key("parent", ("backspace",), FILES, "up", "Detail", "to the directory above"),
+    Key("nodes", ("f2",), SCREEN, "", "Other", "the nodes: what runs where, and where agents are silent"),
+    Key("activity", ("f3",), SCREEN, "", "Other", "the activity: who did what to which job"),
+    Key("connect", ("f4",), SCREEN, "", "Other", "the connections: which servers, as whom, and what is wrong"),
     Key("save", ("S",), SCREEN, "", "Detail", "save the output, or the chosen file, to a file here"),
     Key(
         "copy",
@@ -145,6 +148,9 @@ _SHOWN = {
     "backspace": "Bksp",
     "delete": "Del",
     "f1": "F1",
+    "f2": "F2",
+    "f3": "F3",
+    "f4": "F4",
 }
 
 

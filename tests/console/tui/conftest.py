@@ -98,6 +98,7 @@ class FakeSource:
         self.processes: list[dict[str, Any]] = PROCESSES
         self.entries: list[dict[str, Any]] = ENTRIES
         self.events: list[dict[str, Any]] = [{"seq": 1, "at": 1.7e9, "kind": "registered", "text": "on wn001"}]
+        self.audit: list[dict[str, Any]] = []
         self.details: dict[str, Any] = {}
         self.kill_answer: dict[str, Any] | JobMonError = {
             "signal": "TERM",
@@ -143,6 +144,10 @@ class FakeSource:
         if call.path.endswith("/log"):
             for event in self.events:
                 yield event
+            return
+        if call.path == "/v1/audit":
+            for row in self.audit:
+                yield row
             return
         yield {"kind": "sync", "epoch": "e", "total": len(self.jobs), "counts": {}}
         yield {"kind": "jobs", "jobs": list(self.jobs.values())}

@@ -10,9 +10,12 @@ from jobmon_console.tui.board import JOB
 from jobmon_console.tui.explain import FIRST_JOB
 from jobmon_console.tui.layout import SINGLE
 from jobmon_console.tui.screens import commands
+from jobmon_console.tui.screens.activity import Activity
+from jobmon_console.tui.screens.connect import Connect
 from jobmon_console.tui.screens.help import Help
 from jobmon_console.tui.screens.joblist import JobsList
 from jobmon_console.tui.screens.kill import Kill
+from jobmon_console.tui.screens.nodes import Nodes
 from jobmon_console.tui.screens.save import Save
 from jobmon_console.tui.screens.view import HALF, HIDDEN, ZOOMS
 from jobmon_console.tui.widgets.lines import Lines
@@ -232,6 +235,18 @@ class JobsScreen(JobsList, inherit_bindings=True):
         for feed in self.board.feeds:
             feed.retry()
         self.detail.renew()
+
+    def do_nodes(self) -> None:
+        """The page of nodes."""
+        self.app.push_screen(Nodes(self.board, self.site.now, self.use_filter))
+
+    def do_activity(self) -> None:
+        """The page of activity."""
+        self.app.push_screen(Activity(self.board.feeds))
+
+    def do_connect(self) -> None:
+        """The page of connections."""
+        self.app.push_screen(Connect(self.board.feeds, self.site.steady))
 
     def do_palette(self) -> None:
         """Find an action or a job."""

@@ -1,0 +1,141 @@
+"""The page of activity: who did what to the jobs one may see, newest first."""
+
+from functools import partial
+from typing import Any
+
+from jobmon_console import calls
+from jobmon_console.safe import safe
+from jobmon_console.tui import texts
+from jobmon_console.tui.feed import Feed
+from jobmon_console.tui.screens.page import Page
+from jobmon_console.tui.source import Reading
+from jobmon_console.tui.widgets.lines import Lines, Span
+from jobmon_wire.moments import write_moment
+
+LAST = 500  # rows asked of each server
+AGAIN = 10  # looks between two questions
+
+_DECISIONS = {"allowed": "good", "refused": "bad"}
+
+
+class ActivityRows(Lines):
+    """The trail of every context."""
+
+    HAS_CURSOR = True
+    HEADS = 1
+
+    def __init__(self, feeds: list[Feed]) -> None:
+        super().__init__("activity")
+        self.rows: list[dict[str, Any]] = []
+        self.problems: list[str] = []
+        self.is_asking = False
+        self._feeds = feeds
+        self._readings: list[tuple[Feed, Reading[dict[str, Any]], list[dict[str, Any]]]] = []
+
+    def ask(self) -> None:
+        """Ask every server that answers."""
+        if self._readings:
+            return
+        self.problems = []
+        for feed in self._feeds:
+            if feed.link.is_usable:
+                self._readings.append((feed, Reading(partial(feed.source.rows, calls.audit("", LAST))), []))
+            else:
+                self.problems.append(f"{safe(feed.name)} is not connected")
+        self.is_asking = bool(self._readings)
+
+    def take(self) -> None:
+        """Take what came; when all have answered, show it."""
+        if not self._readings:
+            return
+        for _, reading, rows in self._readings:
+            rows += reading.take()
+        if not all(reading.is_over for _, reading, _ in self._readings):
+            return
+        for feed, reading, rows in self._readings:
+            rows += reading.take()
+            if reading.error is not None:
+                self.problems.append(f"{safe(feed.name)}: {safe(str(reading.error))}")
+        found = [row for _, _, rows in self._readings for row in rows]
+        found.sort(key=lambda row: texts.moment(row.get("at")) or 0.0, reverse=True)
+        self.rows, self._readings, self.is_asking = found, [], False
+        self.cursor = max(0, min(self.cursor, len(found) - 1))
+
+    def stop(self) -> None:
+        """Nobody looks any more."""
+        for _, reading, _ in self._readings:
+            reading.cancel()
+
+    def count(self) -> int:
+        """Rows of the trail."""
+        return len(self.rows)
+
+    def head(self, y: int) -> list[Span]:
+        """Titles."""
+        titles = (("TIME", 20), ("WHO", 14), ("VERB", 10), ("JOB", 20), ("DECISION", 10))
+        return [(" " + "".join(texts.fit(title, width) for title, width in titles) + "OUTCOME", "dim")]
+
+    def spans(self, index: int) -> list[Span]:
+        """One action."""
+        row = self.rows[index]
+        at = texts.moment(row.get("at"))
+        when = (write_moment(at) or "")[:19].replace("T", " ") if at is not None else ""
+        decision = safe(str(row.get("decision") or ""))
+        outcome, arguments = (safe(_text(row.get(key))) for key in ("outcome", "arguments"))
+        return [
+            (" " + texts.fit(when, 20), "dim"),
+            (texts.fit(safe(str(row.get("who") or "")), 13) + " ", "plain"),
+            (texts.fit(safe(str(row.get("verb") or "")), 9) + " ", "accent"),
+            (texts.fit(safe(str(row.get("id") or row.get("job") or "-")), 19) + " ", "plain"),
+            (texts.fit(decision, 10), _DECISIONS.get(decision, "warn")),
+            (outcome, "plain"),
+            (f"  {arguments}" if arguments else "", "dim"),
+        ]
+
+    def emptiness(self) -> list[list[Span]]:
+        """Nothing, or not yet."""
+        if self.is_asking:
+            return [[], [("  asking …", "dim")]]
+        rows: list[list[Span]] = [[], *([("  " + problem, "warn")] for problem in self.problems)]
+        return rows if self.problems else [[], [("  Nobody has done anything to your jobs yet.", "dim")]]
+
+
+class Activity(Page):
+    """The trail, asked for again from time to time.
+
+    Args:
+        feeds: one per context.
+    """
+
+    def __init__(self, feeds: list[Feed]) -> None:
+        self._activity = ActivityRows(feeds)
+        super().__init__(self._activity)
+        self._looks = 0
+
+    def title_spans(self) -> list[Span]:
+        """How many, and who did not answer."""
+        spans: list[Span] = [(" Activity ", "bar-strong"), (f"last {len(self._activity.rows):,}", "bar")]
+        if self._activity.rows and self._activity.problems:
+            spans.append(("  " + "; ".join(self._activity.problems), "bar-warn"))
+        return spans
+
+    def renew(self) -> None:
+        """Take what came; ask again after a while."""
+        if self._looks % AGAIN == 0:
+            self._activity.ask()
+        self._looks += 1
+        self._activity.take()
+
+    def reload(self) -> None:
+        """Ask now."""
+        self._activity.ask()
+
+    def on_unmount(self) -> None:
+        """Cancel what is under way."""
+        self._activity.stop()
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, dict):
+        return " ".join(f"{key}={each}" for key, each in value.items())
+    return "" if value is None else str(value)

@@ -1,0 +1,77 @@
+"""A page in front of the jobs, as large as the screen: a title, rows, and Esc that closes it."""
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Vertical
+
+from jobmon_console.keys import BY_ID
+from jobmon_console.tui.bindings import bindings
+from jobmon_console.tui.screens.dialog import Dialog
+from jobmon_console.tui.widgets.bar import Bar
+from jobmon_console.tui.widgets.lines import Lines, Span
+
+REDRAW = 1.0  # s between two looks at what is newer
+
+
+class Page(Dialog[None]):
+    """Rows on the whole screen.
+
+    Subclasses give ``title`` and ``keys``, and may look for news in ``renew``.
+
+    Args:
+        rows: what is shown.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings([BY_ID["leave"], BY_ID["reconnect"]])]
+
+    def __init__(self, rows: Lines) -> None:
+        super().__init__()
+        self.rows = rows
+        self._title, self._foot = Bar("page-title"), Bar("page-foot")
+
+    def compose(self) -> ComposeResult:
+        """Title, rows, keys."""
+        with Vertical(id="page"):
+            yield self._title
+            yield self.rows
+            yield self._foot
+
+    def on_mount(self) -> None:
+        """Look for news from now on."""
+        self.rows.focus()
+        self._look()
+        self.set_interval(REDRAW, self._look)
+
+    def title_spans(self) -> list[Span]:
+        """What this is, and how many."""
+        return []
+
+    def keys(self) -> str:
+        """What keys do here besides closing it."""
+        return "R asks again"
+
+    def renew(self) -> None:
+        """Take what is newer."""
+
+    def reload(self) -> None:
+        """Ask again now."""
+
+    def action_do(self, id_: str) -> None:
+        """Leave as a dialog is left; ask again."""
+        if id_ == "reconnect":
+            self.reload()
+        else:
+            super().action_do("escape" if id_ == "leave" else id_)
+
+    def on_lines_chosen(self) -> None:
+        """A double click is Enter."""
+        self.confirm()
+
+    def _look(self) -> None:
+        self.renew()
+        self._title.show(self.title_spans(), [("Esc closes ", "bar")])
+        self._foot.show([(f" {self.keys()}", "bar")])
+        self.rows.resize_rows()
+        self.rows.refresh()

@@ -1,0 +1,80 @@
+"""The pages tell what runs where, who did what, and how each server is connected."""
+
+from typing import Any
+
+from jobmon_console.errors import CredentialRefusedError, UnreachableError
+from jobmon_console.tui.app import Console
+from jobmon_console.tui.screens.nodes import nodes_of
+
+
+async def test_nodes_add_up_what_their_jobs_take_and_lead_to_them(
+    console: Console, source: Any, make_record: Any, settle: Any, screen_text: Any
+) -> None:
+    source.jobs["uuid-4"] = make_record(4, state="silent", callback="udp")
+    source.jobs["uuid-7"] = make_record(7, state="ended", exit={"code": 0, "signal": None, "source": "wrap"})
+    async with console.run_test(size=(140, 30)) as pilot:
+        await settle(pilot, lambda: console.jobs.target)
+        await pilot.press("f2")
+        await settle(pilot, lambda: "HEARD" in screen_text(console))
+        row = next(row for row in screen_text(console).splitlines() if "wn001" in row)
+        assert row.split()[2:8] == ["3", "1", "1", "0", "62", "1.2G"]
+        await pilot.press("down", "enter")
+        await settle(pilot, lambda: console.jobs.board.filter == "cluster=caf node=wn001")
+
+        assert console.jobs.board.matching == 3
+
+
+def test_a_node_is_named_by_its_cluster_too() -> None:
+    from jobmon_console.tui.board import Entry
+
+    rows = [{"cluster": cluster, "node": "wn10"} for cluster in ("b", "a")] + [{"cluster": "a", "node": "wn9"}]
+
+    found = nodes_of(Entry(None, row) for row in rows)  # type: ignore[arg-type]
+
+    assert [(node.cluster, node.name) for node in found] == [("a", "wn9"), ("a", "wn10"), ("b", "wn10")]
+
+
+async def test_activity_shows_what_was_done_newest_first(
+    console: Console, source: Any, settle: Any, screen_text: Any
+) -> None:
+    source.audit = [
+        {"at": 1.7e9, "who": "alice", "verb": "tail", "id": "8812", "decision": "allowed", "outcome": "done"},
+        {
+            "at": 1.8e9,
+            "who": "eve",
+            "verb": "kill",
+            "id": "8813",
+            "decision": "refused",
+            "arguments": {"signal": "KILL"},
+        },
+    ]
+    async with console.run_test(size=(140, 30)) as pilot:
+        await settle(pilot, lambda: console.jobs.target)
+        await pilot.press("f3")
+        await settle(pilot, lambda: "signal=KILL" in screen_text(console) and "tail" in screen_text(console))
+
+        text = screen_text(console)
+        assert text.index("eve") < text.index("alice")
+        await pilot.press("escape")
+        await settle(pilot, lambda: console.screen is console.jobs)
+
+
+async def test_connections_tell_the_state_and_the_remedy(
+    make_source: Any, make_record: Any, settle: Any, screen_text: Any
+) -> None:
+    well, down, refused = make_source([make_record(1)]), make_source(), make_source()
+    down.trouble, refused.trouble = (
+        UnreachableError("no answer from cern:8443"),
+        CredentialRefusedError("it has expired"),
+    )
+    console = Console([("caf", well), ("cern", down), ("fnal", refused)])
+    async with console.run_test(size=(140, 40)) as pilot:
+        await settle(pilot, lambda: console.jobs.target)
+        await pilot.press("f4")
+        await settle(pilot, lambda: "1 of 3 answer" in screen_text(console))
+
+        text = screen_text(console)
+        assert "CN=alice (owner)" in text
+        assert "no answer from cern:8443" in text
+        assert "it has expired" in text
+        assert "jobmon doctor" in text

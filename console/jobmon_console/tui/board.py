@@ -17,8 +17,9 @@ from jobmon_console.tui.feed import Feed
 from jobmon_console.tui.order import DEFAULT, SORTS, natural, sort
 from jobmon_wire.jobs import ENDED, RUNNING
 
-JOB, CLUSTER, NODE = "job", "cluster", "node"
+JOB, ARRAY, CLUSTER, NODE = "job", "array", "cluster", "node"
 GROUPINGS = (("cluster", "node"), ("cluster",), ())
+LEAST_ARRAY = 3  # tasks of a job array under one heading that are folded to one line
 HOLD = 3.0  # s after a move in which a live column does not reorder the list under the cursor
 LARGE = 2000  # jobs; arranging fewer takes less than a frame, more wait for PACE
 SAMPLE = 20_000  # jobs whose values are offered as completions; all of 100,000 would take longer than a frame
@@ -36,7 +37,8 @@ class Line(NamedTuple):
     """One line of the table."""
 
     kind: str
-    key: str  # never used for another line: "job <uuid>", "cluster <name>", "node <cluster> <name>"
+    # Never used for another line: "job <uuid>", "array <heading> <id>", "cluster <name>", "node <cluster> <name>".
+    key: str
     entry: Entry | None = None
     name: str = ""  # of a heading
     jobs: int = 0  # under a heading
@@ -64,7 +66,9 @@ class Board:
         self.lines: list[Line] = []
         self.index: dict[str, int] = {}  # of a line by its key
         self.marks: dict[str, None] = {}  # uuids, in the order they were marked
-        self.folded: set[str] = set()
+        self.folded: set[str] = set()  # headings
+        self.opened: set[str] = set()  # arrays
+        self.arrays: dict[str, list[Entry]] = {}  # tasks of the arrays that have a line
         self.grouping: tuple[str, ...] = GROUPINGS[0]
         self.sort, self.is_reversed = DEFAULT, False
         self.filter = ""  # the last good one
@@ -121,6 +125,7 @@ class Board:
         self.matching = len(matching)
         self.clauses = [] if matching or not self.filter else self._clauses()
         self.groups = list(self._headings(self.entries.values()))
+        self._open_array_of(hold)
         self.lines = self._group(sort(matching, self.sort, self.is_reversed))
         self._reindex()
         if at >= 0 and hold not in self.index and before[at].kind == JOB:
@@ -129,16 +134,19 @@ class Board:
         self.is_dirty, self._arranged = False, now
 
     def toggle_fold(self, key: str) -> str:
-        """Fold or unfold a heading, or the heading a job stands under; give the heading's key."""
+        """Fold or unfold a heading or an array, or what a job stands under; give the key of that."""
         at = self.index.get(key)
         if at is None:
             return ""
         line = self.lines[at]
         if line.kind == JOB and line.entry is not None:
-            key = heading_key(line.entry.row, self.grouping[-1:])
-        if key:
+            array = self._array_key(line.entry)
+            key = array if array in self.arrays else heading_key(line.entry.row, self.grouping[-1:])
+        if key in self.arrays:
+            self.opened ^= {key}
+        elif key:
             self.folded ^= {key}
-            self.is_dirty = True
+        self.is_dirty = self.is_dirty or bool(key)
         return key
 
     def select(self) -> list[Entry]:
@@ -148,6 +156,7 @@ class Board:
     def unfold(self, entry: Entry) -> None:
         """Open the headings a job stands under."""
         self.folded -= {heading_key(entry.row, ("node",)), heading_key(entry.row, ("cluster",))}
+        self.opened.add(self._array_key(entry))
         self.is_dirty = True
 
     def counts(self) -> Counter[str]:
@@ -196,8 +205,9 @@ class Board:
         return entry is not None and entry.row.get("state") != ENDED
 
     def _group(self, entries: list[Entry]) -> list[Line]:
+        self.arrays = {}
         if not self.grouping:
-            return [_job_line(entry) for entry in entries]
+            return list(self._lines(entries))
         members: dict[str, list[Entry]] = {}
         for entry in entries:
             members.setdefault(heading_key(entry.row, self.grouping[-1:]), []).append(entry)
@@ -205,8 +215,35 @@ class Board:
         for heading in self._headings(entries):
             lines.append(heading)
             if not heading.is_folded:
-                lines.extend(map(_job_line, members.get(heading.key, ())))
+                lines.extend(self._lines(members.get(heading.key, [])))
         return lines
+
+    def _lines(self, entries: list[Entry]) -> Iterable[Line]:
+        """The jobs under one heading; an array's tasks stand together, where its first one does."""
+        tasks: dict[str, list[Entry]] = {}
+        for entry in entries:
+            if array_of(entry.row):
+                tasks.setdefault(self._array_key(entry), []).append(entry)
+        self.arrays |= {key: found for key, found in tasks.items() if len(found) >= LEAST_ARRAY}
+        for entry in entries:
+            key = self._array_key(entry) if array_of(entry.row) else ""
+            if key not in self.arrays:
+                yield _job_line(entry)
+            elif tasks[key][0] is entry:
+                found, is_folded = tasks[key], key not in self.opened
+                running = sum(each.row.get("state") == RUNNING for each in found)
+                yield Line(ARRAY, key, None, array_of(entry.row), len(found), running, is_folded)
+                if not is_folded:
+                    yield from map(_job_line, found)
+
+    def _array_key(self, entry: Entry) -> str:
+        return f"array {heading_key(entry.row, self.grouping[-1:])} {array_of(entry.row)}"
+
+    def _open_array_of(self, hold: str) -> None:
+        """The line under the cursor must not go into an array that became large enough to be folded."""
+        entry = self.entries.get(hold[4:]) if hold.startswith("job ") else None
+        if entry is not None and array_of(entry.row):
+            self.opened.add(self._array_key(entry))
 
     def _headings(self, entries: Iterable[Entry]) -> Iterable[Line]:
         totals: dict[str, list[int]] = {}
@@ -248,6 +285,13 @@ def heading_key(row: dict[str, Any], grouping: tuple[str, ...]) -> str:
     if grouping == ("node",):
         return f"node {cluster} {row.get('node') or ''}"
     return "cluster " + cluster if grouping else ""
+
+
+def array_of(row: dict[str, Any]) -> str:
+    """The id of the job array a job is a task of; empty if it is none."""
+    batch = row.get("batch")
+    array = batch.get("array") if isinstance(batch, dict) else None
+    return array.rpartition("_")[0] if isinstance(array, str) else ""
 
 
 def _job_line(entry: Entry) -> Line:

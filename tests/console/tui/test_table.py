@@ -39,6 +39,7 @@ def test_the_job_under_the_cursor_stays_whatever_changes_and_the_others_are_righ
             number, node, cpu, name = change
             uuid = f"u{number}"
             row = {"uuid": uuid, "id": f"job-{number}", "cluster": f"c{node % 2}", "node": f"n{node}", "name": name}
+            row["batch"] = {"array": f"7_{number}"} if number > 4 else {}
             board.update(feed, feed.mirror.apply({"kind": "jobs", "jobs": [row | {"cpu_percent": cpu}]}))
         elif kind == "drop":
             board.update(feed, feed.mirror.apply({"kind": "gone", "uuids": [f"u{change[0]}"]}))
@@ -53,8 +54,12 @@ def test_the_job_under_the_cursor_stays_whatever_changes_and_the_others_are_righ
         key = key if key in board.index else next((line.key for line in board.lines if line.kind == JOB), "")
 
         jobs = [line for line in board.lines if line.kind == JOB]
+        folded = {str(e.row["uuid"]) for line in board.lines if line.is_folded for e in board.arrays.get(line.key, ())}
         assert len({line.key for line in board.lines}) == len(board.lines)
-        assert {line.uuid for line in jobs if not line.is_ghost} == {str(e.row["uuid"]) for e in board.select()}
+        assert not folded & {line.uuid for line in jobs}
+        assert folded | {line.uuid for line in jobs if not line.is_ghost} == {
+            str(e.row["uuid"]) for e in board.select()
+        }
         assert [line.key for line in jobs if line.is_ghost] in ([], [key])
         assert not key or board.index[key] == [line.key for line in board.lines].index(key)
 
@@ -166,3 +171,46 @@ async def test_marks_stay_with_jobs_and_drop_when_they_end(
         await pilot.press("U")
 
         assert not console.jobs.board.marks
+
+
+async def test_an_array_is_one_line_that_opens_and_is_acted_on_whole(
+    console: Console, source: Any, make_record: Any, settle: Any, screen_text: Any
+) -> None:
+    states = ["running", "running", "lost", "ended"]
+    source.jobs = {
+        f"uuid-{at}": make_record(
+            at, id=f"77_{at}", node="wn1", name="sweep", state=state, batch={"array": f"77_{at}"}, exit={"code": 3}
+        )
+        for at, state in enumerate(states)
+    }
+    async with console.run_test(size=(140, 30)) as pilot:
+        await settle(pilot, lambda: "77  4 tasks  sweep" in screen_text(console))
+        assert "● 2 running" in screen_text(console)
+        assert "77_0" not in screen_text(console)
+
+        await pilot.press("space")
+        assert set(console.jobs.board.marks) == {"uuid-0", "uuid-1", "uuid-2"}
+        await pilot.press("U", "home", "down", "down", "x")
+        await settle(pilot, lambda: "Send a signal to 2 jobs" in screen_text(console))
+        await pilot.press("escape", "e")
+        await settle(pilot, lambda: "77_0" in screen_text(console))
+        await pilot.press("down", "e")
+        await settle(pilot, lambda: "77_0" not in screen_text(console))
+        assert "left" not in screen_text(console)
+
+
+async def test_the_job_under_the_cursor_is_not_folded_away_when_its_array_grows(
+    console: Console, source: Any, make_record: Any, settle: Any, screen_text: Any
+) -> None:
+    def task(at: int) -> dict[str, Any]:
+        return dict(make_record(at, id=f"77_{at}", node="wn1", batch={"array": f"77_{at}"}))
+
+    source.jobs = {f"uuid-{at}": task(at) for at in range(2)}
+    async with console.run_test(size=(140, 30)) as pilot:
+        await settle(pilot, lambda: console.jobs.target)
+        key = console.jobs.table.key
+        source.change(*(task(at) for at in range(2, 9)))
+        await settle(pilot, lambda: "9 tasks" in screen_text(console))
+
+        assert console.jobs.table.key == key
+        assert console.jobs.target is not None

@@ -12,6 +12,7 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 
 from jobmon_console.keys import TABS
+from jobmon_console.tui.history import History
 from jobmon_console.tui.panes.events import Events
 from jobmon_console.tui.panes.files import Files
 from jobmon_console.tui.panes.info import Info
@@ -53,9 +54,10 @@ class Detail(Vertical):
     def __init__(self, now: Callable[[], float]) -> None:
         super().__init__(id="detail")
         self.tab = TABS[0]
+        self.history = History()
         self.bar = TabBar()
         self.find = Find()
-        self.output, self.top, self.processes = Output(now), Top(), Tree()
+        self.output, self.top, self.processes = Output(now), Top(self.history), Tree()
         self.files, self.info, self.events = Files(), Info(), Events()
         self._waiting: tuple[Target | None] | None = None  # chosen, not yet shown
         self._target: Target | None = None
@@ -128,11 +130,17 @@ class Detail(Vertical):
         """Show what came; ask, if the pane is seen at all."""
         if self._waiting is not None:
             self._target, self._waiting = self._waiting[0], None
+            self._note_vitals(now)
             self._tabs[self.tab].select(self._target)
             self.bar.show_tab(self.tab, self._target)
         tab = self._tabs[self.tab]
         tab.show(is_seen)
         tab.tick(now)
+
+    def _note_vitals(self, now: float) -> None:
+        if self._target is not None:
+            row = self._target.row
+            self.history.add(self._target.uuid, now, row.get("cpu_percent"), row.get("rss_bytes"))
 
     # Finding in the output
 

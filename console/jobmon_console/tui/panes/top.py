@@ -5,12 +5,14 @@ from typing import Any
 from jobmon_console import allowance, calls
 from jobmon_console.safe import safe
 from jobmon_console.tui import texts
+from jobmon_console.tui.history import History, bars
 from jobmon_console.tui.panes.pane import Pane, Target
 from jobmon_console.tui.source import Reading
 from jobmon_console.tui.widgets.lines import Span
 from jobmon_wire.frames import RECORD, Frame
 
 DELAY = 2.0  # s between samples
+SPARK = 24  # cells of a line of bars
 BAR = 12  # cells of a meter
 _TITLES = (("PID", 8), ("S", 2), ("CPU%", 6), ("MEM", 7), ("THR", 5), ("CPU TIME", 10))
 
@@ -18,10 +20,11 @@ _TITLES = (("PID", 8), ("S", 2), ("CPU%", 6), ("MEM", 7), ("THR", 5), ("CPU TIME
 class Top(Pane):
     """The busiest processes of the job."""
 
-    HEADS = 3
+    HEADS = 4
 
-    def __init__(self) -> None:
+    def __init__(self, history: History) -> None:
         super().__init__("top")
+        self._history = history
         self._sample: dict[str, Any] = {}
         self._processes: list[dict[str, Any]] = []
         self._came = 0.0  # s, when the sample came
@@ -44,6 +47,9 @@ class Top(Pane):
             self._sample = item.document()
             self._processes = [p for p in _list(self._sample.get("processes")) if isinstance(p, dict)]
             self._came = self._now
+            if self.target is not None:
+                job = _object(self._sample.get("job"))
+                self._history.add(self.target.uuid, self._now, job.get("cpu_percent"), job.get("rss"))
 
     def clear(self) -> None:
         """No sample yet."""
@@ -56,13 +62,13 @@ class Top(Pane):
             self.refresh()
 
     def head(self, y: int) -> list[Span]:
-        """The job, the node, the titles."""
-        if y == 2:
+        """The job, what it used lately, the node, the titles."""
+        if y == 3:
             titles = "".join(texts.fit(title, width, right=title not in ("S",)) + " " for title, width in _TITLES)
             return [(titles + "NAME", "dim")]
         if not self._sample:
             return []
-        return self._job_line() if y == 0 else self._node_line()
+        return (self._job_line, self._history_line, self._node_line)[y]()
 
     def spans(self, index: int) -> list[Span]:
         """One process."""
@@ -98,6 +104,20 @@ class Top(Pane):
                 (f"  {safe(fact.text)}", "warn" if fact.is_bad else "plain")
                 for fact in allowance.facts(job, texts.size)
             ),
+        ]
+
+    def _history_line(self) -> list[Span]:
+        samples = self._history.of(self.target.uuid, self._now) if self.target is not None else []
+        if len(samples) < 2:
+            return [(" last  ", "dim"), ("a line of bars comes with the next samples", "dim")]
+        cpu, memory = [sample.cpu for sample in samples], [sample.memory for sample in samples]
+        span = texts.short_span(samples[-1].at - samples[0].at)
+        return [
+            (f" {texts.fit(span, 5)} ", "dim"),
+            (f"CPU {bars(cpu, SPARK)}", "info"),
+            (f" ≤ {texts.percent(max(cpu))}%  ", "dim"),
+            (f"MEM {bars(memory, SPARK)}", "info"),
+            (f" ≤ {texts.size(max(memory))}", "dim"),
         ]
 
     def _node_line(self) -> list[Span]:

@@ -5,7 +5,7 @@ One method per key, named after its id; those of the rest are in ``jobs``.
 
 from jobmon_console.preferences import Preferences
 from jobmon_console.safe import safe
-from jobmon_console.tui.board import GROUPINGS
+from jobmon_console.tui.board import GROUPINGS, Entry
 from jobmon_console.tui.order import SORTS
 from jobmon_console.tui.screens.ask import Ask
 from jobmon_console.tui.screens.menu import Menu
@@ -52,8 +52,15 @@ class JobsList(JobsView, inherit_bindings=True):
         self.set_focus(self.filter.input)  # at once: what is typed next must not be taken for keys
 
     def do_mark(self) -> None:
-        """Mark the job, or take the mark away, and step down."""
+        """Mark the job, or take the mark away, and step down; on an array, all of its tasks."""
         target = self.target
+        tasks = [str(entry.row["uuid"]) for entry in self.board.arrays.get(self.table.key, ()) if _runs(entry)]
+        if tasks:
+            unmarked = [uuid for uuid in tasks if uuid not in self.board.marks]
+            for uuid in unmarked or tasks:
+                self.board.marks.pop(uuid, None)
+            self.board.marks |= dict.fromkeys(unmarked)
+            self.table.refresh()
         if target is not None and target.row.get("state") != ENDED:
             if self.board.marks.pop(target.uuid, False) is False:
                 self.board.marks[target.uuid] = None
@@ -63,7 +70,7 @@ class JobsList(JobsView, inherit_bindings=True):
     def do_mark_all(self) -> None:
         """Mark what matches and has not ended."""
         for entry in self.board.select():
-            if entry.row.get("state") != ENDED:
+            if _runs(entry):
                 self.board.marks[str(entry.row["uuid"])] = None
         self.table.refresh()
 
@@ -98,6 +105,7 @@ class JobsList(JobsView, inherit_bindings=True):
     def do_fold(self) -> None:
         """Fold or unfold the heading, or the one above the job."""
         key = self.board.toggle_fold(self.table.key)
+        self.table.key = key or self.table.key  # a job that is folded away is not under the cursor any more
         self._rearrange()
         self.table.go_to(key)
 
@@ -223,3 +231,7 @@ class JobsList(JobsView, inherit_bindings=True):
         self.board.arrange(self.site.steady(), self.table.key)
         self.table.settle()
         self.sight()
+
+
+def _runs(entry: Entry) -> bool:
+    return entry.row.get("state") != ENDED

@@ -15,7 +15,7 @@ from textual.screen import Screen
 from jobmon_console.keys import BY_ID, DETAIL, FILES, LIST, OUTPUT, SCREEN, TABLE
 from jobmon_console.selectors import Completion, complete
 from jobmon_console.tui.bindings import SCREEN_KEYS, bindings
-from jobmon_console.tui.board import JOB
+from jobmon_console.tui.board import ARRAY, JOB
 from jobmon_console.tui.explain import explain
 from jobmon_console.tui.layout import LAYOUTS, LEAST, SINGLE, TINY, WIDE, layout
 from jobmon_console.tui.panes.detail import Detail
@@ -168,7 +168,7 @@ class JobsView(Screen[None], inherit_bindings=False):
             FILES: focused is self.detail.files.list,
         }
         if id_ == "kill":
-            return not self.is_typing and bool(self.board.marks or self.target)
+            return not self.is_typing and bool(self.board.marks or self.target or self.table.key in self.board.arrays)
         return checks[scope]
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
@@ -214,7 +214,7 @@ class JobsView(Screen[None], inherit_bindings=False):
         self.filter.complain(None)
         self.board.arrange(self.site.steady())
         line = self.table.current
-        if line is None or line.kind != JOB:
+        if line is None or line.kind not in (JOB, ARRAY):
             self.table.first_job()
         self.table.settle()
         self.sight()
@@ -258,10 +258,13 @@ class JobsView(Screen[None], inherit_bindings=False):
         self.detail.open_tab(event.tab)
 
     def marked_or_current(self) -> list[Target]:
-        """What an action is about: the marked jobs, else the current one."""
+        """What an action is about: the marked jobs, else the current one, or all tasks of the current array."""
         entries = [(uuid, self.board.entries[uuid]) for uuid in self.board.marks if uuid in self.board.entries]
         if entries:
             return [Target(entry.feed, uuid, dict(entry.row)) for uuid, entry in entries]
+        tasks = self.board.arrays.get(self.table.key)
+        if tasks:
+            return [Target(entry.feed, str(entry.row["uuid"]), dict(entry.row)) for entry in tasks]
         target = self.target
         return [] if target is None else [target._replace(row=dict(target.row))]
 

@@ -4,13 +4,15 @@ The cursor is held by the key of a line, a job's by its uuid: when lines come
 and go the cursor stays on its job and moves with it.
 """
 
+from collections import Counter
 from collections.abc import Callable
+from typing import Any
 
 from jobmon_console.safe import safe
 from jobmon_console.tui import texts
-from jobmon_console.tui.board import CLUSTER, JOB, Board, Line
+from jobmon_console.tui.board import ARRAY, CLUSTER, JOB, Board, Entry, Line
 from jobmon_console.tui.order import SORTS
-from jobmon_console.tui.states import link_look
+from jobmon_console.tui.states import Look, job_look, link_look
 from jobmon_console.tui.widgets.columns import GAP, Column, choose
 from jobmon_console.tui.widgets.lines import Lines, Span
 
@@ -65,6 +67,8 @@ class JobTable(Lines):
     def spans(self, index: int) -> list[Span]:
         """One line: a heading or a job."""
         line = self.board.lines[index]
+        if line.kind == ARRAY:
+            return self._array(line)
         return self._job(line) if line.kind == JOB else self._heading(line)
 
     @property
@@ -87,7 +91,7 @@ class JobTable(Lines):
         if at is None:
             at = min(self.cursor, max(0, self.count() - 1))
             if not self.key:
-                at = next((i for i, line in enumerate(self.board.lines) if line.kind == JOB), 0)
+                at = next((i for i, line in enumerate(self.board.lines) if line.kind in (JOB, ARRAY)), 0)
             self.key = self.board.lines[at].key if self.board.lines else ""
         drift, self.cursor = at - self.cursor, at
         self.resize_rows()
@@ -176,6 +180,23 @@ class JobTable(Lines):
             spans.append((f", {line.running:,} running", "dim"))
         return spans + (self._cluster_links(line.name) if is_cluster else [])
 
+    def _array(self, line: Line) -> list[Span]:
+        """The tasks of an array in one line: how many in which state, and what they take together."""
+        tasks = self.board.arrays.get(line.key, [])
+        marked = sum(str(entry.row["uuid"]) in self.board.marks for entry in tasks)
+        name = next((safe(str(entry.row.get("name") or "")) for entry in tasks), "")
+        spans: list[Span] = [
+            ("◆ " if marked else "  ", "mark"),
+            (" " * self._indent, "plain"),
+            (f"{'▸' if line.is_folded else '▾'} {safe(line.name)}", "strong"),
+            (f"  {texts.plural(len(tasks), 'task')}  {name}  ", "dim"),
+        ]
+        looks = Counter((look.glyph, look.word.partition(" ")[0], look.style) for look in map(_look, tasks))
+        for (glyph, word, style), count in sorted(looks.items(), key=lambda pair: -pair[1]):
+            spans.append((f" {glyph} {count:,} {word} ", style))
+        memory = sum(_amount(entry.row.get("rss_bytes")) for entry in tasks)
+        return [*spans, (f"  {texts.size(memory)}" if memory else "", "plain")]
+
     def _cluster_links(self, cluster: str) -> list[Span]:
         spans: list[Span] = []
         for feed in self.board.feeds:
@@ -201,3 +222,11 @@ class JobTable(Lines):
             style = "dim" if fades else "mark" if is_marked and at == 0 else style
             spans.append((texts.fit(text, width, right=column.is_right) + " " * GAP, style))
         return spans
+
+
+def _look(entry: Entry) -> Look:
+    return job_look(entry.row)
+
+
+def _amount(value: Any) -> float:
+    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else 0.0

@@ -1,0 +1,42 @@
+"""The line of bars shows what a job used lately, peaks included, and remembers no more than it may."""
+
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jobmon_console.tui.app import Console
+from jobmon_console.tui.history import BARS, JOBS, KEPT, WITHIN, History, bars
+
+
+@given(st.lists(st.floats(0, 1e12), min_size=1, max_size=400), st.integers(1, 60))
+def test_bars_fill_the_width_and_keep_the_peak(values: list[float], width: int) -> None:
+    line = bars(values, width)
+
+    assert len(line) == width
+    assert set(line) <= set(BARS)
+    if max(values) > 0:
+        assert BARS[-1] in line
+
+
+def test_only_the_jobs_looked_at_last_and_the_last_ten_minutes_are_kept() -> None:
+    history = History()
+    for number in range(JOBS + 5):
+        history.add(f"u{number}", 0.0, 1.0, 1)
+    for second in range(KEPT + 50):
+        history.add("u204", float(second), 1.0, 1)
+    history.add("u204", 1.0, None, 1)
+
+    assert history.of("u4", 0.0) == []
+    assert len(history.of("u204", KEPT + 49.0)) == KEPT
+    assert history.of("u204", KEPT + 50.0 + WITHIN) == []
+
+
+async def test_top_draws_what_beats_and_samples_told(
+    console: Console, source: Any, make_record: Any, settle: Any, screen_text: Any
+) -> None:
+    async with console.run_test(size=(140, 40)) as pilot:
+        await settle(pilot, lambda: console.jobs.target)
+        await pilot.press("2")
+        await settle(pilot, lambda: "CPU 812%" in screen_text(console))
+        await settle(pilot, lambda: "≤ 812%" in screen_text(console))

@@ -7,7 +7,7 @@ TESTERS ?= 3
 READY := $(VENV)/.ready
 SOURCES := agent server console pki tests benchmarks docs
 
-.PHONY: demo test soak check format agent pictures bench lock clean
+.PHONY: demo test soak check format agent pictures bench golden lock clean
 
 demo: $(READY)  ## a throw-away site on this machine, and the console on it
 	$(BIN)/jobmon demo $(DEMO)
@@ -40,6 +40,9 @@ bench: $(READY)  ## how long commands take and what the agent weighs, beside the
 
 pictures: $(READY)  ## the README's picture, made from the program itself
 	$(BIN)/python docs/pictures.py
+
+golden: $(READY)  ## draw the golden screens anew; then read what git says has changed
+	JOBMON_GOLDEN=write $(BIN)/python -m pytest -q tests/console/tui/test_golden.py -k looks_as_it_did
 
 lock: $(READY)  ## pin every dependency anew; hashes, no addresses
 	$(BIN)/python -m pip install --quiet uv

@@ -48,6 +48,7 @@ class Settings(NamedTuple):
     current: tuple[str, ...]
     contexts: dict[str, Context]
     has_holder: bool = True  # a command may leave a connection holder behind
+    keys: dict[str, str] = {}  # of the console, by the ids of ``keys``  # noqa: RUF012 - never changed in place
 
 
 def config_path(environ: Mapping[str, str]) -> str:
@@ -91,7 +92,10 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
     has_holder = document.get("holder", True)
     if not isinstance(has_holder, bool):
         raise ContextError(f"{path}: holder must be true or false; correct it")
-    return Settings(path, _read_current(path, document.get("current", [])), contexts, has_holder)
+    keys = document.get("keys", {})
+    if not isinstance(keys, dict) or not all(isinstance(value, str) for value in keys.values()):
+        raise ContextError(f'{path}: keys must be a table of texts, as kill = "K"; correct it')
+    return Settings(path, _read_current(path, document.get("current", [])), contexts, has_holder, keys)
 
 
 def absolute(context: Context) -> Context:

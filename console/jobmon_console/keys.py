@@ -6,7 +6,10 @@ character itself.  Lower case looks, upper case or a dialog acts.  ``k`` is
 "up", so killing is ``x``.  Nothing here draws or knows the widgets.
 """
 
+from collections.abc import Mapping
 from typing import NamedTuple
+
+from jobmon_console.errors import UsageError
 
 # Scopes, from everywhere to narrow
 APP = "app"  # everywhere, dialogs too
@@ -46,7 +49,7 @@ def _tab(number: int, help_: str) -> Key:
     return Key(f"tab_{TABS[number - 1]}", (str(number),), SCREEN, "", "Detail", help_)
 
 
-KEYS = (
+KEYS: tuple[Key, ...] = (
     _move("up", ("up", "k"), "one line up"),
     _move("down", ("down", "j"), "one line down"),
     _move("page_up", ("pageup", "ctrl+u"), "one page up"),
@@ -152,6 +155,47 @@ _SHOWN = {
     "f3": "F3",
     "f4": "F4",
 }
+
+
+def remapped(changes: Mapping[str, str]) -> tuple[Key, ...]:
+    """The table with other keys for some ids.
+
+    Args:
+        changes: id: keys, with commas between them.
+
+    Raises:
+        UsageError: no such id, no key, one that terminals keep, or one that means something else already.
+    """
+    for id_, text in changes.items():
+        if id_ not in BY_ID:
+            raise UsageError(f"keys: there is nothing called {id_!a}; the names are {' '.join(BY_ID)}")
+        for key in _split(text):
+            if key in UNUSABLE:
+                raise UsageError(f"keys: terminals keep {key} to themselves; choose another one for {id_}")
+    table = tuple(key._replace(keys=_split(changes[key.id])) if key.id in changes else key for key in KEYS)
+    owners: dict[str, str] = {}
+    for entry in table:
+        for key in entry.keys:
+            if owners.setdefault(key, entry.id) != entry.id:
+                raise UsageError(f"keys: {key} would mean both {owners[key]} and {entry.id}; choose another one")
+        if not entry.keys:
+            raise UsageError(f"keys: {entry.id} needs a key; leave it out to keep its own")
+    return table
+
+
+def use(changes: Mapping[str, str]) -> None:
+    """Let a person's own keys be the table, before anything is made from it.
+
+    Raises:
+        UsageError: see ``remapped``.
+    """
+    global KEYS, BY_ID
+    KEYS = remapped(changes)
+    BY_ID = {key.id: key for key in KEYS}
+
+
+def _split(text: str) -> tuple[str, ...]:
+    return tuple(key.strip() for key in text.split(",") if key.strip())
 
 
 def shown(key: str) -> str:

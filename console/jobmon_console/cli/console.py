@@ -4,9 +4,10 @@ import argparse
 import os
 import sys
 
-from jobmon_console import tls
+from jobmon_console import keys, tls
 from jobmon_console.appearance import THEME_NAMES, appearance
 from jobmon_console.cli import reach
+from jobmon_console.contexts import read_settings
 from jobmon_console.errors import JobMonError, UsageError
 
 
@@ -36,7 +37,8 @@ def run(arguments: argparse.Namespace) -> int:
             failed.append(error)
     if len(failed) == len(contexts):
         raise failed[0]
-    from jobmon_console.tui import app
+    keys.use(read_settings(os.environ).keys)
+    from jobmon_console.tui import app  # which makes its bindings from the keys when it is imported
 
     look = appearance(arguments.theme or "", arguments.ascii, arguments.no_mouse, arguments.no_animation, os.environ)
     return int(app.run(contexts, selector, arguments.read_only, look))

@@ -121,12 +121,12 @@ class Board:
     def arrange(self, now: float, hold: str = "") -> None:
         """Make the lines anew; the line with the key ``hold`` stays even if its job left."""
         before, at = self.lines, self.index.get(hold, -1)
-        matching = self.select()
+        matching = self.in_order()
         self.matching = len(matching)
         self.clauses = [] if matching or not self.filter else self._clauses()
         self.groups = list(self._headings(self.entries.values()))
         self._open_array_of(hold)
-        self.lines = self._group(sort(matching, self.sort, self.is_reversed))
+        self.lines = self._group(matching)
         self._reindex()
         if at >= 0 and hold not in self.index and before[at].kind == JOB:
             self._keep(before, at)
@@ -152,6 +152,10 @@ class Board:
     def select(self) -> list[Entry]:
         """The jobs that match the filter."""
         return [entry for entry in self.entries.values() if self._matches(entry)]
+
+    def in_order(self) -> list[Entry]:
+        """The jobs that match the filter, as they are sorted."""
+        return sort(self.select(), self.sort, self.is_reversed)
 
     def unfold(self, entry: Entry) -> None:
         """Open the headings a job stands under."""

@@ -10,6 +10,7 @@ from textual.widget import Widget
 from textual.widgets import Input
 
 from jobmon_console import keys
+from jobmon_console.errors import UsageError
 from jobmon_console.keys import KEYS, MOVES
 from jobmon_console.tui.app import Console
 from jobmon_console.tui.bindings import IN_DIALOGS
@@ -34,6 +35,26 @@ def test_no_key_is_one_that_terminals_and_multiplexers_keep() -> None:
 def test_k_is_up_and_killing_is_x() -> None:
     assert "k" in keys.BY_ID["up"].keys
     assert keys.BY_ID["kill"].keys == ("x", "delete")
+
+
+def test_a_person_can_have_other_keys() -> None:
+    table = {key.id: key.keys for key in keys.remapped({"kill": "K", "up": "up, ctrl+k"})}
+
+    assert (table["kill"], table["up"], table["down"]) == (("K",), ("up", "ctrl+k"), ("down", "j"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"kil": "K"}, "nothing called 'kil'"),
+        ({"kill": "ctrl+a"}, "terminals keep ctrl"),
+        ({"kill": "j"}, "j would mean both down and kill"),
+        ({"kill": " , "}, "kill needs a key"),
+    ],
+)
+def test_keys_that_cannot_be_are_refused_with_the_reason(changes: dict[str, str], why: str) -> None:
+    with pytest.raises(UsageError, match=why.replace("+", r"\+")):
+        keys.remapped(changes)
 
 
 def test_every_key_has_something_to_do() -> None:

@@ -69,7 +69,7 @@ class JobsList(JobsView, inherit_bindings=True):
 
     def do_mark_all(self) -> None:
         """Mark what matches and has not ended."""
-        for entry in self.board.select():
+        for entry in self.board.in_order():
             if _runs(entry):
                 self.board.marks[str(entry.row["uuid"])] = None
         self.table.refresh()

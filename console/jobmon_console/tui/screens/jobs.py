@@ -30,6 +30,7 @@ class JobsScreen(JobsList, inherit_bindings=True):
 
     def action_do(self, id_: str) -> None:
         """Do what a key means."""
+        self.touched()
         if id_ in MOVES:
             self._moving.move(id_)
         elif id_.startswith("tab_") and id_[4:] in TABS:

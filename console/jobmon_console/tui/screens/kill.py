@@ -22,6 +22,7 @@ from jobmon_console.tui.widgets.lines import Lines, Span
 
 FEW = 5  # targets that need no number typed
 SEEN = 12  # targets on the screen at once
+FRAME = 10  # rows of the dialog around the targets, and of the screen around the dialog
 
 
 class Targets(Lines):
@@ -59,9 +60,12 @@ class Targets(Lines):
         ]
 
     def on_mount(self) -> None:
-        """As high as its rows, up to a limit."""
+        """All of it can be scrolled to."""
         self.resize_rows()
-        self.styles.height = min(self.count(), 2 * SEEN)
+
+    def fit(self, rows: int) -> None:
+        """As high as its rows, up to a limit and to what the screen has left for them."""
+        self.styles.height = max(2, min(self.count(), 2 * SEEN, rows))
 
 
 class Signals(Bar):
@@ -156,6 +160,10 @@ class Kill(Dialog[None]):
         self._cancel.focus()
         self._draw()
         self.set_interval(0.25, self._tick)
+
+    def on_resize(self) -> None:
+        """The buttons must be seen, whatever the size."""
+        self._targets.fit(self.app.size.height - FRAME - self.must_count)
 
     def action_do(self, id_: str) -> None:
         """Left and right choose a signal, or a button."""

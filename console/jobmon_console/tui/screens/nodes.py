@@ -11,8 +11,9 @@ from jobmon_console.tui.screens.page import Page
 from jobmon_console.tui.widgets.lines import Lines, Span
 from jobmon_wire.jobs import ALIVE, LOST, RUNNING, SILENT
 
-_TITLES = (("JOBS", 6), ("RUN", 6), ("SILENT", 7), ("LOST", 6), ("CPU%", 8), ("MEM", 8), ("UDP", 6), ("TCP", 6))
-NAME = 28  # cells
+_TITLES = (("JOBS", 6), ("RUN", 6), ("SILENT", 7), ("LOST", 6), ("CPU%", 7), ("MEM", 7), ("UDP", 6), ("TCP", 6))
+LEAST_NAME, MOST_NAME = 14, 32  # cells
+HEARD = 12  # cells: how long ago
 
 
 class Node:
@@ -77,8 +78,9 @@ class NodeRows(Lines):
 
     def head(self, y: int) -> list[Span]:
         """Titles."""
-        titles = "".join(texts.fit(title, width, right=True) for title, width in _TITLES)
-        return [(" " + texts.fit("NODE", NAME) + titles + "   HEARD", "dim")]
+        name, shown = self._layout()
+        titles = "".join(texts.fit(title, width, right=True) for title, width in _TITLES[:shown])
+        return [(" " + texts.fit("NODE", name) + titles + "   HEARD", "dim")]
 
     def spans(self, index: int) -> list[Span]:
         """One node."""
@@ -94,11 +96,20 @@ class NodeRows(Lines):
             (f"{node.udp:,}", "dim"),
             (f"{node.tcp:,}", "dim"),
         )
-        spans: list[Span] = [(" " + texts.fit(name, NAME), "strong")]
-        for (text, style), (_, width) in zip(cells, _TITLES, strict=True):
+        room, shown = self._layout()
+        spans: list[Span] = [(" " + texts.fit(name, room), "strong")]
+        for (text, style), (_, width) in zip(cells[:shown], _TITLES[:shown], strict=True):
             spans.append((texts.fit(text, width, right=True), style))
         age = "-" if node.heard is None else texts.short_span(self._now() - node.heard) + " ago"
         return [*spans, ("   " + age, "dim")]
+
+    def _layout(self) -> tuple[int, int]:
+        """Cells of the name, and how many columns fit behind it."""
+        shown = len(_TITLES)
+        while shown and self.size.width - 1 - HEARD - sum(width for _, width in _TITLES[:shown]) < LEAST_NAME:
+            shown -= 1
+        left = self.size.width - 1 - HEARD - sum(width for _, width in _TITLES[:shown])
+        return max(LEAST_NAME, min(MOST_NAME, left)), shown
 
     def emptiness(self) -> list[list[Span]]:
         """No job, no node."""

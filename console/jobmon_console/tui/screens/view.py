@@ -31,6 +31,11 @@ from jobmon_console.tui.widgets.table import JobTable
 from jobmon_wire.selectors import SelectorError
 
 TICK = 0.25  # s between paints
+QUICK = 0.1  # s between paints while somebody types
+TYPING = 1.0  # s after a key in which somebody types
+AWAY = 1.0  # s between paints while the terminal has lost the focus
+LATE = 0.1  # s behind time at which the pace is halved: the loop waits for a slow link, or for the processor
+SLOWEST = 8  # times as long as usual between paints
 REDRAW = 1.0  # s between paints of what only time changes: elapsed times, ages
 HALF, FULL, HIDDEN = "half", "full", "hidden"  # of the detail pane
 ZOOMS = (HALF, FULL, HIDDEN)
@@ -62,6 +67,9 @@ class JobsView(Screen[None], inherit_bindings=False):
         self.small = Bar("small")
         self._drawn = float("-inf")  # s, when all rows were last painted
         self._dirty: set[str] = set()
+        self._ticked = self._typed = float("-inf")  # s, the last tick and the last key
+        self._paced = site.steady()  # s, when the pace was looked at
+        self._slowness = 1  # times as long as usual between ticks
 
     def compose(self) -> ComposeResult:
         """Header, panes, footer; and the page for a terminal that is too small."""
@@ -80,14 +88,27 @@ class JobsView(Screen[None], inherit_bindings=False):
         self.filter.display = bool(self._first)
         self.set_filter(self._first)
         self.table.focus()
-        self.set_interval(TICK, self.tick)
+        self.set_interval(QUICK, self._pace)
         self.tick()
 
     # The tick
 
+    def touched(self) -> None:
+        """Somebody types: what follows is seen sooner."""
+        self._typed = self.site.steady()
+
+    def _pace(self) -> None:
+        """Tick, if it is time: sooner while somebody types, later while nobody looks or the link is slow."""
+        now = self.site.steady()
+        late, self._paced = now - self._paced - QUICK, now
+        self._slowness = min(SLOWEST, self._slowness * 2) if late > LATE else max(1, self._slowness - 1)
+        usual = AWAY if not self.app.app_focus else QUICK if now - self._typed < TYPING else TICK
+        if now - self._ticked >= usual * self._slowness - QUICK / 2:
+            self.tick()
+
     def tick(self) -> None:
         """Take what the network brought, and paint what is another."""
-        now = self.site.steady()
+        now = self._ticked = self.site.steady()
         for feed in self.board.feeds:
             dirty = feed.drain()
             self.board.update(feed, dirty)
@@ -222,6 +243,7 @@ class JobsView(Screen[None], inherit_bindings=False):
 
     def on_filter_typed(self, event: Filter.Typed) -> None:
         """Live."""
+        self.touched()
         self.set_filter(event.text)
 
     def on_filter_left(self) -> None:

@@ -10,11 +10,13 @@ import pytest
 from jobmon_console.appearance import THEME_NAMES, Appearance
 from jobmon_console.errors import CredentialRefusedError, RefusedError, UnreachableError
 from jobmon_console.tui.app import Console
+from jobmon_console.tui.feed import Feed
 from tests.console.tui import screens
 
 SIZES = {"160x48": (160, 48), "80x24": (80, 24), "60x20": (60, 20)}
 STYLED = "80x24"  # the size whose styles are golden, too
 PATIENCE = 60.0  # s
+STILL = 8  # looks without a change after which nothing is under way
 
 Stage = Callable[["Scene"], None]
 
@@ -218,14 +220,22 @@ async def play(scene: Scene, stage: Stage, size: tuple[int, int]) -> tuple[str, 
     keys = ["enter", *scene.keys] if stage in IN_DETAIL and size[0] < 80 else scene.keys
     async with console.run_test(size=size) as pilot:
         await _until(console, lambda: console.jobs.table.count() or stage in WITHOUT_JOBS)
+        await _stillness(console)
         scene.then()
         await pilot.press(*keys)
         scene.steady += scene.later
         await _until(console, lambda: scene.awaited in screens.text_of(console))
-        for _ in range(3):  # what follows from what was awaited
-            console.jobs.tick()
-            await pilot.pause()
+        await _stillness(console)
         return screens.text_of(console), screens.drawn(console)
+
+
+async def _stillness(console: Console) -> None:
+    """Go on until nothing changes any more; the servers answer at once, and no clock goes on."""
+    texts: list[str] = []
+    while len(texts) < STILL or len(set(texts[-STILL:])) > 1:
+        console.jobs.tick()
+        await asyncio.sleep(0.01)
+        texts.append(screens.text_of(console))
 
 
 async def _until(console: Console, claim: Callable[[], object]) -> None:
@@ -236,6 +246,17 @@ async def _until(console: Console, claim: Callable[[], object]) -> None:
                 await asyncio.sleep(0.01)
     except TimeoutError:
         raise AssertionError(screens.text_of(console)) from None
+
+
+@pytest.fixture(autouse=True)
+def no_second_try(monkeypatch: pytest.MonkeyPatch) -> None:
+    """How often a server is tried would depend on how long the picture takes."""
+
+    async def pause(self: Feed) -> None:
+        self._wake.clear()
+        await self._wake.wait()
+
+    monkeypatch.setattr(Feed, "_pause", pause)
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import time
 from collections.abc import Sequence
@@ -104,8 +105,12 @@ def _status(path: Path, is_json: bool) -> int:
     from jobmon_server import status
 
     found = status.ask(path)
-    for line in [json.dumps(found)] if is_json else status.lines(found):
-        sys.stdout.write(line + "\n")
+    try:
+        for line in [json.dumps(found)] if is_json else status.lines(found):
+            sys.stdout.write(line + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:  # `| head` has seen enough; nor may the interpreter complain of it at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return DONE if status.is_well(found) else FAILED
 
 

@@ -225,6 +225,19 @@ def test_the_status_of_a_running_server_is_told_to_people_and_scripts(
     assert (site.directory / SOCKET).stat().st_mode & 0o777 == 0o600
 
 
+def test_a_reader_who_has_seen_enough_of_the_status_gets_no_traceback(
+    watched: tuple[Site, RunningServer, int],
+) -> None:
+    command = [sys.executable, "-m", "jobmon_server", "status", "--config", str(watched[0].config_path)]
+    reading, writing = os.pipe()
+    os.close(reading)
+
+    done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True, check=False)
+
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_handshakes_are_counted_by_port_and_what_is_none_is_not(
     watched: tuple[Site, RunningServer, int], tmp_path: Path
 ) -> None:

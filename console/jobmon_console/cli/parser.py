@@ -6,6 +6,7 @@ every error is one line with exit status 2.
 """
 
 import argparse
+import functools
 import importlib
 from typing import Any, NoReturn
 
@@ -46,6 +47,7 @@ class Parser(argparse.ArgumentParser):
         raise UsageError(f"{message}; see: {self.prog} --help")
 
 
+@functools.cache  # the connection holder has them made before they are needed
 def build_parser(only: str = "") -> Parser:
     """The tree; commands fill themselves in.
 

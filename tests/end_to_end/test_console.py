@@ -15,9 +15,12 @@ pytestmark = pytest.mark.skipif(MISSING, reason="tmux, which plays the terminal,
 @pytest.fixture
 def open_console(site: Site, tmp_path: Path) -> Iterator[Callable[[], Terminal]]:
     terminals = []
+    config = tmp_path / "config.toml"  # one's own: how a console was left is kept beside it
+    config.touch(0o600)
+    config.write_bytes(site.config.read_bytes())
 
     def start() -> Terminal:
-        settings = {"JOBMON_CONFIG": str(site.config)}
+        settings = {"JOBMON_CONFIG": str(config)}
         terminals.append(Terminal(tmp_path / "tmux", [*JOBMON, "console"], settings))
         return terminals[-1]
 
@@ -75,3 +78,15 @@ def test_a_console_whose_terminal_is_closed_ends(open_console: Callable[[], Term
     terminal.close()
 
     wait_until(lambda: not is_running(process))
+
+
+def test_a_console_comes_back_as_it_was_left(site: Site, open_console: Callable[[], Terminal]) -> None:
+    job = site.start_job(PRINTS)
+    terminal = open_console()
+    _choose(terminal, job.id)
+    terminal.type("C-q")
+    wait_until(lambda: not terminal.is_open())
+
+    again = open_console()
+
+    again.wait_for("Jobs 1 of", f"id={job.id}", "a line of output")

@@ -30,8 +30,7 @@ class Reply(NamedTuple):
 
     status: int
     body: bytes
-    family: int
-    address: Tuple[Any, ...]
+    address: Tuple[Any, ...]  # of the server; empty where it has gone without an answer
 
 
 def ask(credential: Credential, descriptor: int, path: str) -> Reply:
@@ -45,8 +44,7 @@ def ask(credential: Credential, descriptor: int, path: str) -> Reply:
     """
     address = read_address(credential.server)
     connection = connect(address, client_context(credential, descriptor), _wait)
-    response, body = http.Response(), b""
-    family, peer = int(connection.socket.family), connection.socket.getpeername()
+    response, body, peer = http.Response(), b"", _peer(connection.socket)
     try:
         head = http.request_head(path, address.authority, "jobmond/" + VERSION, "application/json", 2)
         connection.unsent += head + b"{}"
@@ -58,7 +56,7 @@ def ask(credential: Credential, descriptor: int, path: str) -> Reply:
         pass
     finally:
         connection.close()
-    return Reply(response.status or REFUSED, body, family, peer)
+    return Reply(response.status or REFUSED, body, peer)
 
 
 def echo(told: Beats, certificate: bytes, server: Reply) -> Optional[float]:
@@ -71,7 +69,8 @@ def echo(told: Beats, certificate: bytes, server: Reply) -> Optional[float]:
     up, down = datagrams.derive_keys(told.secret, told.session, sha256(certificate).digest())
     ends = Ends(told.session, up, down)
     body = datagrams.write_beat(0, _NOTHING, datagrams.write_vitals(Sample()))
-    with socket.socket(server.family, socket.SOCK_DGRAM) as beats:
+    family = socket.AF_INET6 if len(server.address) == 4 else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as beats:
         for patience in _TRIES:
             begun = time.monotonic()
             try:
@@ -92,6 +91,13 @@ def _is_answered(beats: socket.socket, ends: Ends, until: float) -> bool:
         except OSError:  # a gateway says no, which may be about an earlier one
             time.sleep(max(0.0, min(0.05, until - time.monotonic())))
     return False
+
+
+def _peer(connection: socket.socket) -> Tuple[Any, ...]:
+    try:
+        return tuple(connection.getpeername())
+    except OSError:  # it has refused the certificate by now
+        return ()
 
 
 def _wait(descriptor: int, mask: int, timeout: float) -> bool:

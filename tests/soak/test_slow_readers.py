@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import time
 from pathlib import Path
 
@@ -26,7 +25,7 @@ OTHERS = 10  # s between two readers who take what they asked for
 RATE = 1024  # bytes a second that a reader takes
 # An agent may send a window before the reader has taken anything, so that much is held; and TLS and the transport
 # have some copies of what is being written.
-GROWTH = 3 * limits.CREDIT_WINDOW  # bytes a pair
+GROWTH = 3.5 * limits.CREDIT_WINDOW  # bytes a pair
 LATER = 4 * limits.MIB  # of all pairs, once all windows are full
 SENTENCE = "import time; open('hole', 'wb').truncate({}); print('ready', flush=True); time.sleep(3600)"
 
@@ -38,7 +37,6 @@ class Reader:
         link = open_link(context)
         self._host = link.host
         self._secure = connect(link)
-        self._secure.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         self._secure.settimeout(PATIENCE)
         self.taken = 0  # bytes
 

@@ -328,6 +328,23 @@ async def test_a_bye_is_acknowledged_and_no_longer_than_that(house: House, agent
     assert len(await _receive(node.socket) or bytes(999)) <= len(bye)
 
 
+async def test_an_agent_that_does_not_come_is_rung_after_half_one_and_two_seconds(house: House, agent: Agent) -> None:
+    node = await register(house, agent)
+    await node.prove()
+    loop = asyncio.get_running_loop()
+    moments: list[float] = []
+
+    house.state.beats.ring(agent.uuid)
+    while len(moments) < 4:
+        node.send(node.beat())  # else it would soon count as silent, and be rung no more
+        while (datagram := await _receive(node.socket, 0.25)) is not None:
+            if node.ends.open(datagram, (WAKE,)):
+                moments.append(loop.time())
+    house.state.beats.answered(agent.uuid)
+
+    assert 1.9 < moments[-1] - moments[0] < 3.4, "those are pauses: 0.5, 1 and 2 s one after the other"
+
+
 async def test_another_owners_job_is_not_rung(house: House, agent: Agent) -> None:
     node = await register(house, agent)
     await node.prove()

@@ -23,6 +23,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
+from tests.network.wan import DEVICE, Wan, Way, open_device
+
 WORKER, OUTSIDE = "10.77.1.2", "10.77.2.2"
 GATEWAY_IN, GATEWAY_OUT = "10.77.1.1", "10.77.2.1"
 NEEDED = {"ip": "iproute2", "nft": "nftables", "conntrack": "conntrack", "nsenter": "util-linux"}  # and its package
@@ -53,6 +55,8 @@ def missing() -> str:
     """What this machine lacks for a lab, as a sentence; empty where it lacks nothing."""
     if os.geteuid():
         return "network namespaces need root"
+    if not os.path.exists(DEVICE):
+        return f"there is no {DEVICE}; the kernel has no module tun, or nobody has loaded it"
     for command, package in NEEDED.items():
         if shutil.which(command) is None:
             return f"the command {command} is missing; install {package}"
@@ -78,9 +82,15 @@ def give_ports(first: int, last: int) -> None:
 
 
 class Lab:
-    """The three places; use it as a context manager: inside it the calling thread stands outside the gateway."""
+    """The three places; use it as a context manager: inside it the calling thread stands outside the gateway.
 
-    def __init__(self) -> None:
+    Args:
+        is_wide: the way from the gateway to what is outside is one that ``lengthen`` can make long.
+    """
+
+    def __init__(self, is_wide: bool = False) -> None:
+        self._is_wide = is_wide
+        self._wan: Wan | None = None
         self._home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
         self._places: dict[str, int] = {}
 
@@ -97,6 +107,8 @@ class Lab:
 
     def __exit__(self, *_: object) -> None:
         _set_namespace(self._home)
+        if self._wan is not None:
+            self._wan.close()
         for descriptor in (self._home, *self._places.values()):
             os.close(descriptor)
 
@@ -124,6 +136,11 @@ class Lab:
     def lose(self, share: float) -> None:
         """So much of what passes the gateway is lost, either way."""
         self.weather(f"numgen random mod 1000 < {round(share * 1000)} drop" if share else "accept")
+
+    def lengthen(self, way: Way) -> None:
+        """Make the way to what is outside such a one."""
+        assert self._wan is not None
+        self._wan.way = way
 
     def cut(self, port: int) -> None:
         """Connections from that port of the worker node end without a word: no packet of them passes any more."""
@@ -184,8 +201,11 @@ class Lab:
             with self.at(place):  # type: ignore[arg-type]
                 _run("ip", "link", "set", "lo", "up")
         with self.at("gateway"):
-            for link, there in (("inner", "worker"), ("outer", "outside")):
-                _run("ip", "link", "add", link, "type", "veth", "peer", "name", "net", "netns", self._path(there))
+            self._join("inner", "worker")
+            if self._is_wide:
+                self._wan = Wan(open_device("outer"), self._at_the_end())
+            else:
+                self._join("outer", "outside")
             _plug("inner", GATEWAY_IN)
             _plug("outer", GATEWAY_OUT)
             Path("/proc/sys/net/ipv4/ip_forward").write_text("1")
@@ -196,6 +216,17 @@ class Lab:
             _run("ip", "route", "add", "default", "via", GATEWAY_IN)
         with self.at("outside"):
             _plug("net", OUTSIDE)
+
+    def _join(self, link: str, place: str) -> None:
+        """A cable from the gateway, where it is called that, to another place."""
+        _run("ip", "link", "add", link, "type", "veth", "peer", "name", "net", "netns", self._path(place))
+
+    def _at_the_end(self) -> int:
+        self._enter("outside")
+        try:
+            return open_device("net")
+        finally:
+            self._enter("gateway")
 
     def _nft(self, rules: str) -> None:
         with self.at("gateway"):

@@ -158,7 +158,10 @@ def test_a_connection_that_died_in_silence_is_given_up_by_both_ends_and_the_foll
 
 
 def cut_a_follow(site: FarSite, lab: Lab, limit: float) -> float:
-    """Cut the connection of an agent whose job is followed; the seconds until both ends had given it up."""
+    """Cut the connection of an agent whose job is followed, then all ways to it.
+
+    Gives the seconds until both ends had given up the second connection, each by itself.
+    """
     job = start(site, PRINTS_NUMBERS)
     copy = site.scratch / "copy"
     follower = follow(site, job, copy)
@@ -166,11 +169,16 @@ def cut_a_follow(site: FarSite, lab: Lab, limit: float) -> float:
         grown(copy)
         [dead] = lab.connections(site.agents_port)
         lab.cut(dead)
-        began = time.monotonic()
-
         wait_until(lambda: dead not in lab.connections(site.agents_port), limit)
         wait_until(lambda: lab.accepted(site.agents_port) <= 1, limit)
+        grown(copy)
+
+        lab.weather("drop")
+        began = time.monotonic()
+        wait_until(lambda: not lab.connections(site.agents_port), limit)
+        wait_until(lambda: not lab.accepted(site.agents_port), limit)
         took = time.monotonic() - began
+        lab.weather()
         grown(copy)
         (job.sandbox / "stop").touch()
         _, errors = follower.communicate(timeout=ANSWER)

@@ -35,7 +35,7 @@ def site(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[FarSite
 
 @pytest.mark.parametrize("loss", LOSSES)
 async def test_a_thousand_agents_are_rung_in_time_although_datagrams_are_lost(lab: Lab, loss: float) -> None:  # noqa: F811
-    took = await ring_through(lab, loss, RINGS)
+    took = await ring_through(lab, lambda: lab.lose(loss), RINGS)
 
     quantiles = ", ".join(f"{share:.0%} {took[int(share * RINGS) - 1]:.2f} s" for share in (0.5, 0.9, 0.95, 0.99, 1.0))
     print(f"\n{RINGS} wake-ups, {loss:.0%} lost either way: {quantiles}")

@@ -44,8 +44,8 @@ QUESTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
 PAUSE = 0.15  # s at most between two questions of one asker
 AWAY = 0.25  # s between two tries to reach a server that is not there
 ALIVE = 1.5  # s at most that a server lives after what it is to see
-SIGHT = 15.0  # s that it may wait for its agents
-PATIENCE = 120.0  # s
+SIGHT = 30.0  # s that it may wait for its agents: they come back within ten, or later on a busy machine
+PATIENCE = 300.0  # s
 
 ANSWERED, UNKNOWN, UNSENT = "answered", "unknown", "unsent"  # else the code of a refusal
 # Refusals after which the job may have been signalled: the agent went away with the request.
@@ -142,6 +142,7 @@ class Crashes:
     def __init__(self, site: OwnSite, jobs: int, seed: int) -> None:
         self._site = site
         self._random = random.Random(seed)
+        self.killed: list[float] = []  # when, s since 1970
         started = [site.start_job(COUNTS_SIGNALS) for _ in range(jobs)]
         for job in started:
             wait_until((job.sandbox / "signals").exists)
@@ -154,10 +155,12 @@ class Crashes:
             asker.start()
         try:
             for _ in range(kills):
+                assert not any(asker.faults for asker in self.askers.values()), "nobody asks any more"
                 self._await_sight()
                 time.sleep(self._random.uniform(0, ALIVE) ** 2 / ALIVE)  # rather soon than late
                 assert self._site.server is not None
                 self._site.server.kill()
+                self.killed.append(time.time())
                 self._site.server.wait()
                 self._site.start_server()
         finally:
@@ -184,6 +187,11 @@ class Crashes:
                 rows = _rows(store, self.uuids[job])
                 found += [f"{job}: {fault}" for request in asker.requests for fault in _judge(request, rows)]
         return found
+
+    def hits(self) -> int:
+        """Kills that met at least one request on its way."""
+        asked = [request for asker in self.askers.values() for request in asker.requests if request.outcome != UNSENT]
+        return sum(any(request.began < at < request.ended for request in asked) for at in self.killed)
 
     def summary(self) -> Counter[str]:
         """How many requests ended how, and of those whose end nobody knows, how far they had come."""

@@ -100,6 +100,7 @@ class Crowds:
         self._limits = limits
         self._dice = dice or random.SystemRandom()
         self._crowds: dict[str, Crowd] = {}
+        self._dawdling: dict[Crowd, None] = {}  # those with dawdlers: a hundred at most, where thousands may be ready
         self._turns: deque[Crowd] = deque()  # those with somebody ready, each once
 
     def __len__(self) -> int:
@@ -126,6 +127,8 @@ class Crowds:
         self.number[stage] += 1
         if stage is not Stage.READY:
             crowd.others[stage].add(arrival)
+            if stage is not Stage.SHAKING:
+                self._dawdling[crowd] = None
             return
         if not crowd.ready:
             self._turns.append(crowd)
@@ -140,6 +143,8 @@ class Crowds:
         self.number[stage] -= 1
         if stage is not Stage.READY:
             crowd.others[stage].remove(arrival)
+            if not crowd.dawdlers():
+                self._dawdling.pop(crowd, None)
         else:
             crowd.ready.remove(arrival)
             if not crowd.ready:
@@ -166,7 +171,7 @@ class Crowds:
             return self._dice.choice(own)
         if self._dice.random() >= self._pressure():
             return None
-        all_of_them = [each.dawdlers() for each in self._crowds.values()]
+        all_of_them = [each.dawdlers() for each in self._dawdling]
         most = max(map(len, all_of_them), default=0)
         candidates = [arrival for dawdlers in all_of_them if len(dawdlers) == most for arrival in dawdlers]
         return self._dice.choice(candidates) if candidates else None

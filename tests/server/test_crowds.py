@@ -99,6 +99,19 @@ def test_a_genuine_newcomer_stays_however_many_one_scanner_has(crowds: Crowds) -
     assert all(arrival.stage is Stage.SILENT for arrival in genuine)
 
 
+def test_who_has_left_or_gone_on_is_no_candidate(crowds: Crowds) -> None:
+    there = [_come(crowds, f"{number}", Stage.SILENT) for number in range(LIMITS.owing + 20)]
+    for number, arrival in enumerate(there[:40]):
+        if number % 2:
+            crowds.remove(arrival)
+        else:
+            crowds.put(arrival, Stage.SHAKING)
+
+    victims = {crowds.victim(there[-1]) for _ in range(3000)}
+
+    assert victims == set(there[40:])
+
+
 def test_who_has_just_begun_the_handshake_never_has_to_go(crowds: Crowds) -> None:
     shaking = [_come(crowds, "a", Stage.SHAKING) for _ in range(LIMITS.owing)]
 

@@ -35,8 +35,7 @@ agent: $(READY)  ## the one-file agent for the worker nodes; PYTHONS="..." names
 	$(BIN)/jobmon agent --out jobmond.pyz $(if $(PYTHONS),--python $(PYTHONS))
 
 bench: $(READY)  ## how long commands take and what the agent weighs, beside the least that any could
-	$(BIN)/python benchmarks/commands.py
-	$(BIN)/python benchmarks/agent.py
+	$(BIN)/python benchmarks/all.py
 
 pictures: $(READY)  ## the README's picture, made from the program itself
 	$(BIN)/python docs/pictures.py

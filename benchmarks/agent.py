@@ -15,10 +15,8 @@ The budgets are the agent's promises, docs/agent.md.
 import argparse
 import json
 import os
-import platform
 import signal
 import socket
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -30,9 +28,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
+from benchmarks.table import Row, at_most, show
 from tests.pythons import PYTHONS, Python
 
 JOBMON = [str(Path(sys.executable).with_name("jobmon"))]
+RUNS = 9  # repetitions of a figure
+MINUTES = 5.0  # that idle agents are watched: a dozen beats each
 BEAT = 25.0  # s; the site's own interval
 SETTLED = 95.0  # s until every worker has left: a minute without requests, and the start
 CPU_OF_JOB = "read line < /proc/$$/schedstat; echo $line"  # ns of CPU of this very process, exec and all before it
@@ -209,32 +210,26 @@ def inside(bench: Bench, python: Python, script: str, runs: int) -> tuple[list[f
     return ours, least
 
 
-def row(what: str, python: str, ours: list[float], least: list[float], budget: float, unit: str) -> str:
-    """One line: median and spread, the least beside it, the ratio, the budget and whether it is kept."""
-    middle, limit = statistics.median(ours), statistics.median(least)
-    ratio = f"{middle / limit:6.1f}" if limit else "      "
-    kept = "" if middle <= budget else "  over"
-    spread = f"{min(ours):.2f}-{max(ours):.2f}"
-    return f"{what:<22} {python:<8} {middle:9.2f} {spread:>17} {limit:9.2f} {ratio} {budget:8.1f} {unit}{kept}"
+def row(what: str, python: str, ours: list[float], least: list[float], budget: float, unit: str) -> Row:
+    """One figure of one Python, beside the least that anything could cost there."""
+    return Row(f"{what}, {python}", ours, unit, at_most(budget), least)
 
 
-def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--runs", type=int, default=9)
-    parser.add_argument("--minutes", type=float, default=5.0, help="how long idle agents are watched")
-    arguments = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(1))  # the demo and the agents are to end all the same
-    print(f"{platform.platform()}, {os.cpu_count()} processors, load {os.getloadavg()[0]:.1f}, {arguments.runs} runs")
-    print(f"{'what':<22} {'Python':<8} {'median':>9} {'spread':>17} {'least':>9} {'ratio':>6} {'budget':>8}")
+def rows(runs: int = RUNS, minutes: float = MINUTES) -> Iterator[Row]:
+    """Measure, a row after the other.
+
+    Args:
+        runs: repetitions of each figure.
+        minutes: how long idle agents are watched.
+    """
     with tempfile.TemporaryDirectory() as directory, a_site(), an_echo() as echo:
         bench = Bench(Path(directory))
         for python in PYTHONS:
-            print(row("CPU before the job", python.version, *cpu_before_start(bench, python, arguments.runs), 60, "ms"))
+            yield row("CPU before the job", python.version, *cpu_before_start(bench, python, runs), 60, "ms")
         for what, script, budget, unit in INSIDE:
             for python in PYTHONS:
-                print(row(what, python.version, *inside(bench, python, script, arguments.runs), budget, unit))
-        agents, least = idle_processes(bench, arguments.minutes, echo)
+                yield row(what, python.version, *inside(bench, python, script, runs), budget, unit)
+        agents, least = idle_processes(bench, minutes, echo)
         columns: tuple[tuple[str, Callable[[Idle], float], float, str], ...] = (
             ("idle resident", lambda idle: idle.rss, 9, "MiB"),
             ("idle anonymous", lambda idle: idle.anonymous, 4.5, "MiB"),
@@ -242,7 +237,17 @@ def main() -> None:
         )
         for what, figure, budget, unit in columns:
             for version, idle in agents.items():
-                print(row(what, version, [figure(idle)], [figure(least[version])], budget, unit))
+                yield row(what, version, [figure(idle)], [figure(least[version])], budget, unit)
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--runs", type=int, default=RUNS)
+    parser.add_argument("--minutes", type=float, default=MINUTES, help="how long idle agents are watched")
+    arguments = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(1))  # the demo and the agents are to end all the same
+    show(rows(arguments.runs, arguments.minutes))
 
 
 INSIDE = (

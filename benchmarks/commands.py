@@ -4,19 +4,18 @@ Run after ``make``::
 
     .venv/bin/python benchmarks/commands.py [--runs 15]
 
-Brings up a demo, runs each command as a person would (a new process), and prints
-two tables: with a cold TLS connection, and through the connection holder.  The
-limits are measured in the same run: an interpreter that does nothing, and one
-that opens the same mutual TLS connection and asks ``whoami`` with nothing of ours
-imported; each command's ratios are to these, pair by pair.  Where there is an
-sshd, ``true`` and ``tail`` through ssh's ControlMaster stand beside them.
+Brings up a demo and runs each command as a person would (a new process): with a
+cold TLS connection, and through the connection holder.  The limits are measured
+in the same run, pair by pair: of a cold command an interpreter that opens the same
+mutual TLS connection and asks ``whoami`` with nothing of ours imported, of one
+through the holder an interpreter that does nothing.  Where there is an sshd,
+``true`` and ``tail`` through ssh's ControlMaster stand beside them.
 """
 
 import argparse
 import contextlib
 import json
 import os
-import platform
 import resource
 import shutil
 import socket
@@ -29,6 +28,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+sys.path.insert(0, str(Path(__file__).parent.parent))
+from benchmarks.table import Row, Target, at_most, show
+
+RUNS = 15  # repetitions of a command
 JOBMON = [str(Path(sys.executable).with_name("jobmon"))]
 NOTHING = [sys.executable, "-I", "-S", "-c", "pass"]
 HANDSHAKE = """
@@ -56,6 +59,7 @@ COMMANDS = {
 }
 
 
+COLD = {"ps": at_most(100)}  # what a person does not wait for
 HELD = ("jobs --json", "ps", "ls -l", "head -n 3", "tail", "node")
 PATIENCE = 20.0  # s for a holder or an sshd to be there
 SSHD = """\
@@ -86,58 +90,31 @@ def run(command: list[str]) -> Took:
     return Took(wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
 
 
-class Table:
-    """Prints rows as they are measured, each run beside one of each limit."""
-
-    def __init__(self, runs: int, limits: dict[str, list[str]]) -> None:
-        self._runs = runs
-        self._limits = limits
-        ratios = "".join(f"   x {name}" for name in limits)
-        print(f"{'milliseconds':<20} {'min':>7} {'median':>7} {'max':>7} {'cpu':>7}{ratios}")
-
-    def row(self, name: str, command: list[str]) -> None:
-        """Measure and print one line: wall time, median of CPU, medians and spread of the ratios of wall time."""
-        own: list[Took] = []
-        ratios: dict[str, list[float]] = {limit: [] for limit in self._limits}
-        for _ in range(self._runs):
-            own.append(run(command))
-            for limit, bare in self._limits.items():
-                ratios[limit].append(own[-1].wall / run(bare).wall)
-        wall = sorted(took.wall * 1e3 for took in own)
-        cpu = statistics.median(took.cpu * 1e3 for took in own)
-        shown = "".join(f"{spread(found):>{len(limit) + 5}}" for limit, found in ratios.items())
-        print(f"{name:<20} {wall[0]:7.1f} {statistics.median(wall):7.1f} {wall[-1]:7.1f} {cpu:7.1f}{shown}", flush=True)
+def row(runs: int, name: str, command: list[str], bare: list[str], target: Target | None = None) -> Row:
+    """Milliseconds of wall time of a command, each run beside one of its limit."""
+    pairs = [(run(command), run(bare)) for _ in range(runs)]
+    cpu = statistics.median(own.cpu * 1e3 for own, _ in pairs)
+    walls = [own.wall * 1e3 for own, _ in pairs]
+    limits = [limit.wall * 1e3 for _, limit in pairs]
+    return Row(name, walls, "ms", target, limits, is_paired=True, note=f"{cpu:.1f} ms of CPU")
 
 
-def spread(ratios: list[float]) -> str:
-    """Median and quartiles."""
-    low, middle, high = statistics.quantiles(ratios, n=4)
-    return f"{middle:.2f} ({low:.2f}-{high:.2f})"
-
-
-def measure(site: dict[str, object], runs: int) -> None:
-    """Print the tables for a running demo."""
+def measure(site: dict[str, object], runs: int) -> Iterator[Row]:
+    """The rows of a running demo."""
     config = Path(str(site["config"]))
     credential = next(config.parent.rglob("alice.jobmon"))
     host, _, port = str(site["server"]).removeprefix("https://").partition(":")
     handshake = [sys.executable, "-I", "-S", "-c", HANDSHAKE, str(credential), host, port]
-    cores = os.cpu_count()
-    print(f"{platform.platform()}, {cores} cores, load {os.getloadavg()[0]:.1f}, Python {platform.python_version()}")
-    print(f"{runs} runs each; ratios of wall time pair by pair, median and quartiles")
-    print("\ncold: a new process and a new connection")
-    table = Table(runs, {"bare request   ": handshake, "python -I -S    ": NOTHING})
-    table.row("python -I -S", NOTHING)
-    table.row("bare request", handshake)
+    yield row(runs, "python -I -S", NOTHING, NOTHING)
+    yield row(runs, "bare request", handshake, NOTHING)
     os.environ["JOBMON_HOLDER"] = "off"
     for name in COMMANDS:
-        table.row(name, words_of(name))
-    print("\nthrough the connection holder, and through ssh's")
+        yield row(runs, f"jobmon {name}, cold", words_of(name), handshake, COLD.get(name))
     del os.environ["JOBMON_HOLDER"]
-    table = Table(runs, {"python -I -S    ": NOTHING})
     with holder():
         for name in HELD:
-            table.row(name, words_of(name))
-    measure_ssh(table, config.parent / "output.txt")
+            yield row(runs, f"jobmon {name}, held", words_of(name), NOTHING, at_most(40))
+    yield from measure_ssh(runs, config.parent / "output.txt")
 
 
 def words_of(name: str) -> list[str]:
@@ -159,11 +136,11 @@ def holder() -> Iterator[None]:
             del os.environ["XDG_RUNTIME_DIR"]
 
 
-def measure_ssh(table: Table, file: Path) -> None:
+def measure_ssh(runs: int, file: Path) -> Iterator[Row]:
     """The same by ssh with a ControlMaster that is up, to an sshd of this run's own."""
     sshd = shutil.which("sshd") or shutil.which("sshd", path="/usr/sbin:/usr/local/sbin")
     if sshd is None or shutil.which("ssh") is None:
-        print("ssh is not compared: there is no sshd here; install openssh-server")
+        yield Row("ssh", [0.0], "ms", note="not compared: there is no sshd here; install openssh-server")
         return
     file.write_text("a line of output\n" * 1000)
     with tempfile.TemporaryDirectory(prefix="jobmon-ssh-") as directory, socket.socket() as taken:
@@ -182,8 +159,8 @@ def measure_ssh(table: Table, file: Path) -> None:
         ) as daemon:
             try:
                 wait_for(lambda: subprocess.run(["ssh", "-fNM", *quiet], stderr=subprocess.DEVNULL).returncode == 0)
-                table.row("ssh true", ["ssh", *quiet, "true"])
-                table.row("ssh tail", ["ssh", *quiet, f"tail -n 10 {file}"])
+                yield row(runs, "ssh true, ControlMaster", ["ssh", *quiet, "true"], NOTHING)
+                yield row(runs, "ssh tail, ControlMaster", ["ssh", *quiet, f"tail -n 10 {file}"], NOTHING)
                 run(["ssh", "-O", "exit", *quiet])
             finally:
                 daemon.terminate()
@@ -198,20 +175,24 @@ def wait_for(what: object) -> None:
         time.sleep(0.05)
 
 
-def main() -> None:
+def rows(runs: int = RUNS) -> Iterator[Row]:
     """Bring up a demo, measure, take it down."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--runs", type=int, default=15)
-    arguments = parser.parse_args()
     demo = subprocess.Popen([*JOBMON, "demo", "--headless", "--jobs", "8"], stdout=subprocess.PIPE, text=True)
     try:
         assert demo.stdout is not None
         site = json.loads(demo.stdout.readline())
         os.environ["JOBMON_CONFIG"] = str(site["config"])
-        measure(site, arguments.runs)
+        yield from measure(site, runs)
     finally:
         demo.terminate()
         demo.wait()
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--runs", type=int, default=RUNS)
+    show(rows(parser.parse_args().runs))
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ Run after ``make``::
 The second feeds the console: it prints the configuration to use with it.
 
 What is real: the server; the certificates, one for each job, made by the site's
-Job CA and in its ledger, all of one key; TLS 1.3 with them; registrations;
+Job CA and in its ledger, with a key of its own; TLS 1.3 with them; registrations;
 channels, their frames and credit; the datagrams, each job with its own session,
 keys and counters.  One job in a hundred is a process under the real agent.
 
@@ -22,10 +22,11 @@ a network that loses packets, with ``--nat``.
 """
 
 import argparse
+import signal
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
@@ -40,7 +41,6 @@ from benchmarks.simulation.seeding import seed
 from benchmarks.simulation.throwaway import ADMIN, Throwaway
 from jobmon_agent.tls import read_address
 from jobmon_console.contexts import Flags, load_contexts
-from jobmon_pki import keys
 from jobmon_pki.site import Site
 
 PEOPLE = ("alice", "bob", "carol", "dora", "emil", "frida")
@@ -62,6 +62,8 @@ class Stage(NamedTuple):
 def main() -> None:
     """Bring up a fleet, report, take it down."""
     arguments = _arguments()
+    for number in (signal.SIGINT, signal.SIGTERM):  # also where a shell has its background jobs ignore the first
+        signal.signal(number, signal.default_int_handler)
     with ExitStack() as stack:
         started = time.monotonic()
         plan = Plan(_owners(arguments), arguments.nodes, time.time(), arguments.seed)
@@ -74,10 +76,9 @@ def main() -> None:
             real = RealJobs(stage.site, stage.house.directory if stage.house else Path(arguments.scratch))
             stack.callback(real.stop)
             real.start(plan.owners[0], arguments.real)
-        try:
+        with suppress(KeyboardInterrupt):
             _watch(arguments, crew, stage)
-        except KeyboardInterrupt:
-            _say("going down")
+        _say("going down")
 
 
 def _watch(arguments: argparse.Namespace, crew: Crew, stage: Stage) -> None:
@@ -146,14 +147,13 @@ def _server_ca(credential: str) -> str:
 
 def _crew(arguments: argparse.Namespace, plan: Plan, stage: Stage, stack: ExitStack) -> Crew:
     """The processes, with everybody's certificate."""
-    key = keys.key_pem(keys.new_key())
     indexes = iter(range(arguments.jobs))
     seeded = list(islice(indexes, round(arguments.seeded * arguments.jobs) if stage.house else 0))
     routed = list(islice(indexes, round(arguments.routed * arguments.jobs) if stage.site else arguments.jobs))
     cards: list[Pass] = []
     told = {}
     if stage.site is not None:
-        cards = sign(stage.site, plan, [*seeded, *indexes], key, arguments.processes)
+        cards = sign(stage.site, plan, [*seeded, *indexes], arguments.processes)
         _say(f"{len(cards):,} certificates are signed")
     if stage.house is not None:
         known = set(seeded)
@@ -161,26 +161,26 @@ def _crew(arguments: argparse.Namespace, plan: Plan, stage: Stage, stack: ExitSt
         told = seed(stage.house.site, plan, [card for card in cards if card.index in known], port, arguments.interval)
         stage.house.start()
         _say(f"the server runs, with {len(told):,} jobs")
-    cards += _ask(arguments, plan, stage, routed, key)
+    cards += _ask(arguments, plan, stage, routed)
     settings = Settings(
         rate=arguments.rate,
         is_storm=arguments.storm,
         loss=arguments.loss,
         is_bound=stage.server.host.startswith("127.") and not arguments.nat,
     )
-    crew = Crew(plan, cards, key, stage.server, settings, told, arguments.processes, arguments.nat)
+    crew = Crew(plan, cards, stage.server, settings, told, arguments.processes, arguments.nat)
     stack.callback(crew.stop)
     return crew
 
 
-def _ask(arguments: argparse.Namespace, plan: Plan, stage: Stage, routed: list[int], key: str) -> list[Pass]:
+def _ask(arguments: argparse.Namespace, plan: Plan, stage: Stage, routed: list[int]) -> list[Pass]:
     """The certificates that come through the server's issuing route."""
     if stage.house is None:
         contexts = load_contexts(Flags(context=(arguments.context,)), {"JOBMON_CONFIG": arguments.config})
-        return ask(contexts[0], plan, routed, key) if routed else []
+        return ask(contexts[0], plan, routed) if routed else []
     found = []
     for owner in plan.owners:
-        found += ask(stage.house.context(owner), plan, [each for each in routed if plan.owner(each) == owner], key)
+        found += ask(stage.house.context(owner), plan, [each for each in routed if plan.owner(each) == owner])
     if found:
         _say(f"{len(found):,} certificates came through the server's route")
     return found

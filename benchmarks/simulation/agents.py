@@ -16,7 +16,7 @@ from benchmarks.simulation.secure import AGENT, Dress, RefusedError, Secure, War
 from jobmon_agent.channel import MEDIA_TYPE
 from jobmon_agent.session import Retries
 from jobmon_agent.tls import Address
-from jobmon_wire import http
+from jobmon_wire import http, limits
 from jobmon_wire.documents import DocumentError, read_object, write_document
 from jobmon_wire.frames import FrameError
 from jobmon_wire.records import Beats as Told
@@ -167,12 +167,13 @@ class Agent:
         return channel.retry_after or 0.0
 
     async def _connect(self) -> Secure:
-        dress, self.dress = self.dress or self._world.wardrobe.dress(self.card.certificate), None
+        dress, self.dress = self.dress or self._world.wardrobe.dress(self.card.certificate, self.card.key), None
         own = (node_address(self.job.node), 0) if self._world.is_bound else None
         loop = asyncio.get_running_loop()
-        _, secure = await loop.create_connection(
-            lambda: Secure(dress), self._world.host, self._world.address.port, local_addr=own
-        )
+        async with asyncio.timeout(limits.CONNECT_TIMEOUT):
+            _, secure = await loop.create_connection(
+                lambda: Secure(dress), self._world.host, self._world.address.port, local_addr=own
+            )
         try:
             await secure.shake_hands()
         except BaseException:

@@ -87,7 +87,8 @@ class Beats:
         self._lines: dict[bytes, Line] = {}  # by session
         self._due: list[tuple[float, int, Line]] = []
         self._number = 0  # of the entries in _due, so that no two are alike
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.Handle | None = None
+        self._looks_at = NEVER  # when the timer is due, by the loop's clock
         self._target: Any = None
         self.counts = Counts()
 
@@ -113,7 +114,7 @@ class Beats:
         line.next = self._loop.time() + delay
         self._number += 1
         heapq.heappush(self._due, (line.next, self._number, line))
-        if self._timer is None or self._timer.when() > line.next + TICK:
+        if self._looks_at > line.next + TICK:
             self._wait()
 
     def beat(self, line: Line) -> None:
@@ -142,9 +143,11 @@ class Beats:
     def _wait(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = self._loop.call_at(self._due[0][0] + TICK, self._tick) if self._due else None
+        self._looks_at = self._due[0][0] + TICK if self._due else NEVER
+        self._timer = self._loop.call_at(self._looks_at, self._tick) if self._due else None
 
     def _tick(self) -> None:
+        self._looks_at = -NEVER  # it is being looked at
         now = self._loop.time()
         while self._due and self._due[0][0] <= now:
             due, _, line = heapq.heappop(self._due)

@@ -22,8 +22,9 @@ from benchmarks.simulation.jobs import Plan
 from benchmarks.simulation.passes import Pass
 from jobmon_wire.records import Beats as Told
 
-REPORT = 0.25  # s between two reports of a process
+LOOK = 0.05  # s between two looks whether something has become true
 START = 600.0  # s for the preparation: 100,000 connections of TLS
+GO, REPORT = b"go", b"report"  # what a process is told
 FAREWELL = 20.0  # s for a process to end
 CLONE_NEWNET = 0x40000000  # linux/sched.h
 
@@ -46,7 +47,6 @@ class Crew:
         self,
         plan: Plan,
         cards: Sequence[Pass],
-        key: str,
         server: Server,
         settings: Settings,
         told: dict[int, Told] | None = None,
@@ -55,7 +55,6 @@ class Crew:
     ) -> None:
         self._pipes: list[Connection] = []
         self._processes: list[Any] = []
-        self._reports: list[dict[str, Any]] = [{} for _ in range(processes)]
         self._moment = 0.0  # of the word to begin, by time.monotonic
         for number in range(processes):
             own, theirs = _fork.Pipe()
@@ -70,7 +69,7 @@ class Crew:
                     other.close()  # or no process would see the end of its pipe
                 if namespace:
                     _enter(namespace)
-                uvloop.run(_work(pipe, lambda: Fleet(plan, share, key, server, settings, told or {}), 1 / processes))
+                uvloop.run(_work(pipe, lambda: Fleet(plan, share, server, settings, told or {}), 1 / processes))
 
             process = _fork.Process(target=work, daemon=True)
             process.start()
@@ -87,13 +86,13 @@ class Crew:
         for number, pipe in enumerate(self._pipes):
             if not pipe.poll(START):
                 raise CrewError(f"the fleet's process {number} is not ready after {START:.0f} s")
-            self._reports[number] = self._receive(number)
+            self._receive(number)
 
     def go(self) -> None:
         """Let all begin at once."""
         self._moment = time.monotonic()
         for pipe in self._pipes:
-            pipe.send_bytes(b"go")
+            pipe.send_bytes(GO)
 
     def report(self) -> dict[str, Any]:
         """What all have done so far; ``since`` is the time of the last first registration, from the word to begin.
@@ -101,11 +100,11 @@ class Crew:
         Raises:
             CrewError: a process has gone.
         """
-        for number, pipe in enumerate(self._pipes):
-            while pipe.poll():
-                self._reports[number] = self._receive(number)
+        for pipe in self._pipes:
+            with contextlib.suppress(OSError):  # it has gone, which shows when its report is read
+                pipe.send_bytes(REPORT)
         total: dict[str, Any] = {"complaints": {}}
-        for report in self._reports:
+        for report in map(self._receive, range(len(self._pipes))):
             for name, value in report.items():
                 if name == "complaints":
                     for text, count in value.items():
@@ -124,7 +123,7 @@ class Crew:
         while not claim(report := self.report()):
             if time.monotonic() > deadline:
                 raise CrewError(f"not within {limit:.0f} s: {json.dumps(report)}")
-            time.sleep(REPORT / 5)
+            time.sleep(LOOK)
         return report
 
     def stop(self) -> None:
@@ -149,28 +148,24 @@ async def _work(pipe: Connection, make: Callable[[], Fleet], share: float) -> No
     loop = asyncio.get_running_loop()
     fleet = make()
     fleet.prepare()
-    told, over = asyncio.Event(), asyncio.Event()
+    over = asyncio.Event()
+
+    def report() -> None:
+        pipe.send_bytes(json.dumps(fleet.report()).encode())
 
     def listen() -> None:
         try:
-            pipe.recv_bytes()
-            told.set()
+            if pipe.recv_bytes() == GO:
+                fleet.go(share)
+            else:
+                report()
         except (EOFError, OSError):
             loop.remove_reader(pipe.fileno())
-            told.set()
             over.set()
 
-    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-        pipe.send_bytes(json.dumps(fleet.report()).encode())
-        loop.add_reader(pipe.fileno(), listen)
-        await told.wait()
-        if not over.is_set():
-            fleet.go(share)
-        while not over.is_set():
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(REPORT):
-                    await over.wait()
-            pipe.send_bytes(json.dumps(fleet.report()).encode())
+    report()
+    loop.add_reader(pipe.fileno(), listen)
+    await over.wait()
     await fleet.stop()
 
 

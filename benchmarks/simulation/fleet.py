@@ -48,7 +48,6 @@ class Fleet:
     Args:
         plan: of the whole fleet.
         cards: of the jobs in this process.
-        key: PEM, of all of them.
         told: sessions of an earlier run of the server, by index of the job.
     """
 
@@ -56,7 +55,6 @@ class Fleet:
         self,
         plan: Plan,
         cards: Sequence[Pass],
-        key: str,
         server: Server,
         settings: Settings,
         told: dict[int, Told],
@@ -64,7 +62,7 @@ class Fleet:
         self._settings = settings
         self._told = told
         self._draw = Random(f"fleet {plan.seed} {cards[0].index if cards else 0}")
-        self._wardrobe = Wardrobe(key, server.server_ca, server.address.host)
+        self._wardrobe = Wardrobe(server.server_ca, server.address.host)
         self.counts = Counts()
         self.beats = Beats(server.host, settings.loss, settings.is_bound, self._draw)
         self.complaints: dict[str, int] = {}
@@ -85,7 +83,7 @@ class Fleet:
     def prepare(self) -> None:
         """Do what needs no server, so that a storm is nothing but its handshakes."""
         for agent in self._new() if self._settings.is_storm else ():
-            agent.dress = self._wardrobe.dress(agent.card.certificate)
+            agent.dress = self._wardrobe.dress(agent.card.certificate, agent.card.key)
 
     def go(self, share: float) -> None:
         """Begin: who has a session beats, everyone else registers.

@@ -43,14 +43,18 @@ class RealJobs:
         Raises:
             PkiError, OSError: they cannot be started.
         """
-        command = [sys.executable, "-P", "-m", "jobmon_console.cli.main", "agent", "--out", str(self._agent)]
-        subprocess.run([*command, "--python", sys.executable], check=True, capture_output=True)
+        self.pack()
         ids = [f"real-{kind}-{number + 1}" for kind, number in zip(itertools.cycle(KINDS), range(count), strict=False)]
         for credential in self._site.issue_job_credentials(owner, ids, None, time.time(), "fleet"):
             path = self._directory / credential_name(credential.job)
             write_credential(path, credential)
             self.run(credential.job, path, ["python3", "work.py", credential.job.split("-")[1], "0"])
             time.sleep(STARTED)
+
+    def pack(self) -> None:
+        """Make the agent's file."""
+        command = [sys.executable, "-P", "-m", "jobmon_console.cli.main", "agent", "--out", str(self._agent)]
+        subprocess.run([*command, "--python", sys.executable], check=True, capture_output=True)
 
     def run(self, job: str, credential: Path, command: list[str]) -> None:
         """Run a command as a job."""

@@ -15,7 +15,7 @@ from jobmon_wire import http, limits
 from jobmon_wire.limits import DOCUMENT_BYTES
 
 READ = 64 * limits.KIB  # bytes decrypted at a time
-ANSWER_SECONDS = 60.0  # s for a handshake and for an answer: what a storm of thousands takes, and more
+ANSWER_SECONDS = 30.0  # s for an answer, as the real agent waits
 AGENT = "jobmond/0.1.0"
 
 
@@ -35,23 +35,21 @@ class Wardrobe:
     next agent's may be loaded at once.
 
     Args:
-        key: PEM, the one key of all simulated jobs.
         server_ca: PEM.
         host: the server's name.
     """
 
-    def __init__(self, key: str, server_ca: str, host: str) -> None:
+    def __init__(self, server_ca: str, host: str) -> None:
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         self._context.minimum_version = ssl.TLSVersion.TLSv1_3
         self._context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_TICKET
         self._context.load_verify_locations(cadata=server_ca)
         self._host = host
-        self._key = key.encode("ascii")
         self._file = os.memfd_create("credential")  # Python takes certificates from files alone
 
-    def dress(self, certificate: bytes) -> "Dress":
-        """An end of a connection that will show this certificate (DER)."""
-        content = ssl.DER_cert_to_PEM_cert(certificate).encode("ascii") + self._key
+    def dress(self, certificate: bytes, key: str) -> "Dress":
+        """An end of a connection that will show this certificate (DER), whose key is PEM."""
+        content = (ssl.DER_cert_to_PEM_cert(certificate) + key).encode("ascii")
         os.ftruncate(self._file, 0)
         os.pwrite(self._file, content, 0)
         self._context.load_cert_chain(f"/proc/self/fd/{self._file}")
@@ -90,7 +88,7 @@ class Secure(asyncio.Protocol):
     async def shake_hands(self) -> None:
         """Wait until both ends trust each other, as far as this end knows."""
         if not self._is_shaken:
-            await self._wait()
+            await self._wait(limits.CONNECT_TIMEOUT)
 
     async def post(self, path: str, host: str, body: bytes) -> bytes:
         """One short exchange; the body of the answer.
@@ -120,9 +118,10 @@ class Secure(asyncio.Protocol):
         return self._response.status
 
     def write(self, data: bytes) -> None:
-        """Send."""
-        self._tls.write(data)
-        self._flush()
+        """Send; what is too late goes nowhere."""
+        if not self._transport.is_closing():
+            self._tls.write(data)
+            self._flush()
 
     def close(self) -> None:
         """End the connection."""
@@ -190,14 +189,14 @@ class Secure(asyncio.Protocol):
         self._wake()
 
     def _flush(self) -> None:
-        if self._outgoing.pending:
+        if self._outgoing.pending and not self._transport.is_closing():
             self._transport.write(self._outgoing.read())
 
-    async def _wait(self) -> None:
+    async def _wait(self, limit: float = ANSWER_SECONDS) -> None:
         if self.lost.done():
             raise ConnectionResetError("the server closed the connection")
         self._waiter = asyncio.get_running_loop().create_future()
-        async with asyncio.timeout(ANSWER_SECONDS):
+        async with asyncio.timeout(limit):
             await self._waiter
 
     def _wake(self) -> None:

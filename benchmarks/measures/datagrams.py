@@ -1,0 +1,170 @@
+"""Beats: how many the server verifies and answers, and whether it loses any at 40,000 a second.
+
+The beats are sealed before they are sent and each is genuine: its own session,
+counter and echo.  A beat counts when its ACK has come back.  The limit is a
+loop that receives as many datagrams and looks at none.
+"""
+
+import select
+import socket
+import time
+from collections.abc import Iterator, Sequence
+from itertools import cycle, islice
+
+from benchmarks.measures.people import Watcher, quantile
+from benchmarks.measures.processes import draining
+from benchmarks.simulation.beats import BUFFER, node_address
+from benchmarks.simulation.jobs import Plan
+from benchmarks.simulation.passes import sign
+from benchmarks.simulation.seeding import seed
+from benchmarks.simulation.throwaway import Throwaway
+from benchmarks.table import Row, Target, at_least, at_most
+from jobmon_agent.tls import read_address
+from jobmon_wire import datagrams
+from jobmon_wire.datagrams import ACK, BEAT, Ends
+from jobmon_wire.limits import BEAT_INTERVAL
+
+SESSIONS = 20_000  # a session is heard with five datagrams a second, and 40,000 a second are wanted
+VOLLEY = 20_000  # beats of one repetition
+IN_FLIGHT = 100  # unanswered beats: with the system's own buffer size 270 fit
+PACE = 40_000.0  # beats a second
+SUSTAINED = 5.0  # s of that
+LATE = 1.0  # s that the last answers may take
+TICK = 0.001  # s; what is due within it goes together
+IDLE = 2.0  # s of users' questions before the beats
+
+
+class Sender:
+    """All sessions, behind one socket: as agents are behind a gateway that translates addresses."""
+
+    def __init__(self, house: Throwaway, sessions: int) -> None:
+        plan = Plan(("alice",), 1, time.time())
+        cards = sign(house.site, plan, range(sessions), 2)
+        port = read_address(house.site.agents_url).port
+        told = seed(house.site, plan, cards, port, BEAT_INTERVAL)
+        self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER)
+        self.sock.bind((node_address(0), 0))
+        self.sock.connect(("127.0.0.1", port))
+        self.sock.setblocking(False)
+        self._ends: dict[bytes, Ends] = {}
+        self._echoes: dict[bytes, bytes] = {}
+        for card in cards:
+            session = told[card.index]
+            up, down = datagrams.derive_keys(session.secret, session.session, bytes.fromhex(card.identity.fingerprint))
+            self._ends[session.session] = Ends(session.session, up, down, heard=session.counter)
+        self._vitals = datagrams.write_vitals(plan.job(0).vitals(time.time()))
+
+    def meet(self) -> None:
+        """Learn every session's challenge."""
+        zero = bytes(datagrams.CHALLENGE_BYTES)
+        for session, answer in _answers(self, [self._beat(ends, zero) for ends in self._ends.values()]):
+            opened = self._ends[session].open(answer, (ACK,))
+            assert opened is not None
+            self._echoes[session] = datagrams.read_ack(opened[1])[1]
+
+    def sealed(self, count: int) -> list[bytes]:
+        """So many beats, of all sessions in turn."""
+        turns = islice(cycle(self._echoes.items()), count)
+        return [self._beat(self._ends[session], echo) for session, echo in turns]
+
+    def close(self) -> None:
+        """Let go of the socket."""
+        self.sock.close()
+
+    def _beat(self, ends: Ends, echo: bytes) -> bytes:
+        return ends.seal(BEAT, datagrams.write_beat(0, echo, self._vitals))
+
+
+def rows(runs: int) -> Iterator[Row]:
+    """Beats per core-second, and how 40,000 a second are borne."""
+    with Throwaway(("alice",), log="warning") as house:
+        sender = Sender(house, SESSIONS)
+        house.start()
+        sender.meet()
+        yield _verified(house, sender, runs)
+        yield from _sustained(house, sender)
+        sender.close()
+
+
+def _verified(house: Throwaway, sender: Sender, runs: int) -> Row:
+    ours, plain = [], []
+    with draining() as least:
+        target = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        target.connect(("127.0.0.1", least.port))
+        for _ in range(runs):
+            beats = sender.sealed(VOLLEY)
+            used = house.cpu()
+            answered = sum(1 for _ in _answers(sender, beats))
+            ours.append(answered / (house.cpu() - used))
+            time.sleep(VOLLEY / SESSIONS / 5)  # so that no session is above its rate
+            used = least.cpu()
+            _pour(target, beats)
+            plain.append(VOLLEY / (least.cpu() - used))
+        target.close()
+    return Row("beats verified and answered", ours, "/core-s", at_least(150_000), plain)
+
+
+def _pour(target: socket.socket, beats: Sequence[bytes]) -> None:
+    for start in range(0, len(beats), IN_FLIGHT):
+        for beat in beats[start : start + IN_FLIGHT]:
+            target.send(beat)
+        time.sleep(TICK)  # so that none is lost: it is the receiver that is measured
+
+
+def _answers(sender: Sender, beats: Sequence[bytes]) -> Iterator[tuple[bytes, bytes]]:
+    """Send all, never more unanswered than the server's buffer holds; sessions and answers as they come."""
+    sock, sent, taken = sender.sock, 0, 0
+    while taken < len(beats):
+        while sent < len(beats) and sent - taken < IN_FLIGHT:
+            sock.send(beats[sent])
+            sent += 1
+        if not select.select([sock], [], [], LATE)[0]:
+            return
+        for answer in _received(sock):
+            taken += 1
+            yield answer[4:12], answer
+
+
+def _received(sock: socket.socket) -> Iterator[bytes]:
+    while True:
+        try:
+            yield sock.recv(datagrams.LONGEST + 1)
+        except BlockingIOError:
+            return
+
+
+def _sustained(house: Throwaway, sender: Sender) -> Iterator[Row]:
+    beats = sender.sealed(int(PACE * SUSTAINED))
+    watcher = Watcher(house.context("alice"))
+    try:
+        time.sleep(IDLE)
+        before = watcher.take()
+        used = house.cpu()
+        answered, seconds = _paced(sender.sock, beats)
+        used = house.cpu() - used
+        during = watcher.take()
+    finally:
+        watcher.stop()
+    lost = 100.0 * (1 - answered / len(beats))
+    pace = f"sent {len(beats) / seconds:,.0f}/s, the server used {100 * used / seconds:.0f} % of a core"
+    yield Row("beats lost at 40,000 a second", [lost], "%", at_most(0.0), note=pace)
+    p50 = Row("users' p50 meanwhile", [quantile(during, 0.5)], "ms", Target(2.0, share=1.5), [quantile(before, 0.5)])
+    yield p50._replace(note=f"p99 {quantile(during, 0.99):.1f}, before {quantile(before, 0.99):.1f}")
+
+
+def _paced(sock: socket.socket, beats: Sequence[bytes]) -> tuple[int, float]:
+    """Send at the pace, whatever comes back; answers, and the seconds that the sending took."""
+    began = time.monotonic()
+    sent = answered = 0
+    while sent < len(beats):
+        due = min(len(beats), int((time.monotonic() - began) * PACE))
+        for beat in beats[sent:due]:
+            sock.send(beat)
+        sent = due
+        answered += sum(1 for _ in _received(sock))
+        time.sleep(TICK)
+    seconds = time.monotonic() - began
+    while select.select([sock], [], [], LATE)[0]:
+        answered += sum(1 for _ in _received(sock))
+    return answered, seconds

@@ -34,7 +34,7 @@ format: $(READY)
 agent: $(READY)  ## the one-file agent for the worker nodes; PYTHONS="..." names theirs, else those on PATH
 	$(BIN)/jobmon agent --out jobmond.pyz $(if $(PYTHONS),--python $(PYTHONS))
 
-bench: $(READY)  ## how long commands take and what the agent weighs, beside the least that any could
+bench: $(READY)  ## what commands, the server and the agent cost, beside the least that anything could; a quarter of an hour
 	$(BIN)/python benchmarks/all.py
 
 pictures: $(READY)  ## the README's picture, made from the program itself

@@ -12,8 +12,8 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
-from benchmarks import agent, commands
+from benchmarks import agent, commands, server
 from benchmarks.table import show
 
 if __name__ == "__main__":
-    show(itertools.chain(commands.rows(), agent.rows()))
+    show(itertools.chain(commands.rows(), server.rows(), agent.rows()))

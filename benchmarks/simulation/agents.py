@@ -86,18 +86,18 @@ class Agent:
         if self.line is not None:
             self._world.beats.beat(self.line)
 
-    def end(self) -> None:
-        """The job has ended; it will be started anew."""
+    def end(self, status: int = EXITED) -> None:
+        """The job has ended, as wait() tells it; it will be started anew."""
         if not self._is_ended and self.line is not None:
             self._is_ended = True
             self._is_known = False
             self._world.counts.ended += 1
             self._world.counts.registered -= 1
-            self._world.beats.bye(self.line, EXITED)
+            self._world.beats.bye(self.line, status)
             self._world.beats.end(self.line)
             self.line = None
             self.stop()
-            self._run(self._end())
+            self._run(self._end(status))
 
     def stop(self) -> None:
         """Do no more."""
@@ -208,9 +208,9 @@ class Agent:
         secure.listen(head, self._channel.take)
         return self._channel
 
-    async def _end(self) -> None:
+    async def _end(self, status: int) -> None:
         """Report the end; start anew after a while."""
-        body = write_document(self.job.end(time.time()).document())
+        body = write_document(self.job.end(time.time(), status).document())
         retries = Retries()
         while True:
             try:

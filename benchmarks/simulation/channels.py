@@ -16,7 +16,7 @@ from jobmon_wire.cursor import Cursor
 from jobmon_wire.documents import write_document
 from jobmon_wire.frames import Frame, FrameReader, write_frame, write_object
 from jobmon_wire.records import Configuration
-from jobmon_wire.verbs import VERBS, ArgumentError, check_arguments
+from jobmon_wire.verbs import VERBS, ArgumentError, check_arguments, signal_number
 
 FOLLOWED = 1.0  # s between two lines of an output that is followed
 LINES = 500  # lines of one answer; they are made up one by one
@@ -43,7 +43,7 @@ class Channel:
         configuration: the server's.
         write: takes what is to be sent, as a chunk of HTTP.
         close: ends the connection.
-        killed: is called when somebody has killed the job.
+        killed: is told of a signal that has ended the job.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class Channel:
         configuration: Configuration,
         write: Callable[[bytes], None],
         close: Callable[[], None],
-        killed: Callable[[], None],
+        killed: Callable[[int], None],
     ) -> None:
         self._job = job
         self._ping, self._quiet = configuration.ping, configuration.quiet
@@ -129,7 +129,7 @@ class Channel:
         else:
             self._finish(frame.request)
         if verb.name == "kill" and arguments["signal"] in FATAL:
-            self._killed()
+            self._killed(signal_number(arguments["signal"]))
 
     def _go_on(self, request: bytes, arguments: dict[str, Any], line: int, count: int) -> None:
         """Answer again and again: a line of output more, or the processes once more."""

@@ -9,7 +9,7 @@ import time
 from random import Random
 from typing import Any, NamedTuple
 
-from jobmon_wire.records import EXEC, EndReport, Exit, Registration, Vitals
+from jobmon_wire.records import EXEC, EndReport, Registration, Vitals, exit_of
 
 GIB = 2**30  # bytes
 ARRAY = 50  # jobs of one array: same owner, same program
@@ -162,18 +162,18 @@ class Job:
             state=self.state,
         )
 
-    def end(self, now: float) -> EndReport:
-        """The last word: it has ended well."""
+    def end(self, now: float, status: int) -> EndReport:
+        """The last word; ``status`` is as wait() tells it."""
         words = self.line(self.output) * 20
-        status = Exit(0, None, False, "pidfd")
+        told = exit_of(status, "pidfd")
         return EndReport(
-            self.epoch, now, status, words, b"", self.output, 0, self.rss, max(0.0, now - self.started) * 0.9, 0
+            self.epoch, now, told, words, b"", self.output, 0, self.rss, max(0.0, now - self.started) * 0.9, 0
         )
 
     def line(self, number: int) -> bytes:
         """One line of its output; always the same one."""
         draw = Random(f"line {self.index} {number}")
-        text = "".join(draw.choices(CHARACTER, k=LINE - 21))
+        text = "".join(draw.choices(CHARACTER, k=LINE - 20))
         return f"{number:>12} event {text}\n".encode("ascii")[-LINE:]
 
     def ps(self) -> list[dict[str, Any]]:

@@ -14,9 +14,10 @@ keys and counters.  One job in a hundred is a process under the real agent.
 
 What is not: the other jobs do not exist, their figures and answers are made up
 from a seed; agents of one node share a socket for datagrams; a node is an
-address on the loopback network.  ``--seeded`` leaves out the registrations as
-well: the server is started with those jobs in its store, as after a restart,
-and their agents go on beating; they register when they are rung.  ``--loss``
+address on the loopback network.  ``--seeded`` leaves out TLS and
+HTTP of the first registrations: the server's own code makes them in this
+program, then the server is started, as after a restart, and their agents go on
+beating; they register by TLS when they are rung.  ``--loss``
 drops datagrams in the agents' own process, never TCP: for that put them behind
 a network that loses packets, with ``--nat``.
 """
@@ -157,8 +158,7 @@ def _crew(arguments: argparse.Namespace, plan: Plan, stage: Stage, stack: ExitSt
         _say(f"{len(cards):,} certificates are signed")
     if stage.house is not None:
         known = set(seeded)
-        port = stage.server.address.port
-        told = seed(stage.house.site, plan, [card for card in cards if card.index in known], port, arguments.interval)
+        told = seed(stage.house.site, plan, [card for card in cards if card.index in known])
         stage.house.start()
         _say(f"the server runs, with {len(told):,} jobs")
     cards += _ask(arguments, plan, stage, routed)

@@ -46,7 +46,7 @@ def beating(jobs: int = JOBS) -> Iterator[Row]:
         empty = house.resident()
         house.stop()
         cards = sign(house.site, hers, range(min(LISTED, jobs)), 2) + sign(house.site, others, range(LISTED, jobs), 2)
-        told = seed(house.site, others, cards, read_address(house.site.agents_url).port, INTERVAL)
+        told = seed(house.site, others, cards)
         house.start()
         crew = Crew(others, cards, _server(house), Settings(), told)
         try:
@@ -91,7 +91,7 @@ def channels() -> Row:
     plan = Plan(OWNERS[:1], 10, time.time())
     with Throwaway(plan.owners, log="warning") as house:
         cards = sign(house.site, plan, range(CHANNELS), 2)
-        told = seed(house.site, plan, cards, read_address(house.site.agents_url).port, 25.0)
+        told = seed(house.site, plan, cards)
         house.start()
 
         async def opened() -> tuple[float, float]:

@@ -22,7 +22,6 @@ from benchmarks.table import Row, Target, at_least, at_most
 from jobmon_agent.tls import read_address
 from jobmon_wire import datagrams
 from jobmon_wire.datagrams import ACK, BEAT, Ends
-from jobmon_wire.limits import BEAT_INTERVAL
 
 SESSIONS = 20_000  # a session is heard with five datagrams a second, and 40,000 a second are wanted
 VOLLEY = 20_000  # beats of one repetition
@@ -41,7 +40,7 @@ class Sender:
         plan = Plan(("alice",), 1, time.time())
         cards = sign(house.site, plan, range(sessions), 2)
         port = read_address(house.site.agents_url).port
-        told = seed(house.site, plan, cards, port, BEAT_INTERVAL)
+        told = seed(house.site, plan, cards)
         self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER)
         self.sock.bind((node_address(0), 0))

@@ -33,16 +33,19 @@ from pathlib import Path
 from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
-from benchmarks.simulation.crew import Crew
+from benchmarks.simulation.crew import Crew, CrewError
 from benchmarks.simulation.fleet import Server, Settings
 from benchmarks.simulation.jobs import Plan
 from benchmarks.simulation.passes import Pass, ask, sign
 from benchmarks.simulation.real import RealJobs
 from benchmarks.simulation.seeding import seed
-from benchmarks.simulation.throwaway import ADMIN, Throwaway
+from benchmarks.simulation.throwaway import ADMIN, ServerError, Throwaway
 from jobmon_agent.tls import read_address
 from jobmon_console.contexts import Flags, load_contexts
+from jobmon_console.errors import JobMonError
+from jobmon_pki.errors import PkiError
 from jobmon_pki.site import Site
+from jobmon_wire.credential import parse_credential
 
 PEOPLE = ("alice", "bob", "carol", "dora", "emil", "frida")
 REAL_SHARE = 100  # one real job among so many
@@ -62,6 +65,13 @@ class Stage(NamedTuple):
 
 def main() -> None:
     """Bring up a fleet, report, take it down."""
+    try:
+        _run()
+    except (CrewError, JobMonError, PkiError, ServerError) as error:
+        raise SystemExit(f"fleet: {error}") from None
+
+
+def _run() -> None:
     arguments = _arguments()
     for number in (signal.SIGINT, signal.SIGTERM):  # also where a shell has its background jobs ignore the first
         signal.signal(number, signal.default_int_handler)
@@ -141,8 +151,6 @@ def _server(url: str, ca: str, host: str) -> Server:
 
 
 def _server_ca(credential: str) -> str:
-    from jobmon_wire.credential import parse_credential
-
     return parse_credential(Path(credential).read_text(), credential).server_ca
 
 
@@ -175,14 +183,15 @@ def _crew(arguments: argparse.Namespace, plan: Plan, stage: Stage, stack: ExitSt
 
 def _ask(arguments: argparse.Namespace, plan: Plan, stage: Stage, routed: list[int]) -> list[Pass]:
     """The certificates that come through the server's issuing route."""
+    if not routed:
+        return []
     if stage.house is None:
         contexts = load_contexts(Flags(context=(arguments.context,)), {"JOBMON_CONFIG": arguments.config})
-        return ask(contexts[0], plan, routed) if routed else []
+        return ask(contexts[0], plan, routed)
     found = []
     for owner in plan.owners:
         found += ask(stage.house.context(owner), plan, [each for each in routed if plan.owner(each) == owner])
-    if found:
-        _say(f"{len(found):,} certificates came through the server's route")
+    _say(f"{len(found):,} certificates came through the server's route")
     return found
 
 
@@ -227,6 +236,8 @@ def _arguments() -> argparse.Namespace:
     arguments = parser.parse_args()
     if arguments.context and not (arguments.config and arguments.agents):
         parser.error("--context needs --config and --agents")
+    if arguments.site and (arguments.seeded or arguments.routed):
+        parser.error("--seeded and --routed are for a throw-away site")
     arguments.nodes = arguments.nodes or -(-arguments.jobs // 200)
     if arguments.real is None:
         arguments.real = min(arguments.jobs // REAL_SHARE, MOST_REAL)

@@ -110,7 +110,7 @@ class Agent:
         return self.job.vitals(time.time())
 
     def rung(self) -> None:
-        """The server has requests."""
+        """The server has requests, or does not answer any more."""
         self.start()
 
     def _run(self, work: Any) -> None:

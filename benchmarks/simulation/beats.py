@@ -12,7 +12,7 @@ import time
 from random import Random
 from typing import Any, Protocol
 
-from jobmon_agent.beats import DOUBTFUL, JITTER, SOON
+from jobmon_agent.beats import DEAF, DOUBTFUL, JITTER, SOON
 from jobmon_wire import datagrams
 from jobmon_wire.datagrams import ACK, BEAT, BYE, HEAD_BYTES, WAKE, Ends
 from jobmon_wire.records import Beats as Told
@@ -36,7 +36,7 @@ class Beater(Protocol):
         """What its beat carries."""
 
     def rung(self) -> None:
-        """The server asks for the agent's channel."""
+        """Open the channel, after a registration."""
 
 
 class Line:
@@ -123,6 +123,8 @@ class Beats:
         late = line.unanswered - DOUBTFUL
         is_soon = 0 <= late < len(SOON)
         self.plan(line, SOON[late] if is_soon else line.interval * (1 + JITTER * self._draw.uniform(-1, 1)))
+        if line.unanswered == DEAF:
+            line.beater.rung()  # the server has forgotten the session, or no datagrams pass
         vitals = datagrams.write_vitals(line.beater.vitals())
         self.counts.beats += 1
         self._send(line, BEAT, datagrams.write_beat(line.seen, line.echo, vitals))

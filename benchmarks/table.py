@@ -33,7 +33,7 @@ class Row(NamedTuple):
     """One figure."""
 
     name: str
-    values: Sequence[float]  # one for each repetition
+    values: Sequence[float]  # one for each repetition; none: it could not be measured
     unit: str
     target: Target | None = None
     limits: Sequence[float] = ()  # of the limit's repetitions, in the same unit; none: no limit was measured
@@ -43,7 +43,7 @@ class Row(NamedTuple):
     @property
     def ratio(self) -> float | None:
         """To the limit; None where there is none."""
-        if not self.limits or not all(self.limits):
+        if not self.values or not self.limits or not all(self.limits):
             return None
         if self.is_paired:
             return statistics.median(ours / limit for ours, limit in zip(self.values, self.limits, strict=True))
@@ -52,6 +52,8 @@ class Row(NamedTuple):
     @property
     def is_met(self) -> bool:
         """The target is met, or there is none."""
+        if not self.values:
+            return False
         return self.target is None or self.target.is_met(statistics.median(self.values), self.ratio)
 
     def line(self) -> str:
@@ -59,7 +61,8 @@ class Row(NamedTuple):
         spread = f"{_figure(min(self.values))} - {_figure(max(self.values))}" if len(self.values) > 1 else ""
         limit = _figure(statistics.median(self.limits)) if self.limits else ""
         ratio = "" if self.ratio is None else f"{self.ratio:.2f}"
-        cells = f"{self.name:<46} {_figure(statistics.median(self.values)):>10} {spread:>19} {self.unit:<10}"
+        middle = _figure(statistics.median(self.values)) if self.values else "-"
+        cells = f"{self.name:<46} {middle:>10} {spread:>19} {self.unit:<10}"
         cells += f" {self._target():>9} {limit:>10} {ratio:>6}"
         missed = "" if self.is_met else "  missed"
         return (cells + missed + (f"  ({self.note})" if self.note else "")).rstrip()

@@ -41,6 +41,13 @@ def test_a_row_without_a_limit_has_no_ratio() -> None:
     assert Row("x", [1.0], "ms", limits=[0.0]).ratio is None
 
 
+def test_a_row_that_could_not_be_measured_is_missed() -> None:
+    row = Row("x", [], "ms", at_most(4), [1.0], note="the disk is full")
+
+    assert not row.is_met
+    assert row.line().endswith("missed  (the disk is full)")
+
+
 def test_every_row_is_printed_below_the_machine_and_the_missed_are_counted(capsys: pytest.CaptureFixture[str]) -> None:
     missed = show([Row("first", [5.0], "ms", at_most(4)), Row("second", [1234.5], "/s", note="as told")])
 

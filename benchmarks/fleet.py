@@ -166,7 +166,7 @@ def _crew(arguments: argparse.Namespace, plan: Plan, stage: Stage, stack: ExitSt
         _say(f"{len(cards):,} certificates are signed")
     if stage.house is not None:
         known = set(seeded)
-        told = seed(stage.house.site, plan, [card for card in cards if card.index in known])
+        told = seed(stage.house.site, plan, [card for card in cards if card.number in known])
         stage.house.start()
         _say(f"the server runs, with {len(told):,} jobs")
     cards += _ask(arguments, plan, stage, routed)

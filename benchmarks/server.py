@@ -12,7 +12,7 @@ alone, all its threads: what runs beside it makes it slower, hardly dearer.
 import argparse
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
@@ -31,11 +31,11 @@ def rows(runs: int = RUNS, jobs: int = crowds.JOBS, only: Sequence[str] = PARTS)
         jobs: of the crowd.
         only: parts to measure.
     """
-    parts = {
+    parts: dict[str, Callable[[], Iterable[Row]]] = {
         "registrations": lambda: registrations.rows(runs),
         "beats": lambda: datagrams.rows(runs),
         "trips": trips.rows,
-        "channels": lambda: iter([crowds.channels()]),
+        "channels": lambda: [crowds.channels()],
         "storm": crowds.storm,
         "crowds": lambda: crowds.beating(jobs),
     }

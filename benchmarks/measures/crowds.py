@@ -23,6 +23,7 @@ from jobmon_console import calls
 
 JOBS = 100_000
 INTERVAL = 60.0  # s between their beats
+LOST = 3600.0  # s
 SETTLED = 75.0  # s until each has beaten once, and was challenged
 WATCHED = 60.0  # s over which their beats are measured
 LISTED = 10_000  # jobs of the owner whose listing is measured
@@ -41,8 +42,7 @@ def beating(jobs: int = JOBS) -> Iterator[Row]:
     """Jobs that beat once a minute, and the listing of one owner's."""
     made = time.time()
     hers, others = Plan(OWNERS[:1], jobs // 200 + 1, made), Plan(OWNERS[1:], jobs // 200 + 1, made)
-    times = {"beat": INTERVAL, "lost_after": 4 * INTERVAL}
-    with Throwaway(OWNERS, log="warning", **times) as house:
+    with Throwaway(OWNERS, log="warning", beat=INTERVAL, lost_after=LOST) as house:
         house.start()
         empty = house.resident()
         house.stop()

@@ -49,7 +49,7 @@ class Sender:
         self._ends: dict[bytes, Ends] = {}
         self._echoes: dict[bytes, bytes] = {}
         for card in cards:
-            session = told[card.index]
+            session = told[card.number]
             up, down = datagrams.derive_keys(session.secret, session.session, bytes.fromhex(card.identity.fingerprint))
             self._ends[session.session] = Ends(session.session, up, down, heard=session.counter)
         self._vitals = datagrams.write_vitals(plan.job(0).vitals(time.time()))

@@ -7,7 +7,7 @@ its answer, so that what is measured is the server's and the agent's time.
 import multiprocessing
 import ssl
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -60,7 +60,7 @@ class Person:
             if body:
                 yield body
 
-    def query(self, job: str, verb: str, **arguments: Any) -> Iterator[Frame]:
+    def query(self, job: str, verb: str, **arguments: Any) -> Generator[Frame]:
         """The frames of an agent's answer as they come; the last is END."""
         reader = FrameReader(frames.ANSWER)
         for part in self.parts(calls.query(job, verb, arguments)):

@@ -85,8 +85,8 @@ def _process(kind: socket.SocketKind, work: Callable[[socket.socket], None]) -> 
         sock.listen()
     process = _fork.Process(target=work, args=(sock,), daemon=True)
     process.start()
+    assert process.pid is not None
     try:
-        assert process.pid is not None
         yield Least(process.pid, sock.getsockname()[1])
     finally:
         os.kill(process.pid, signal.SIGKILL)

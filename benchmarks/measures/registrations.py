@@ -36,7 +36,7 @@ def rows(runs: int) -> list[Row]:
         cards = sign(house.site, plan, range(FULL))
         address = read_address(house.site.agents_url)
         wardrobe = Wardrobe(house.site.server_ca_pem(), address.host)
-        bodies = [write_document(plan.job(card.index).registration().document()) for card in cards]
+        bodies = [write_document(plan.job(card.number).registration().document()) for card in cards]
         answer = uvloop.run(_register_all(wardrobe, address, cards, bodies))  # the first time also writes to the store
         full, shaken = [], []
         for _ in range(runs):

@@ -61,7 +61,7 @@ class Fleet:
     ) -> None:
         self._settings = settings
         self._told = told
-        self._draw = Random(f"fleet {plan.seed} {cards[0].index if cards else 0}")
+        self._draw = Random(f"fleet {plan.seed} {cards[0].number if cards else 0}")
         self._wardrobe = Wardrobe(server.server_ca, server.address.host)
         self.counts = Counts()
         self.beats = Beats(server.host, settings.loss, settings.is_bound, self._draw)
@@ -77,7 +77,7 @@ class Fleet:
             self.counts,
             self.complaints,
         )
-        self.agents = [Agent(world, plan.job(card.index), card) for card in cards]
+        self.agents = [Agent(world, plan.job(card.number), card) for card in cards]
         self._changer: asyncio.Task[None] | None = None
 
     def prepare(self) -> None:
@@ -92,7 +92,7 @@ class Fleet:
             share: of the whole fleet's changes that are this process's.
         """
         for agent in self.agents:
-            told = self._told.get(agent.card.index)
+            told = self._told.get(agent.card.number)
             if told is not None:
                 # What is the agents' own is their place in the interval.
                 agent.know(told, told.interval * self._draw.random())
@@ -118,7 +118,7 @@ class Fleet:
         return vars(self.counts) | vars(self.beats.counts) | figures
 
     def _new(self) -> Iterator[Agent]:
-        return (agent for agent in self.agents if agent.card.index not in self._told)
+        return (agent for agent in self.agents if agent.card.number not in self._told)
 
     async def _change(self, rate: float) -> None:
         """Change jobs at random, so many a second; a pause is made good, yet not in one burst."""

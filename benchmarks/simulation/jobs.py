@@ -70,8 +70,20 @@ class Job:
         index: from 0.
     """
 
-    __slots__ = ("cpu", "epoch", "id", "index", "node", "output", "output_at", "program", "restarts", "rss", "started")
-    __slots__ += ("state",)
+    __slots__ = (
+        "cpu",
+        "epoch",
+        "id",
+        "index",
+        "node",
+        "output",
+        "output_at",
+        "program",
+        "restarts",
+        "rss",
+        "started",
+        "state",
+    )
 
     def __init__(self, plan: Plan, index: int) -> None:
         now, draw = plan.made, Random(f"job {plan.seed} {index}")

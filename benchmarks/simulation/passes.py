@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from itertools import groupby
+from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks.simulation.jobs import Plan
@@ -28,7 +29,7 @@ _ROLES = frozenset([JOB])
 class Pass(NamedTuple):
     """What a simulated agent shows of its job."""
 
-    index: int  # of the job
+    number: int  # of the job in its plan, from 0
     identity: Identity
     certificate: bytes  # DER
     key: str  # PEM
@@ -86,7 +87,7 @@ class _Desk(NamedTuple):
 _desk: _Desk
 
 
-def _open(directory: str) -> None:
+def _open(directory: Path) -> None:
     global _desk
     site = Site.open(directory)
     _desk = _Desk(site, Ledger(site.ledger_path))

@@ -57,9 +57,9 @@ async def _register(site: Site, plan: Plan, cards: Sequence[Pass]) -> dict[int, 
         if not number % AT_ONCE:
             await state.store.flush()
         loop.ahead += 1 / PACE
-        said = plan.job(card.index).registration()
+        said = plan.job(card.number).registration()
         answer = await state.sessions.register(peer_of(card.identity, SOURCE), said)
         assert answer.beats is not None, "the site's server takes no datagrams"
-        told[card.index] = answer.beats
+        told[card.number] = answer.beats
     await state.stop()
     return told

@@ -66,7 +66,7 @@ def stage() -> Iterator[Stage]:
     with Throwaway(OWNERS, quiet=QUIET, beat=BEAT) as house:
         cards = sign(house.site, plan, [*SEEDED, *SIGNED])
         address = read_address(house.site.agents_url)
-        told = seed(house.site, plan, [card for card in cards if card.index in SEEDED])
+        told = seed(house.site, plan, [card for card in cards if card.number in SEEDED])
         house.start()
         for owner in OWNERS:
             cards += ask(house.context(owner), plan, [index for index in ROUTED if plan.owner(index) == owner])

@@ -25,7 +25,8 @@ from jobmon_wire.datagrams import ACK, BEAT, Ends
 
 SESSIONS = 20_000  # a session is heard with five datagrams a second, and 40,000 a second are wanted
 VOLLEY = 20_000  # beats of one repetition
-IN_FLIGHT = 100  # unanswered beats: with the system's own buffer size 270 fit
+IN_FLIGHT = 200  # unanswered beats: with the system's own buffer size 270 fit
+GATEWAYS = 8  # addresses that they come from: a server may bound what it hears from one
 PACE = 40_000.0  # beats a second
 SUSTAINED = 5.0  # s of that
 LATE = 1.0  # s that the last answers may take
@@ -33,46 +34,62 @@ TICK = 0.001  # s; what is due within it goes together
 IDLE = 2.0  # s of users' questions before the beats
 
 
+Beat = tuple[socket.socket, bytes]  # and the way it goes
+
+
 class Sender:
-    """All sessions, behind one socket: as agents are behind a gateway that translates addresses."""
+    """All sessions, behind a few sockets: as agents are behind gateways that translate addresses."""
 
     def __init__(self, house: Throwaway, sessions: int) -> None:
         plan = Plan(("alice",), 1, time.time())
         cards = sign(house.site, plan, range(sessions), 2)
         port = read_address(house.site.agents_url).port
         told = seed(house.site, plan, cards)
-        self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER)
-        self.sock.bind((node_address(0), 0))
-        self.sock.connect(("127.0.0.1", port))
-        self.sock.setblocking(False)
-        self._ends: dict[bytes, Ends] = {}
+        self.socks = [_gateway(number, port) for number in range(GATEWAYS)]
+        self._ends: dict[bytes, tuple[socket.socket, Ends]] = {}
         self._echoes: dict[bytes, bytes] = {}
         for card in cards:
             session = told[card.number]
             up, down = datagrams.derive_keys(session.secret, session.session, bytes.fromhex(card.identity.fingerprint))
-            self._ends[session.session] = Ends(session.session, up, down, heard=session.counter)
+            ends = Ends(session.session, up, down, heard=session.counter)
+            self._ends[session.session] = (self.socks[card.number % GATEWAYS], ends)
         self._vitals = datagrams.write_vitals(plan.job(0).vitals(time.time()))
 
     def meet(self) -> None:
         """Learn every session's challenge."""
         zero = bytes(datagrams.CHALLENGE_BYTES)
-        for session, answer in _answers(self, [self._beat(ends, zero) for ends in self._ends.values()]):
-            opened = self._ends[session].open(answer, (ACK,))
+        for session, answer in _answers(self, [self._beat(session, zero) for session in self._ends]):
+            opened = self._ends[session][1].open(answer, (ACK,))
             assert opened is not None
             self._echoes[session] = datagrams.read_ack(opened[1])[1]
 
-    def sealed(self, count: int) -> list[bytes]:
+    def sealed(self, count: int) -> list[Beat]:
         """So many beats, of all sessions in turn."""
         turns = islice(cycle(self._echoes.items()), count)
-        return [self._beat(self._ends[session], echo) for session, echo in turns]
+        return [self._beat(session, echo) for session, echo in turns]
 
     def close(self) -> None:
-        """Let go of the socket."""
-        self.sock.close()
+        """Let go of the sockets."""
+        for sock in self.socks:
+            sock.close()
 
-    def _beat(self, ends: Ends, echo: bytes) -> bytes:
-        return ends.seal(BEAT, datagrams.write_beat(0, echo, self._vitals))
+    def received(self, patience: float) -> list[bytes]:
+        """The answers that have come; none, if none comes within so many seconds."""
+        ready, _, _ = select.select(self.socks, [], [], patience)
+        return [answer for sock in ready for answer in _received(sock)]
+
+    def _beat(self, session: bytes, echo: bytes) -> Beat:
+        sock, ends = self._ends[session]
+        return sock, ends.seal(BEAT, datagrams.write_beat(0, echo, self._vitals))
+
+
+def _gateway(number: int, port: int) -> socket.socket:
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER)
+    sock.bind((node_address(number), 0))
+    sock.connect(("127.0.0.1", port))
+    sock.setblocking(False)
+    return sock
 
 
 def rows(runs: int) -> Iterator[Row]:
@@ -104,25 +121,26 @@ def _verified(house: Throwaway, sender: Sender, runs: int) -> Row:
     return Row("beats verified and answered", ours, "/core-s", at_least(150_000), plain)
 
 
-def _pour(target: socket.socket, beats: Sequence[bytes]) -> None:
+def _pour(target: socket.socket, beats: Sequence[Beat]) -> None:
     for start in range(0, len(beats), IN_FLIGHT):
-        for beat in beats[start : start + IN_FLIGHT]:
+        for _, beat in beats[start : start + IN_FLIGHT]:
             target.send(beat)
         time.sleep(TICK)  # so that none is lost: it is the receiver that is measured
 
 
-def _answers(sender: Sender, beats: Sequence[bytes]) -> Iterator[tuple[bytes, bytes]]:
+def _answers(sender: Sender, beats: Sequence[Beat]) -> Iterator[tuple[bytes, bytes]]:
     """Send all, never more unanswered than the server's buffer holds; sessions and answers as they come."""
-    sock, sent, taken = sender.sock, 0, 0
+    sent = taken = 0
     while taken < len(beats):
         while sent < len(beats) and sent - taken < IN_FLIGHT:
-            sock.send(beats[sent])
+            sock, beat = beats[sent]
+            sock.send(beat)
             sent += 1
-        if not select.select([sock], [], [], LATE)[0]:
+        answers = sender.received(LATE)
+        if not answers:
             return
-        for answer in _received(sock):
-            taken += 1
-            yield answer[4:12], answer
+        taken += len(answers)
+        yield from ((answer[4:12], answer) for answer in answers)
 
 
 def _received(sock: socket.socket) -> Iterator[bytes]:
@@ -140,7 +158,7 @@ def _sustained(house: Throwaway, sender: Sender) -> Iterator[Row]:
         time.sleep(IDLE)
         before = watcher.take()
         used = house.cpu()
-        answered, seconds = _paced(sender.sock, beats)
+        answered, seconds = _paced(sender, beats)
         used = house.cpu() - used
         during = watcher.take()
     finally:
@@ -152,18 +170,17 @@ def _sustained(house: Throwaway, sender: Sender) -> Iterator[Row]:
     yield p50._replace(note=f"p99 {quantile(during, 0.99):.1f}, before {quantile(before, 0.99):.1f}")
 
 
-def _paced(sock: socket.socket, beats: Sequence[bytes]) -> tuple[int, float]:
+def _paced(sender: Sender, beats: Sequence[Beat]) -> tuple[int, float]:
     """Send at the pace, whatever comes back; answers, and the seconds that the sending took."""
     began = time.monotonic()
     sent = answered = 0
     while sent < len(beats):
         due = min(len(beats), int((time.monotonic() - began) * PACE))
-        for beat in beats[sent:due]:
+        for sock, beat in beats[sent:due]:
             sock.send(beat)
         sent = due
-        answered += sum(1 for _ in _received(sock))
-        time.sleep(TICK)
+        answered += len(sender.received(TICK))
     seconds = time.monotonic() - began
-    while select.select([sock], [], [], LATE)[0]:
-        answered += sum(1 for _ in _received(sock))
+    while answers := sender.received(LATE):
+        answered += len(answers)
     return answered, seconds

@@ -8,6 +8,7 @@ What is measured, and how, is told by each of the modules; each may be run alone
 """
 
 import itertools
+import signal
 import sys
 from pathlib import Path
 
@@ -16,4 +17,5 @@ from benchmarks import agent, commands, server
 from benchmarks.table import show
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that nothing is left behind
     show(itertools.chain(commands.rows(), server.rows(), agent.rows()))

@@ -155,6 +155,11 @@ class Ledger:
         found = self._query(f"{_SELECT} WHERE fingerprint = ?", (fingerprint,))
         return found[0] if found else None
 
+    def fingerprints(self, kind: str) -> dict[str, str]:
+        """The fingerprint of every certificate of a role, by serial number."""
+        with self._reading() as connection:
+            return dict(connection.execute("SELECT serial, fingerprint FROM certificates WHERE role = ?", (kind,)))
+
     def find_job(self, uuid: str) -> list[Issued]:
         """The certificates of a job, the first one first."""
         return self._query(f"{_SELECT} WHERE c.uuid = ? ORDER BY issued_at, c.rowid", (uuid,)) if uuid else []

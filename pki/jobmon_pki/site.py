@@ -245,6 +245,10 @@ class Site(SiteFiles):
         """What ``read_identity`` is to find as the issuer of jobs' certificates."""
         return authority.key_id(read_certificate(self.job_ca))
 
+    def job_authority_end(self) -> float:
+        """The moment after which no job's certificate is valid, s since 1970."""
+        return read_certificate(self.job_ca).not_valid_after_utc.timestamp()
+
     def server_ca_pem(self) -> str:
         """What the server must chain to, for agents and consoles."""
         return read_pem(self.server_ca)

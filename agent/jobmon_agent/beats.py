@@ -21,9 +21,14 @@ if TYPE_CHECKING:
     from jobmon_agent.health import Health
 
 JITTER = 0.1  # of the interval, either way: agents that started together drift apart
-DOUBTFUL = 2  # unanswered beats after which the next come soon
+DOUBT = 0.5  # of the interval, until the second beat when the first is not answered
 SOON = (2.0, 4.0)  # s until the third and the fourth
-DEAF = 4  # unanswered beats after which datagrams count as blocked; the channel stays open then
+DEAF = 4  # unanswered beats after which the agent registers again: the server has forgotten it, or none pass
+ANSWER = 1.0  # s that the fourth may be on its way
+# Of the interval, over which agents spread then: all may have lost the same server.  With all before it a request
+# is served 60 s after datagrams were blocked, at the latest.
+SPREAD = 0.4
+FIRST_PAUSE, LAST_PAUSE = 60.0, 3600.0  # s between two registrations where the site wants no channels kept
 RATE = 10.0  # datagrams a second that are looked at in the long run: 0.1 % of a core
 BURST = 20.0  # at once
 BUFFER = 8192  # bytes of the socket's buffer, a dozen datagrams: what a flood leaves behind is soon gone through
@@ -43,15 +48,28 @@ class Beats:
         self._echo = bytes(datagrams.CHALLENGE_BYTES)
         self._seen = self._pending = 0  # levels of requests: fetched, and waiting at the server
         self._unanswered = 0
+        self._keeps_channel = True  # where no datagrams pass
+        self._pause = FIRST_PAUSE
+        self._regular = NEVER  # when the next beat is due if the last is answered
         self._sampled, self._vitals = 0.0, b""  # moment of the last sample, and what it is in a beat
         self._allowed, self._refilled = BURST, 0.0
         self.rung_at = NEVER  # when it was rung and nobody has come yet, by the monotonic clock
+        self.register_at = 0.0  # when to register (again), by the monotonic clock
         self.next = NEVER  # when the next beat is due, by the monotonic clock
 
     @property
     def is_rung(self) -> bool:
         """Requests wait at the server."""
         return self._pending > self._seen
+
+    def must_register(self, now: float) -> bool:
+        """A worker is to register the agent: the first time, anew, or because it is rung."""
+        return self.is_rung or now >= self.register_at
+
+    @property
+    def has_session(self) -> bool:
+        """The agent has registered, and the server takes datagrams."""
+        return self._ends is not None
 
     @property
     def works(self) -> bool:
@@ -67,18 +85,21 @@ class Beats:
     @property
     def is_at_rest(self) -> bool:
         """Nobody is to be told, no beat is missed, and few datagrams have come."""
-        return self._pending <= self._seen and self._unanswered < DEAF and self._allowed >= 1
+        is_done = self._pending <= self._seen and self.register_at == NEVER
+        return is_done and self._unanswered < DEAF and self._allowed >= 1
 
     def begin(self, told: "Dict[str, Any]") -> None:
         """Take a session as a worker was told it; the same one goes on.
 
         Args:
             told: family and address of the server's socket, session, keys
-                (up and down), interval, the server's counter, level of requests.
+                (up and down), interval, the server's counter, level of requests,
+                whether a channel is kept where no datagrams pass.
         """
         self._interval = told["interval"]
         self._seen = max(self._seen, told["pending"])
-        self.rung_at = NEVER
+        self._keeps_channel = told["keeps_channel"]
+        self.rung_at = self.register_at = NEVER
         now = time.monotonic()
         if self._ends is None or self._ends.session != told["session"]:
             self._close()
@@ -89,6 +110,11 @@ class Beats:
             self.next = now
         elif not self.works:  # the server is there: it may have been away
             self.next = now
+            if self._keeps_channel:
+                self.register_at = now  # a worker that crashes has a successor
+            else:
+                self.register_at = now + self._pause * (1 + _random()) / 2
+                self._pause = min(2 * self._pause, LAST_PAUSE)
 
     def descriptor(self, now: float) -> "Optional[int]":
         """What to wait for; -1 while enough was looked at, None without a session."""
@@ -101,11 +127,12 @@ class Beats:
     def beat(self, now: float) -> None:
         """Send a beat, and plan the next."""
         self._unanswered += 1
-        late = self._unanswered - DOUBTFUL
-        if 0 <= late < len(SOON):
-            self.next = now + SOON[late]
-        else:
-            self.next = now + self._interval * (1 + JITTER * (_random() - 0.5) * 2)
+        self._regular = now + self._interval * (1 + JITTER * (_random() - 0.5) * 2)
+        self.next = self._regular
+        if self._unanswered < DEAF:  # unless this one is answered
+            self.next = now + ((self._regular - now) * DOUBT, *SOON)[self._unanswered - 1]
+        elif self._unanswered == DEAF:
+            self.register_at = now + min(ANSWER, self._interval) + _random() * SPREAD * self._interval
         sample = self._health.glance()
         if sample.at != self._sampled:
             self._sampled, self._vitals = sample.at, datagrams.write_vitals(sample)
@@ -131,10 +158,13 @@ class Beats:
 
     def _take(self, type_: int, body: bytes, now: float) -> None:
         if type_ == ACK:
-            pending, challenge, interval = datagrams.read_ack(body)
-            if self._unanswered >= DOUBTFUL:
-                self.next = now + self._interval
+            pending, challenge, interval, again = datagrams.read_ack(body)
+            if not self.works:
+                self.register_at, self._pause = NEVER, FIRST_PAUSE
+            if again and self.register_at == NEVER:
+                self.register_at = now + _random() * again
             self._unanswered = 0
+            self.next = self._regular
             if interval:
                 self._interval = interval
             if challenge != self._echo:

@@ -142,6 +142,7 @@ class _Idle:
         self._pidfd: "Optional[int]" = facts["descriptors"].get("pidfd")
         facts["health"] = health = Health(_Subject(facts))
         facts["progress"] = None  # where the last worker stopped reading progress
+        facts["renewed"] = None  # the job's certificate and its file, when it was renewed
         self._beats = Beats(health)
         self._workers = _Workers(facts)
         self._waiting, self._waited_for = select.poll(), []  # type: Any, List[int]
@@ -178,9 +179,9 @@ class _Idle:
 
     def _is_quiet(self, now: float) -> bool:
         """Whether nothing is to be expected but beats, their answers and the job's end."""
-        if self._workers.pid or self._leave is not None or self._pidfd is None or self._is_worker_needed():
+        if self._workers.pid or self._leave is not None or self._pidfd is None or self._is_worker_needed(now):
             return False
-        return self._beats.descriptor(now) not in (None, -1)
+        return self._beats.descriptor(now) not in (None, -1) and self._beats.is_at_rest
 
     def _doze(self) -> "List[int]":
         """Beat and take answers, for as little as may be, until something else happens; the descriptors that are ready.
@@ -215,12 +216,12 @@ class _Idle:
         if self._workers.pid and now - self._beats.rung_at > _DEAF_WORKER:
             self._beats.rung_at = now
             self._workers.stop()
-        if not self._workers.pid and now >= self._workers.next_start and self._is_worker_needed():
-            self._facts["is_brief"] = self._leave is None and self._beats.works and not self._beats.is_rung
+        if not self._workers.pid and now >= self._workers.next_start and self._is_worker_needed(now):
+            self._facts["is_brief"] = self._leave is None and self._beats.has_session and not self._beats.is_rung
             self._workers.start()
 
-    def _is_worker_needed(self) -> bool:
-        return self._leave is not None or self._beats.is_rung or not self._beats.works or self._has_progress
+    def _is_worker_needed(self, now: float) -> bool:
+        return self._leave is not None or self._beats.must_register(now) or self._has_progress
 
     def _hear_worker(self) -> "Optional[int]":
         """Take what the worker says; its exit status, where it has ended."""
@@ -230,6 +231,8 @@ class _Idle:
         if "progress" in said:
             self._facts["progress"] = said["progress"]
             self._has_progress = False
+        elif "renewed" in said:
+            self._facts["renewed"] = said["renewed"]
         else:
             self._beats.begin(said)
         return None
@@ -257,8 +260,10 @@ class _Idle:
         if self._workers.pid:
             wanted.append(self._workers.words)
             timeouts.append(self._beats.rung_at + _DEAF_WORKER)
-        elif self._is_worker_needed():
+        elif self._is_worker_needed(now):
             timeouts.append(self._workers.next_start)
+        else:
+            timeouts.append(self._beats.register_at)
         if self._leave is not None:
             timeouts.append(self._leave)
             if self._ending is not None:

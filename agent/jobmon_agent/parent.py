@@ -4,10 +4,10 @@ import marshal
 import os
 import socket
 from hashlib import sha256
-from typing import Any, Tuple
+from typing import Any, Dict, Tuple
 
 from jobmon_wire import datagrams
-from jobmon_wire.records import Beats
+from jobmon_wire.records import UDP, Beats
 
 
 class Parent:
@@ -20,12 +20,13 @@ class Parent:
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
 
-    def tell_session(self, beats: Beats, certificate: bytes, peer: "socket.socket") -> None:
+    def tell_session(self, beats: Beats, certificate: bytes, peer: "socket.socket", callback: str) -> None:
         """Hand over a session by datagram, with its keys and not its secret.
 
         Args:
             certificate: of this agent, DER.
             peer: the connection it was told on: datagrams go to the same address.
+            callback: how the site wants its agents to be reached.
         """
         up, down = datagrams.derive_keys(beats.secret, beats.session, sha256(certificate).digest())
         address: Tuple[Any, ...] = peer.getpeername()
@@ -38,9 +39,14 @@ class Parent:
             "interval": beats.interval,
             "counter": beats.counter,
             "pending": beats.pending,
+            "keeps_channel": callback != UDP,
         }
         os.write(self._descriptor, marshal.dumps(said))
 
     def tell_progress(self, state: "Tuple[Any, ...]") -> None:
         """Hand over how far the job's progress was read, for the next worker."""
         os.write(self._descriptor, marshal.dumps({"progress": state}))
+
+    def tell_renewed(self, renewed: "Dict[str, Any]") -> None:
+        """Hand over the job's new certificate and where its file is, for the next worker."""
+        os.write(self._descriptor, marshal.dumps({"renewed": renewed}))

@@ -16,13 +16,14 @@ from jobmon_agent.job import Job
 from jobmon_agent.parent import Parent
 from jobmon_agent.parting import GAVE_UP, LEFT, LINGER, REPORTED
 from jobmon_agent.progress import Progress
+from jobmon_agent.renewal import CredentialFile
 from jobmon_agent.tls import Address, Connection, client_context, connect, read_address
 from jobmon_agent.watch import Watch
 from jobmon_wire import http, limits
 from jobmon_wire.credential import Credential
-from jobmon_wire.documents import DocumentError, read_object, write_document
+from jobmon_wire.documents import DocumentError, read_object, text, write_document
 from jobmon_wire.frames import FrameError
-from jobmon_wire.records import Configuration, Registration
+from jobmon_wire.records import KEPT_IN_FILE, KEPT_IN_MEMORY, Configuration, Registration
 
 _FIRST_RETRY = 1.5  # s at most; with the third of it at least, agents of a restarted server spread out
 _SLOWEST_EARLY = 8.0  # s while a server may be restarting: agents shall be back within 10
@@ -98,9 +99,11 @@ class Session:
         self._watch = watch
         self._facts = facts
         self._parent = parent
-        self._certificate = ssl.PEM_cert_to_DER_cert(credential.certificate)
+        self._credential = credential
+        self._descriptor = descriptor
+        self._file = CredentialFile(descriptor, facts["renewed"])
         self._address: Address = read_address(credential.server)
-        self._context = client_context(credential, descriptor)
+        self._context = client_context(credential, descriptor, is_renewed=facts["renewed"] is not None)
         self._registration: Optional[Registration] = None
         self._health: Health = facts["health"]
         self._end = report.End(job, facts["epoch"], self._health)
@@ -140,7 +143,12 @@ class Session:
         try:
             if self._watch.ended is None or not self._is_registered:
                 # Also for a job that is over already: its progress lines go through the channel.
-                self._open_channel(connection, self._register(connection))
+                configuration = self._register(connection)
+                if configuration.renew and self._watch.ended is None and self._renew(connection):
+                    connection.close()
+                    connection = self._connect()
+                    configuration = self._register(connection)
+                self._open_channel(connection, configuration)
                 if self._watch.ended is None:
                     return LEFT
                 # The channel stays open meanwhile: else the job would look silent for a moment.
@@ -161,8 +169,24 @@ class Session:
         # Only an answer that was read means success: TLS 1.3 tells a refused certificate that late.
         self._is_registered = True
         if configuration.beats is not None:
-            self._parent.tell_session(configuration.beats, self._certificate, connection.socket)
+            certificate = ssl.PEM_cert_to_DER_cert(self._credential.certificate)
+            self._parent.tell_session(configuration.beats, certificate, connection.socket, configuration.callback)
         return configuration
+
+    def _renew(self, connection: Connection) -> bool:
+        """Have a new certificate for the same key; whether there is one."""
+        kept = KEPT_IN_FILE if self._file.is_replaceable() else KEPT_IN_MEMORY
+        said = {"certificate": self._credential.certificate, "kept": kept}
+        try:
+            answer = read_object(self._post(connection, "/v1/renew", said))
+            renewed = self._credential._replace(certificate=text(answer, "certificate"))
+            context = client_context(renewed, self._descriptor, is_renewed=True)
+        except (RefusedError, DocumentError, ssl.SSLError):  # the old one is good for as long as it is
+            return False
+        self._credential, self._context = renewed, context
+        self._file.replace(renewed.certificate)
+        self._parent.tell_renewed(self._file.renewed(renewed.certificate))
+        return True
 
     def _open_channel(self, connection: Connection, configuration: Configuration) -> None:
         head = http.request_head("/v1/channel", self._address.authority, _AGENT, MEDIA_TYPE, None)

@@ -6,6 +6,7 @@ bytes mean.
 """
 
 import errno
+import os
 import select
 import socket
 import ssl
@@ -49,11 +50,15 @@ def read_address(url: str) -> Address:
     return Address(parts.hostname, parts.port or 443)
 
 
-def client_context(credential: Credential, descriptor: int) -> ssl.SSLContext:
+def client_context(credential: Credential, descriptor: int, is_renewed: bool = False) -> ssl.SSLContext:
     """What is shown to the server and what is asked of it.
 
     Args:
         descriptor: the open credential file; its name may have gone by now.
+        is_renewed: the file's key is the credential's, its certificate an older one.
+
+    Raises:
+        ssl.SSLError: the certificate is none, or not for the key.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # checks the chain and the name
     # TLS 1.3 where there is one; OpenSSL 1.0.2 under an old Python has 1.2 at most.
@@ -64,7 +69,18 @@ def client_context(credential: Credential, descriptor: int) -> ssl.SSLContext:
     context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_TICKET
     context.set_ciphers(_CIPHERS)
     context.load_verify_locations(cadata=credential.server_ca)
-    context.load_cert_chain("/proc/self/fd/%d" % descriptor)
+    key = "/proc/self/fd/%d" % descriptor
+    if not is_renewed:
+        context.load_cert_chain(key)
+        return context
+    # OpenSSL takes a certificate from a file alone; a pipe is one that nobody else can read.
+    reading, writing = os.pipe()
+    try:
+        with os.fdopen(writing, "wb") as file:
+            file.write(credential.certificate.encode("ascii", "replace"))
+        context.load_cert_chain("/proc/self/fd/%d" % reading, key)
+    finally:
+        os.close(reading)
     return context
 
 

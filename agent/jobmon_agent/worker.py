@@ -45,6 +45,8 @@ def run(facts: Dict[str, Any], parent: int) -> int:
         # The file that was checked at the start; its name may mean another by now, or nothing.
         content = os.pread(descriptors["credential"], LARGEST, 0).decode("ascii", "replace")
         credential = parse_credential(content, "the credential")
+        if facts["renewed"]:
+            credential = credential._replace(certificate=facts["renewed"]["certificate"])
         watch = Watch(job, parent, facts["status"], facts.get("ended"), facts.get("told"))
         return Session(job, watch, credential, descriptors["credential"], facts, Parent(parent)).run()
     except CredentialError:  # written over since

@@ -46,6 +46,7 @@ _PROBLEMS = (
     Problem("job-silent", 503, NOBODY_TO_ASK),
     Problem("job-lost", 503, NOBODY_TO_ASK),
     Problem("draining", 503, UNREACHABLE),
+    Problem("later", 503, FAILED),  # agents: many register at once; also: retry_after (s), as in the head
     Problem("timeout", 504, TIMED_OUT),
     Problem("store-full", 507, FAILED),
     Problem("busy", 409, FAILED),  # limits.REQUESTS_PER_JOB answers are under way, or a shell is open

@@ -29,6 +29,14 @@ WRAP = "wrap"  # a thin waiter is the job's parent
 ATTACH = "attach"  # the job is the shell that called the agent
 MODES = (EXEC, WRAP, ATTACH)
 
+AUTO = "auto"  # rung by datagram where that works; else the channel stays open
+UDP = "udp"  # rung by datagram alone
+TCP = "tcp"  # the channel stays open
+CALLBACKS = (AUTO, UDP, TCP)
+
+# Where an agent keeps a certificate that was renewed.
+KEPT_IN_FILE, KEPT_IN_MEMORY = "file", "memory"
+
 # What a job's stdout or stderr is.  Only a file can be read without taking bytes from the job's reader.
 STREAM_KINDS = ("file", "pipe", "terminal", "none")
 
@@ -128,11 +136,13 @@ class Configuration(NamedTuple):
     ping: float  # s between beats on the channel
     quiet: float = limits.QUIET  # s without a request after which the channel may be closed, if the agent can be rung
     beats: Optional[Beats] = None  # None: this server takes no datagrams, and the channel stays open
+    callback: str = AUTO  # one of CALLBACKS: how the agent is to be reached
+    renew: bool = False  # the agent's certificate is to be renewed now
 
     def document(self) -> Dict[str, Any]:
         """As it is sent."""
         beats = self.beats.document() if self.beats else None
-        return {"ping": self.ping, "quiet": self.quiet, "beats": beats, "protocol": PROTOCOL}
+        return dict(self._asdict(), beats=beats, protocol=PROTOCOL)
 
     @classmethod
     def read(cls, document: Dict[str, Any]) -> "Configuration":
@@ -148,7 +158,13 @@ class Configuration(NamedTuple):
         beats = document.get("beats")
         if beats is not None and not isinstance(beats, dict):
             raise DocumentError("beats: an object was expected")
-        return cls(ping=ping, quiet=quiet, beats=None if beats is None else Beats.read(beats))
+        return cls(
+            ping=ping,
+            quiet=quiet,
+            beats=None if beats is None else Beats.read(beats),
+            callback=_one_of(document, "callback", CALLBACKS) if "callback" in document else AUTO,
+            renew=document.get("renew") is True,
+        )
 
 
 class Vitals(NamedTuple):

@@ -1,98 +1,116 @@
 """Beats: the sessions by datagram that agents keep when nobody asks for their jobs.
 
 A beat refreshes what is known of a job and where its agent can be rung, never
-authority: after the end of its certificate an agent is not answered any more.
-Nothing is said to anybody who does not prove the session's key, and never more
-than was heard.  A session follows from the site's secret, the job's uuid, the
-agent's epoch and the certificate, so a restarted server knows all of them
+authority: after the end of its certificate, or of its session, an agent is not
+answered any more.  Nothing is said to anybody who does not prove the session's
+key, and never more than was heard.  A restarted server knows all sessions
 again; until an agent has answered a challenge of this run its beats count for
-nothing, as they may be old ones, repeated.
+nothing, as they may be old ones, repeated.  A session that nobody asks for is a
+few numbers: it has no timer and no task.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
 import secrets
+import socket
+import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from hashlib import blake2s
-from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
-from jobmon_pki.profiles import Identity
-from jobmon_server.errors import ServerError
+from jobmon_pki.names import COMMON_NAME
+from jobmon_pki.profiles import JOB, PROFILES, Identity
+from jobmon_server.beats_key import SECRET_BYTES, derive
+from jobmon_server.floods import Sources
 from jobmon_server.jobs import HearsayError, Job
 from jobmon_server.trials import Trials
 from jobmon_wire import datagrams
-from jobmon_wire.datagrams import ACK, BEAT, BYE, WAKE, Ends
-from jobmon_wire.documents import DocumentError
+from jobmon_wire.datagrams import ACK, BEAT, BYE, LONGEST, WAKE, Ends
 from jobmon_wire.limits import SILENT_AFTER
+from jobmon_wire.records import UDP, Exit, Vitals, exit_of
 from jobmon_wire.records import Beats as Told
-from jobmon_wire.records import Exit, Vitals, exit_of
 
 TICKS = 2**20  # counters a second of the clock that a run may use: the next run's are above them
+UNSAVED = 120.0  # s; a former run may have gone on so long after what it wrote down last
 RATE = 5.0  # datagrams a second that one session is heard with; a beat every 25 s and its answers are 0.1
 BURST = 10.0  # datagrams of one session that may come at once
+AGE = 86400.0  # s after which a session is to be exchanged for a new one, with another id and other keys
+GRACE = 3600.0  # s more until it ends: as long as anybody may be told to wait, and a few tries
+SPREAD = 60.0  # s over which agents register again at least, when they are told to
 RINGS = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)  # s after the request; p99 is 2 s with 20 % loss each way, 15 s with 50 %
 LATER_RINGS = 10.0  # s between all that follow
-SECRET_BYTES = 32
-UDP = "udp"  # as the public record calls this way
+TURN = 64  # datagrams taken before others in the loop have their turn: half a millisecond
+BUFFER = 4 * 2**20  # bytes the kernel holds meanwhile: 5,000 datagrams, a tenth of a second of the worst
+NEVER = float("inf")
+_RCVBUFFORCE = 33  # Linux's number of SO_RCVBUFFORCE; the socket module has no name for it
 
 Address = tuple[Any, ...]  # as the socket names it
 
 
-class BeatsError(ServerError):
-    """The site's secret for beats cannot be read; one sentence for the operator."""
-
-
 class Listener(Protocol):
-    """Who is told what datagrams say of a job: ``hearing.Hearing`` is one."""
+    """Who is told what datagrams say of a job: ``hearing.Ears`` makes one."""
 
-    def feel(self, vitals: Vitals) -> None:
-        """A beat came, with these figures."""
+    def feel(self, job: Job, vitals: Vitals, now: float) -> None:
+        """A beat came, with these figures, at this moment (s since 1970)."""
 
-    def bye(self, ended: float, status: Exit) -> None:
+    def bye(self, job: Job, ended: float, status: Exit) -> None:
         """The agent says that its job has ended."""
 
 
-class Line:
-    """One agent's session."""
+class Line(Ends):
+    """One agent's session: the server's end of it."""
 
-    __slots__ = ("address", "allowed", "ends", "heard", "identity", "job", "listener", "pending", "refilled", "rung")
+    __slots__ = ("busy", "heard", "job", "pending", "rung")
 
-    def __init__(self, job: Job, identity: Identity, ends: Ends, listener: Listener) -> None:
+    def __init__(self, job: Job, session: bytes, down: bytes, up: bytes, counter: int) -> None:
+        super().__init__(session, down, up, counter, job.counter)
         self.job = job
-        self.identity = identity
-        self.ends = ends
-        self.listener = listener
-        self.address: Address | None = None  # where it can be rung: proven by an answer to a challenge
-        self.heard = 0.0  # s, by the loop's clock
+        self.heard = 0.0  # s by the loop's clock: the last beat that answered a challenge of this run
         self.pending = 0  # level of requests
         self.rung: asyncio.TimerHandle | None = None  # the next ring
-        self.allowed, self.refilled = BURST, 0.0
+        self.busy = 0.0  # s by the loop's clock: when all that came would have come at the allowed rate
+
+    def may_speak(self, now: float) -> bool:
+        """Whether one more datagram is heard now."""
+        busy = max(self.busy, now)
+        if busy - now > (BURST - 1) / RATE:
+            return False
+        self.busy = busy + 1 / RATE
+        return True
 
 
-class Beats(asyncio.DatagramProtocol):
+class Beats:
     """All sessions, and the socket they share.
 
     Args:
-        secret: the site's, see ``read_secret``.
+        secret: the site's, see ``beats_key``.
         interval: gives the seconds between beats.
+        window: gives the seconds over which so many agents shall spread that register again.
         clock: s since 1970.
     """
 
-    def __init__(self, secret: bytes, interval: Callable[[], float], clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        secret: bytes,
+        interval: Callable[[], float],
+        window: Callable[[int], float],
+        clock: Callable[[], float],
+    ) -> None:
         self._secret = secret
         self._interval = interval
+        self._window = window
         self._clock = clock
         self._challenges = secrets.token_bytes(SECRET_BYTES)  # of this run
-        self._base = int(clock() * TICKS)
+        self._base = int(clock() * TICKS)  # counters and levels of this run are above it
         self._lines: dict[bytes, Line] = {}
         self._jobs: dict[str, Line] = {}  # by uuid
+        self._sources = Sources()
         self._trials = Trials(time.monotonic)
-        self._transport: asyncio.DatagramTransport | None = None
-        self._port = 0
+        self._socket: socket.socket | None = None
+        self.listener: Listener | None = None
         self.taken = 0  # genuine and new datagrams
         self.refused = 0  # datagrams that were passed over in silence
 
@@ -101,67 +119,73 @@ class Beats(asyncio.DatagramProtocol):
 
     # Sessions
 
-    def open(self, job: Job, identity: Identity, listener: Listener) -> Told | None:
+    def open(self, job: Job, fingerprint: str) -> Told | None:
         """The session of the job's agent, as it is told; None where no datagrams are taken.
 
-        The same agent with the same certificate has the same session, whose
-        counters go on.
-        """
-        session, secret = self._derive(job, identity)
-        line = self._lines.get(session)
-        if line is None:
-            line = self._add(job, identity, session, secret, listener)
-        if not self._port:
-            return None
-        return Told(self._port, session, secret, self._interval(), line.ends.counter, line.pending)
+        The same agent with the same certificate keeps its session, whose
+        counters go on, for half of a session's age.
 
-    def restore(self, job: Job, identity: Identity, listener: Listener) -> None:
-        """Know a session of an earlier run again."""
-        self._add(job, identity, *self._derive(job, identity), listener)
+        Args:
+            fingerprint: of the agent's certificate.
+        """
+        now = self._clock()
+        line = self._jobs.get(job.uuid)
+        if line is None or line.session != derive(self._secret, job, fingerprint)[0] or now - job.opened > AGE / 2:
+            job.opened, job.counter, job.address = round(now, 3), 0, None
+            line = self._add(job, fingerprint)
+        if self._socket is None:
+            return None
+        secret = derive(self._secret, job, fingerprint)[1]
+        port = int(self._socket.getsockname()[1])
+        return Told(port, line.session, secret, self._interval(), line.counter, line.pending)
+
+    def restore(self, job: Job, fingerprint: str) -> None:
+        """Know a session of an earlier run again; where its agent was is taken for a place to ring at, unproven."""
+        self._add(job, fingerprint)
 
     def begin_trial(self, fingerprint: str) -> Told | None:
         """A session that belongs to no job, by which a node tries datagrams; None where none are taken."""
-        if not self._port:
+        if self._socket is None:
             return None
         session, secret = self._trials.open(fingerprint)
-        return Told(self._port, session, secret, self._interval(), 0, 0)
+        return Told(int(self._socket.getsockname()[1]), session, secret, self._interval(), 0, 0)
+
+    def begin_after(self, moment: float) -> None:
+        """Let counters be above those of a run that was there at a moment, though the clock was set back since."""
+        if moment > self._clock():
+            self._base = int((moment + UNSAVED) * TICKS)
 
     def close(self, uuid: str) -> None:
         """The job's session is over."""
         line = self._jobs.pop(uuid, None)
         if line is not None:
             self._hush(line)
-            del self._lines[line.ends.session]
+            del self._lines[line.session]
 
     def sweep(self, reason: Callable[[Identity], str | None]) -> int:
         """End the sessions of revoked certificates; give their number."""
-        ended = [uuid for uuid, line in self._jobs.items() if reason(line.identity) is not None]
+        ended = [uuid for uuid, line in self._jobs.items() if reason(_identity(line.job)) is not None]
         for uuid in ended:
             self.close(uuid)
         return len(ended)
 
-    def _add(self, job: Job, identity: Identity, session: bytes, secret: bytes, listener: Listener) -> Line:
-        self.close(job.uuid)
-        up, down = datagrams.derive_keys(secret, session, bytes.fromhex(identity.fingerprint))
-        line = Line(job, identity, Ends(session, down, up, self._base), listener)
-        self._lines[session] = self._jobs[job.uuid] = line
-        return line
-
-    def _derive(self, job: Job, identity: Identity) -> tuple[bytes, bytes]:
-        facts = f"{job.uuid} {job.epoch} {identity.fingerprint}".encode("ascii")
-        session = blake2s(facts, key=self._secret, person=b"jm1 sess", digest_size=datagrams.SESSION_BYTES).digest()
-        return session, blake2s(facts, key=self._secret, person=b"jm1 secr").digest()
-
     def knows(self, uuid: str) -> bool:
         """Whether the job's agent has a session."""
         return uuid in self._jobs
+
+    def _add(self, job: Job, fingerprint: str) -> Line:
+        self.close(job.uuid)
+        session, secret = derive(self._secret, job, fingerprint)
+        up, down = datagrams.derive_keys(secret, session, bytes.fromhex(fingerprint))
+        line = self._lines[session] = self._jobs[job.uuid] = Line(job, session, down, up, self._base)
+        return line
 
     # Ringing
 
     def reaches(self, uuid: str) -> bool:
         """Whether the job's agent can be rung: it was heard lately, where it says it is."""
         line = self._jobs.get(uuid)
-        if line is None or line.address is None:
+        if line is None or not line.heard:
             return False
         return asyncio.get_running_loop().time() - line.heard < SILENT_AFTER * self._interval()
 
@@ -177,10 +201,16 @@ class Beats(asyncio.DatagramProtocol):
         line = self._jobs.get(uuid)
         if line is None:
             return False
-        line.pending += 1
+        # Above every level of an earlier run, which the agent may have seen.
+        line.pending = max(line.pending, self._base) + 1
         self._hush(line)
         self._ring(line, 0)
         return True
+
+    def is_rung(self, uuid: str) -> bool:
+        """Somebody waits for the job's agent."""
+        line = self._jobs.get(uuid)
+        return line is not None and line.rung is not None
 
     def answered(self, uuid: str) -> None:
         """The channel is open, or nobody waits for it any more."""
@@ -188,8 +218,9 @@ class Beats(asyncio.DatagramProtocol):
             self._hush(line)
 
     def _ring(self, line: Line, count: int) -> None:
-        if line.address is not None and self._clock() < line.identity.not_after:
-            self._send(line, WAKE, datagrams.write_wake(line.pending), line.address)
+        job = line.job
+        if job.address is not None and self._clock() < _end(job):
+            self._send(line.seal(WAKE, datagrams.write_wake(line.pending)), job.address)
         delay = RINGS[count + 1] - RINGS[count] if count + 1 < len(RINGS) else LATER_RINGS
         line.rung = asyncio.get_running_loop().call_later(delay, self._ring, line, count + 1)
 
@@ -200,109 +231,122 @@ class Beats(asyncio.DatagramProtocol):
 
     # Hearing
 
-    def listen(self, transport: asyncio.DatagramTransport) -> None:
-        """Take datagrams from now on."""
-        self._transport = transport
-        self._port = int(transport.get_extra_info("sockname")[1])
+    def listen(self, sock: socket.socket) -> None:
+        """Take datagrams from a bound socket from now on; it is closed by ``shut``."""
+        for option in (_RCVBUFFORCE, socket.SO_RCVBUF):  # the first needs CAP_NET_ADMIN, the second heeds rmem_max
+            with suppress(OSError):
+                sock.setsockopt(socket.SOL_SOCKET, option, BUFFER)
+                break
+        self._socket = sock
+        asyncio.get_running_loop().add_reader(sock.fileno(), self._drain, sock)
 
     def shut(self) -> None:
         """Take and send no more."""
-        if self._transport is not None:
-            self._transport.close()
+        if self._socket is not None:
+            asyncio.get_running_loop().remove_reader(self._socket.fileno())
+            self._socket.close()
+            self._socket = None
+        for line in self._lines.values():
+            self._hush(line)
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Asyncio's word that the socket is there."""
-        self.listen(cast(asyncio.DatagramTransport, transport))  # uvloop's has that shape, and another base
+    def _drain(self, sock: socket.socket) -> None:
+        now = asyncio.get_running_loop().time()
+        for _ in range(TURN):
+            try:
+                data, address = sock.recvfrom(LONGEST + 1)
+            except OSError:  # none is left
+                return
+            self.take(data, address, now)
 
-    def datagram_received(self, data: bytes, addr: Address) -> None:
-        """Take a datagram; whatever is not genuine, new and in its place is passed over in silence."""
+    def take(self, data: bytes, address: Address, now: float) -> None:
+        """Take a datagram; whatever is not genuine, new and in its place is passed over in silence.
+
+        Args:
+            address: where it came from.
+            now: s, by the loop's clock.
+        """
         head = datagrams.read_head(data, (BEAT, BYE))
         line = self._lines.get(head[1]) if head else None
         if line is None and (answer := self._trials.answer(data)) is not None:
-            self._send_on(answer, addr)
+            self._send(answer, address)
             return
-        opened = line.ends.open(data, (BEAT, BYE)) if line else None
-        if line is None or opened is None or not self._may_speak(line):
+        if line is None or not self._sources.admits(address, now):
+            self.refused += 1
+            return
+        opened = line.open(data, (BEAT, BYE))
+        if opened is None or not line.may_speak(now):
             self.refused += 1
             return
         self.taken += 1
-        type_, body = opened
-        if type_ == BEAT:
-            self._take_beat(line, body, addr)
-        else:
-            self._take_bye(line, body, addr)
+        wall, challenge = self._clock(), self._challenge(line, address)
+        try:
+            if opened[0] == BEAT:
+                self._take_beat(line, opened[1], address, challenge, now, wall)
+            else:
+                self._take_bye(line, opened[1], challenge)
+        except HearsayError:  # it says what cannot be; that it lives is true all the same
+            self.refused += 1
+        if wall < _end(line.job):
+            again = self._again(line.job, wall)
+            body = datagrams.write_ack(line.pending, challenge, self._interval(), again)
+            self._send(line.seal(ACK, body), address)
 
-    def error_received(self, exc: Exception) -> None:
-        """A node's kernel says that nobody listens there: its agent has gone, and silence will tell."""
-
-    def _take_beat(self, line: Line, body: bytes, address: Address) -> None:
-        _, echo, said = datagrams.read_beat(body)
-        challenge = self._challenge(line, address)
+    def _take_beat(self, line: Line, body: bytes, address: Address, challenge: bytes, now: float, wall: float) -> None:
+        _, echo, figures = datagrams.read_figures(body)
         if secrets.compare_digest(echo, challenge):
-            line.address, line.heard = address, asyncio.get_running_loop().time()
-            line.job.callback = UDP
-            try:
-                line.listener.feel(Vitals.read(said))
-            except (DocumentError, HearsayError):
-                self.refused += 1
-        self._acknowledge(line, challenge, address)
+            job = line.job
+            if job.address != address:
+                job.address = (sys.intern(address[0]), *address[1:])  # of many agents behind one gateway one text
+            job.counter, line.heard = line.highest, now
+            if job.callback != UDP:
+                job.callback = UDP
+            assert self.listener is not None
+            self.listener.feel(job, Vitals(*figures), wall)
 
-    def _take_bye(self, line: Line, body: bytes, address: Address) -> None:
+    def _take_bye(self, line: Line, body: bytes, challenge: bytes) -> None:
         echo, ended, status, source = datagrams.read_bye(body)
-        challenge = self._challenge(line, address)
         if secrets.compare_digest(echo, challenge):
-            try:
-                line.listener.bye(ended, exit_of(status, source))
-            except HearsayError:
-                self.refused += 1
-        self._acknowledge(line, challenge, address)
+            assert self.listener is not None
+            self.listener.bye(line.job, ended, exit_of(status, source))
 
-    def _acknowledge(self, line: Line, challenge: bytes, address: Address) -> None:
-        if self._clock() < line.identity.not_after:
-            self._send(line, ACK, datagrams.write_ack(line.pending, challenge, self._interval()), address)
+    def _again(self, job: Job, now: float) -> float:
+        """Seconds within which the job's agent is to register again; 0: it need not."""
+        if now < self.due(job):
+            return 0.0
+        return min(max(SPREAD, self._window(len(self._lines))), (_end(job) - now) / 2)
+
+    def due(self, job: Job) -> float:
+        """The moment from which on the job's agent is told to register again: for a new session, or certificate."""
+        return min(job.opened + AGE if job.opened else NEVER, job.renew or NEVER)
 
     def _challenge(self, line: Line, address: Address) -> bytes:
         """What only who receives at that address can repeat."""
-        place = repr(address).encode("ascii", "replace")
-        return blake2s(line.ends.session + place, key=self._challenges, digest_size=datagrams.CHALLENGE_BYTES).digest()
+        place = f"{address[0]} {address[1]}".encode("ascii", "replace")
+        return blake2s(line.session + place, key=self._challenges, digest_size=datagrams.CHALLENGE_BYTES).digest()
 
-    def _may_speak(self, line: Line) -> bool:
-        now = asyncio.get_running_loop().time()
-        line.allowed = min(BURST, line.allowed + RATE * (now - line.refilled))
-        line.refilled = now
-        if line.allowed < 1:
-            return False
-        line.allowed -= 1
-        return True
-
-    def _send(self, line: Line, type_: int, body: bytes, address: Address) -> None:
-        self._send_on(line.ends.seal(type_, body), address)
-
-    def _send_on(self, datagram: bytes, address: Address) -> None:
-        if self._transport is not None and not self._transport.is_closing():
-            self._transport.sendto(datagram, address)
+    def _send(self, datagram: bytes, address: Address) -> None:
+        if self._socket is not None:
+            # A full buffer is a loss as any on the way; an address of a former run may be of the other family.
+            with suppress(OSError, TypeError):
+                self._socket.sendto(datagram, address)
 
 
-def read_secret(path: Path) -> bytes:
-    """The site's secret for sessions; made if the site has none yet.
-
-    Raises:
-        BeatsError: it cannot be read or made, or the file holds something else.
-    """
-    try:
-        secret = path.read_bytes() if path.exists() else _make_secret(path)
-    except OSError as error:
-        raise BeatsError(f"cannot read or make {path}: {error.strerror}; check its owner and mode") from error
-    if len(secret) != SECRET_BYTES:
-        raise BeatsError(f"{path} holds no secret of {SECRET_BYTES} bytes; remove it, and agents register anew")
-    return secret
+def _end(job: Job) -> float:
+    """The moment from which on the job's agent is not answered any more."""
+    return min(job.expires, job.opened + AGE + GRACE)
 
 
-def _make_secret(path: Path) -> bytes:
-    secret = secrets.token_bytes(SECRET_BYTES)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(secret)
-        file.flush()
-        os.fsync(file.fileno())
-    return secret
+def _identity(job: Job) -> Identity:
+    """Whom the certificate of a job's agent speaks for, as far as revocation asks."""
+    name = (*job.owner_rdns, (COMMON_NAME, job.id))
+    return Identity(
+        role=JOB,
+        name=name,
+        serial=job.serial,
+        fingerprint="",
+        not_before=job.issued - PROFILES[JOB].backdate,
+        not_after=job.expires,
+        uuid=job.uuid,
+        clusters=(),
+        spki="",
+    )

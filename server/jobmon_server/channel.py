@@ -73,6 +73,11 @@ class Channel:
         self._heard = 0.0  # s, by the loop's clock
         self._end = ("agent-gone", "the job's agent went away before the answer was complete")
 
+    @property
+    def is_idle(self) -> bool:
+        """No answer is under way."""
+        return not self._answers
+
     def ask(self, request: bytes, verb: Verb, arguments: dict[str, Any]) -> Answer:
         """Send a request; its answer fills as frames come.
 

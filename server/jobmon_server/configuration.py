@@ -17,12 +17,10 @@ from typing import Any, NamedTuple
 from jobmon_server.errors import ServerError
 from jobmon_server.sources import Network
 from jobmon_wire import limits
+from jobmon_wire.records import AUTO, CALLBACKS
 
 LARGEST_FILE = 64 * 1024  # bytes
 DAY = 86400.0  # s
-
-AUTO = "auto"  # agents are rung by datagram where that works
-TCP = "tcp"  # their channels stay open
 
 # Who may open a shell beside a job.
 SHELLS_OFF, SHELLS_OWNER, SHELLS_ALL = "off", "owner", "all"
@@ -50,7 +48,7 @@ class Configuration(NamedTuple):
     site: Path  # directory of certificates, ledger and store
     users: Address
     agents: Address
-    callback: str  # AUTO or TCP
+    callback: str  # one of CALLBACKS
     ping: float  # s between the beats of an agent on an open channel
     beat: float  # s between the datagrams of an agent
     quiet: float  # s without a request until an agent closes its channel, if it can be rung
@@ -74,7 +72,8 @@ users = "{users}"
 agents = "{agents}"
 
 # How agents are reached.  "auto": by a datagram (UDP, the agents' port's number) that has them open their
-# channel, and by a channel that stays open where no datagrams pass; "tcp": by open channels alone.
+# channel, and by a channel that stays open where no datagrams pass; "udp": by datagrams alone, so that no
+# connection stays open, and a job to which none pass cannot be asked; "tcp": by open channels alone.
 #callback = "{callback}"
 
 # An agent says that it lives every so often, on an open channel and by datagram; after three missed beats
@@ -211,7 +210,7 @@ _KEYS: dict[str, tuple[Any, Check]] = {
     "site": (".", _text),
     "users": ("0.0.0.0:8443", _address),
     "agents": ("0.0.0.0:8444", _address),
-    "callback": (AUTO, _one_of(AUTO, TCP)),
+    "callback": (AUTO, _one_of(*CALLBACKS)),
     "ping": (limits.PING_INTERVAL, _seconds(0.2, 600)),  # below, beats would be most of the traffic
     "beat": (limits.BEAT_INTERVAL, _seconds(0.2, 120)),  # above, no gateway keeps the way open
     "quiet": (limits.QUIET, _seconds(0.2, limits.LONGEST_QUIET)),

@@ -25,7 +25,7 @@ from jobmon_pki.errors import PkiError
 from jobmon_pki.profiles import ADMIN, JOB, OWNER
 from jobmon_pki.site import Site
 from jobmon_server.application import build
-from jobmon_server.configuration import TCP, Address, Configuration, ConfigurationError, read_configuration
+from jobmon_server.configuration import Address, Configuration, ConfigurationError, read_configuration
 from jobmon_server.desk import Desk
 from jobmon_server.doors import Door
 from jobmon_server.figures import Source
@@ -37,6 +37,7 @@ from jobmon_server.sources import Sources
 from jobmon_server.state import State
 from jobmon_server.tls import TLSError, TLSFiles
 from jobmon_wire.limits import KIB
+from jobmon_wire.records import TCP
 
 SWEEP_SECONDS = 1.0  # s between two looks at what is revoked, expired or overdue; 5 s are promised
 STOP_SECONDS = 5.0  # s for the goodbyes to agents and watchers
@@ -94,7 +95,7 @@ class Daemon:
             await self._users.open(users_app)
             await self._agents.open(agents_app)
             if datagrams is not None:
-                await asyncio.get_running_loop().create_datagram_endpoint(lambda: state.beats, sock=datagrams)
+                state.beats.listen(datagrams)
             self._desk = self._open_desk(stack, state, {"users": people, "agents": jobs})
             self._listen_to_signals()
             self._sweep()

@@ -8,6 +8,7 @@ Nothing here knows who asks; that was decided, and written down, before.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 
 from jobmon_server.beats import Beats
@@ -16,6 +17,7 @@ from jobmon_server.jobs import Job
 from jobmon_server.refusals import RefusedError
 from jobmon_wire.jobs import ENDED, LOST, SILENT
 from jobmon_wire.moments import write_moment
+from jobmon_wire.records import UDP
 
 PATIENCE = 2.0  # s for an agent to come back; agents try again within one after a broken channel
 RUNG_PATIENCE = 60.0  # s for one that is rung: with half of the datagrams lost, 99 % are awake after 14 s
@@ -25,8 +27,9 @@ COME_BACK = 1.0  # s; what agents are told when the server goes down
 class Exchange:
     """The open channels by job."""
 
-    def __init__(self, beats: Beats) -> None:
+    def __init__(self, beats: Beats, callback: Callable[[], str]) -> None:
         self._beats = beats
+        self._callback = callback  # how the site wants agents to be reached
         self._channels: dict[str, Channel] = {}
         self._awaited: dict[str, list[asyncio.Event]] = {}
         self._is_draining = False
@@ -71,6 +74,12 @@ class Exchange:
         if channel := self._channels.pop(uuid, None):
             channel.close()
 
+    def recall(self, uuid: str) -> None:
+        """Have the job's agent register again, once no answer is under way."""
+        channel = self._channels.get(uuid)
+        if channel is not None and channel.is_idle:
+            channel.close("the agent is to register again", COME_BACK)
+
     async def reach(self, job: Job) -> Channel:
         """The job's channel, once it is open.
 
@@ -89,6 +98,8 @@ class Exchange:
         since = f"no word from the job's agent since {write_moment(job.last_seen)}"
         if job.state == LOST:
             raise RefusedError("job-lost", f"{since}; the job is given up for lost")
+        if self._callback() == UDP and self._beats.knows(job.uuid):
+            since += ' by datagram, and this site has callback = "udp": no connection stays open'
         raise RefusedError("job-silent", f"{since}; ask again later")
 
     def drain(self) -> None:

@@ -51,12 +51,17 @@ class Facts(msgspec.Struct, gc=False):
     issued: float = 0.0
     expires: float = 0.0
     serial: str = ""
+    renew: float = 0.0
+    opened: float = 0.0
+    counter: int = 0
+    address: tuple[Any, ...] | None = None
 
 
 # What is an attribute of ``Job`` by the same name, and may be written.
 _SAME = (
     *("health_reason", "exit", "reason", "progress", "state", "health", "process_state", "is_told", "serial"),
     *("issued", "expires", "started", "ended", "registered", "epoch", "last_seen"),
+    *("renew", "opened", "counter", "address"),
 )
 _decoder = msgspec.json.Decoder(Facts)
 

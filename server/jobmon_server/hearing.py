@@ -22,7 +22,7 @@ from jobmon_wire import documents, limits
 from jobmon_wire.documents import DocumentError
 from jobmon_wire.frames import FrameError
 from jobmon_wire.jobs import ENDED, RUNNING
-from jobmon_wire.records import EndReport, Exit, Vitals
+from jobmon_wire.records import TCP, UDP, EndReport, Exit, Vitals
 
 RESOLUTION = 1.0  # s; signs of life closer together than this say nothing new
 BURST = 100  # lines of progress that may come at once
@@ -37,7 +37,54 @@ class Ears(NamedTuple):
     exchange: Exchange
     beats: Beats
     endings: Endings
+    callback: Callable[[], str]  # how the site wants agents to be reached
     clock: Callable[[], float]
+
+    def feel(self, job: Job, vitals: Vitals, now: float) -> bool:
+        """Take a beat, whichever way it came; false where the job has ended.
+
+        Raises:
+            HearsayError: it says what cannot be.
+        """
+        if job.state == ENDED:
+            return False
+        job.feel(vitals)
+        job.examine(now)
+        if not self.seen(job, now):
+            self.registry.felt(job)
+        return True
+
+    def seen(self, job: Job, now: float) -> bool:
+        """Take a sign of life; whether it says anything new."""
+        if job.state == RUNNING and now - job.last_seen < RESOLUTION:
+            return False
+        if self.registry.seen(job, now):
+            self.events.note(Event(job.uuid, now, events.RETURNED, "its agent is heard again"))
+        return True
+
+
+class Datagrams:
+    """The listener on the datagrams of all jobs."""
+
+    def __init__(self, ears: Ears) -> None:
+        self._ears = ears
+
+    def feel(self, job: Job, vitals: Vitals, now: float) -> None:
+        """A beat.
+
+        Raises:
+            HearsayError: it says what cannot be.
+        """
+        self._ears.feel(job, vitals, now)
+
+    def bye(self, job: Job, ended: float, status: Exit) -> None:
+        """The job has ended: what an agent can tell that is killed with its job.
+
+        Raises:
+            HearsayError: it says what cannot be.
+        """
+        nothing = (b"", b"", None, None, None, None, 0)
+        self._ears.endings.over(job.uuid, EndReport(job.epoch, ended, status, *nothing))
 
 
 class Hearing:
@@ -52,7 +99,7 @@ class Hearing:
 
     def alive(self) -> None:
         """Something came."""
-        self._seen(self._ears.clock())
+        self._ears.seen(self._job, self._ears.clock())
 
     def vitals(self, document: dict[str, Any]) -> None:
         """A beat on the channel."""
@@ -62,24 +109,24 @@ class Hearing:
             raise FrameError(f"vitals: {error}") from error
 
     def feel(self, vitals: Vitals) -> None:
-        """A beat, whichever way it came.
+        """A beat on the channel.
 
         Raises:
             HearsayError: it says what cannot be.
         """
-        if self._job.state == ENDED:
-            return
         is_news = vitals.reason is not None and vitals.reason != self._job.reason
-        self._job.feel(vitals)
         now = self._ears.clock()
-        self._job.examine(now)
-        if not self._seen(now):
-            self._ears.registry.felt(self._job)
-        if is_news:
+        if not self._ears.feel(self._job, vitals, now):
+            return
+        callback = self._ears.beats.callback(self._job.uuid) or TCP
+        if is_news or self._job.callback != callback:
+            self._job.callback = callback
             self._ears.registry.changed(self._job)
         if is_news and self._may_speak():
             text = f"the batch system says: {self._job.reason}"
             self._ears.events.note(Event(self._job.uuid, now, events.BATCH, text))
+        if now >= self._ears.beats.due(self._job):
+            self._ears.exchange.recall(self._job.uuid)
 
     def over(self, document: dict[str, Any]) -> None:
         """The job has ended."""
@@ -87,15 +134,6 @@ class Hearing:
             self._ears.endings.over(self._job.uuid, EndReport.read(document))
         except (DocumentError, HearsayError) as error:
             raise FrameError(f"over: {error}") from error
-
-    def bye(self, ended: float, status: Exit) -> None:
-        """The job has ended, by datagram: what an agent can tell that is killed with its job.
-
-        Raises:
-            HearsayError: it says what cannot be.
-        """
-        nothing = (b"", b"", None, None, None, None, 0)
-        self._ears.endings.over(self._job.uuid, EndReport(self._job.epoch, ended, status, *nothing))
 
     def progress(self, document: dict[str, Any]) -> None:
         """A line of progress."""
@@ -114,7 +152,7 @@ class Hearing:
 
     def lets_go(self, channel: Channel) -> bool:
         """Whether the agent may close its channel: it can be rung by datagram."""
-        if not self._ears.beats.reaches(self._job.uuid):
+        if self._ears.callback() != UDP and not self._ears.beats.reaches(self._job.uuid):
             return False
         self._ears.exchange.detach(channel)
         return True
@@ -125,15 +163,6 @@ class Hearing:
             self._job.callback = self._ears.beats.callback(self._job.uuid)
             self._ears.endings.hurry(self._job.uuid)
             self._ears.registry.changed(self._job)
-
-    def _seen(self, now: float) -> bool:
-        """Note a sign of life; false where it says nothing new."""
-        job = self._job
-        if job.state == RUNNING and now - job.last_seen < RESOLUTION:
-            return False
-        if self._ears.registry.seen(job, now):
-            self._ears.events.note(Event(job.uuid, now, events.RETURNED, "its agent is heard again"))
-        return True
 
     def _may_speak(self) -> bool:
         now = self._ears.clock()

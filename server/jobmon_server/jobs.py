@@ -54,6 +54,10 @@ class Job(msgspec.Struct, gc=False):
     realm: Realm
     node: str = ""
     notes: Notes = NONE
+    renew: float = 0.0  # when its certificate is to be renewed; 0: never
+    opened: float = 0.0  # when its agent's session by datagram began
+    counter: int = 0  # the highest of that session's that was taken
+    address: tuple[Any, ...] | None = None  # where its agent was heard last, and answered there
 
     health_reason = Noted[str | None]("health_reason")
     exit = Noted[dict[str, Any] | None]("exit")

@@ -40,6 +40,8 @@ def refused(code: str, message: str, **facts: Any) -> Response:
     """A response that says no."""
     # A refusal may leave a body half read; what follows on that connection would be misread as the next request.
     headers = {"Connection": "close"} if code == "too-large" else {}
+    if "retry_after" in facts:
+        headers["Retry-After"] = str(facts["retry_after"])  # whole seconds
     return Response(
         write_document(refusal(code, message, **facts)),
         status_code=PROBLEMS[code].http,

@@ -1,4 +1,4 @@
-"""Routes of the agents' port: an agent registers, opens its channel, tells of the end.
+"""Routes of the agents' port: an agent registers, renews its certificate, opens its channel, tells of the end.
 
 An agent speaks of one job, the one its certificate names.
 """
@@ -10,9 +10,8 @@ from starlette.responses import Response
 from jobmon_pki.profiles import JOB
 from jobmon_server.access import SELF, Asked, Entry
 from jobmon_server.channel import ChannelResponse
-from jobmon_server.configuration import TCP
 from jobmon_server.lines import document
-from jobmon_wire.records import EndReport, Registration
+from jobmon_wire.records import TCP, EndReport, Registration
 
 
 async def register(asked: Asked) -> Response:
@@ -20,6 +19,13 @@ async def register(asked: Asked) -> Response:
     said = Registration.read(await asked.document())
     answer = await asked.state.sessions.register(asked.peer, said)
     return Response(document(answer.document()), media_type="application/json")
+
+
+async def renew(asked: Asked) -> Response:
+    """Give the agent that has registered on this connection a new certificate for its key."""
+    job = asked.state.sessions.speaks_for(asked.peer)
+    answer = await asked.state.renewals.renew(asked.peer, job, await asked.document())
+    return Response(document(answer), media_type="application/json")
 
 
 async def channel(asked: Asked) -> Response:
@@ -45,6 +51,7 @@ _JOBS = frozenset([JOB])
 
 ROUTES = (
     Entry("POST", "/v1/register", _JOBS, SELF, register),
+    Entry("POST", "/v1/renew", _JOBS, SELF, renew),
     Entry("POST", "/v1/channel", _JOBS, SELF, channel),
     Entry("POST", "/v1/end", _JOBS, SELF, end),
     Entry("POST", "/v1/trial", _JOBS, SELF, trial),

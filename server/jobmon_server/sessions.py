@@ -7,26 +7,30 @@ a newer one, waits until the one that speaks has been silent for three beats.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+import math
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from jobmon_pki.ledger import Ledger
+from jobmon_pki.ledger import Issued, Ledger
 from jobmon_pki.names import common_name, owner_of
-from jobmon_pki.profiles import Identity
+from jobmon_pki.profiles import JOB
 from jobmon_server import events
+from jobmon_server.admission import Admission
 from jobmon_server.audit import Audit
 from jobmon_server.channel import Channel
-from jobmon_server.configuration import TCP, Configuration
-from jobmon_server.hearing import Ears, Hearing
+from jobmon_server.configuration import Configuration
+from jobmon_server.hearing import Datagrams, Ears, Hearing
 from jobmon_server.jobs import Job, new_job
 from jobmon_server.peer import Peer
 from jobmon_server.refusals import RefusedError
+from jobmon_server.renewal import Renewals
 from jobmon_server.rows import Event, Snapshot
 from jobmon_server.store import Store
 from jobmon_wire import limits
 from jobmon_wire.jobs import ENDED, restarts
+from jobmon_wire.records import TCP, EndReport, Registration
 from jobmon_wire.records import Configuration as Answer
-from jobmon_wire.records import EndReport, Registration
 
 TAKEN = "another agent of this job is alive; this one may try again once that is silent"
 
@@ -47,6 +51,8 @@ class Sessions:
         store: Store,
         audit: Audit,
         ledger: Ledger,
+        renewals: Renewals,
+        admission: Admission,
         cluster: str,
         configuration: Callable[[], Configuration],
     ) -> None:
@@ -54,6 +60,9 @@ class Sessions:
         self._store = store
         self._audit = audit
         self._ledger = ledger
+        self._renewals = renewals
+        self._admission = admission
+        ears.beats.listener = Datagrams(ears)
         self._cluster = cluster
         self._configuration = configuration
         self._sessions: dict[str, Session] = {}
@@ -62,22 +71,24 @@ class Sessions:
         """Take an agent as the one that speaks for its job.
 
         Raises:
-            RefusedError: ``credential-refused``, or ``session-taken``.
+            RefusedError: ``credential-refused``, ``session-taken``, or ``later``.
             HearsayError: it says what cannot be.
             StoreFullError: a take-over cannot be written down.
         """
         registry, now = self._ears.registry, self._ears.clock()
+        self._admit(peer)
         await self._ears.endings.settle(peer.uuid)
-        job, identity = self._job(peer, now)
+        job, issued = self._job(peer, now)
         earlier = job.epoch
         if self._is_take_over(job, said, now):
             await self._audit.begin(peer, "take-over", job, {"epoch": said.epoch, "earlier": earlier})
         job.describe(said)
+        is_due = self._plan_renewal(job, issued, now)
         job.serial = peer.serial
         if job.state == ENDED and said.epoch > earlier:
             job.revive()
             self._ears.endings.forget(job.uuid)
-        job.expires = peer.not_after
+        job.issued, job.expires = issued.issued_at, peer.not_after
         self._sessions[job.uuid] = Session(said.epoch, peer.source)
         self._ears.exchange.drop(job.uuid)
         if registry.seen(job, now):
@@ -86,13 +97,41 @@ class Sessions:
         if registry.get(job.uuid) is None:
             registry.add(job)
         registry.changed(job)
+        configuration, opened = self._configuration(), job.opened
+        is_beating = configuration.callback != TCP
+        beats = self._ears.beats.open(job, issued.identity.fingerprint) if is_beating else None
         if said.epoch != earlier:
             self._ears.events.note(Event(job.uuid, now, events.REGISTERED, _where(job, said)))
             self._store.defer(Snapshot(job, said))
-        beats = None
-        if self._configuration().callback != TCP:
-            beats = self._ears.beats.open(job, identity, Hearing(job, self._ears))
-        return Answer(self._configuration().ping, self._configuration().quiet, beats)
+        elif job.opened != opened:  # a restarted server must know the new session
+            self._store.defer(Snapshot(job))
+        return Answer(configuration.ping, configuration.quiet, beats, configuration.callback, is_due)
+
+    def _plan_renewal(self, job: Job, issued: Issued, now: float) -> bool:
+        """Note when the job's certificate is to be renewed; whether that is now.
+
+        An agent that is told so and does not do it is told again when a quarter
+        of what is left has passed: it may be an older one, or the disk is full.
+        """
+        moment = self._renewals.moment(self._ledger.find_job(job.uuid), issued)
+        job.renew = max(moment, job.renew) if moment and job.serial == issued.serial else moment
+        if not 0 < job.renew <= now or job.state == ENDED:
+            return False
+        job.renew = now + (issued.identity.not_after - now) / 4
+        return True
+
+    def _admit(self, peer: Peer) -> None:
+        """Let the agent register now, or send it away for a while; one that somebody waits for is not.
+
+        Raises:
+            RefusedError: ``later``.
+        """
+        if self._ears.beats.is_rung(peer.uuid):
+            return
+        wait = self._admission.wait(peer.uuid, asyncio.get_running_loop().time())
+        if wait:
+            seconds = math.ceil(wait)
+            raise RefusedError("later", f"many agents register now; come back in {seconds} s", retry_after=seconds)
 
     def open_channel(self, peer: Peer) -> Channel:
         """The channel of the agent that registered on this connection.
@@ -100,15 +139,24 @@ class Sessions:
         Raises:
             RefusedError: ``session-taken``.
         """
-        job = self._ears.registry.get(peer.uuid)
-        session = self._sessions.get(peer.uuid)
-        if job is None or session is None or session.source != peer.source:
-            raise RefusedError("session-taken", "a channel is opened on the connection that has registered the agent")
+        job = self.speaks_for(peer)
         channel = Channel(job.uuid, self._configuration().ping, Hearing(job, self._ears))
         self._ears.exchange.attach(channel)
         job.callback = self._ears.beats.callback(job.uuid) or TCP
         self._ears.registry.changed(job)
         return channel
+
+    def speaks_for(self, peer: Peer) -> Job:
+        """The job whose agent has registered on this connection.
+
+        Raises:
+            RefusedError: ``session-taken``: none has.
+        """
+        job = self._ears.registry.get(peer.uuid)
+        session = self._sessions.get(peer.uuid)
+        if job is None or session is None or session.source != peer.source:
+            raise RefusedError("session-taken", "an agent registers first, on the same connection")
+        return job
 
     async def end(self, peer: Peer, report: EndReport) -> None:
         """Take the end of a job; the same end twice is one.
@@ -133,11 +181,15 @@ class Sessions:
         """
         self._ears.endings.over(uuid, told)
 
-    def restore(self, job: Job) -> None:
-        """Know the agent of an earlier run of the server again, so that its beats are understood."""
-        issued = self._ledger.find(job.serial) if job.serial and self._configuration().callback != TCP else None
-        if issued is not None:
-            self._ears.beats.restore(job, issued.identity, Hearing(job, self._ears))
+    def restore(self, jobs: Iterable[Job]) -> None:
+        """Know the agents of an earlier run of the server again, so that their beats are understood."""
+        if self._configuration().callback == TCP:
+            return
+        fingerprints = self._ledger.fingerprints(JOB)
+        for job in jobs:
+            fingerprint = fingerprints.get(job.serial)
+            if fingerprint is not None and job.opened:
+                self._ears.beats.restore(job, fingerprint)
 
     def patience(self, job: Job) -> float:
         """Seconds without a sign of life after which a job counts as silent: three beats, by whichever way it beats."""
@@ -150,7 +202,7 @@ class Sessions:
         self._sessions.pop(uuid, None)
         self._ears.beats.close(uuid)
 
-    def _job(self, peer: Peer, now: float) -> tuple[Job, Identity]:
+    def _job(self, peer: Peer, now: float) -> tuple[Job, Issued]:
         """The job of a certificate, and what the ledger knows of that.
 
         Raises:
@@ -165,8 +217,7 @@ class Sessions:
             job = new_job(peer.uuid, common_name(issued.identity.name), owner, self._cluster, now)
         elif job.owner_rdns != owner:
             raise RefusedError("credential-refused", "the job was issued to somebody else")
-        job.issued = issued.issued_at
-        return job, issued.identity
+        return job, issued
 
     def _is_take_over(self, job: Job, said: Registration, now: float) -> bool:
         """Whether another agent spoke for the job before.

@@ -17,8 +17,10 @@ from typing import Any
 from jobmon_pki.ledger import Ledger
 from jobmon_pki.site import Site
 from jobmon_server import events
+from jobmon_server.admission import Admission
 from jobmon_server.audit import Audit
-from jobmon_server.beats import Beats, read_secret
+from jobmon_server.beats import Beats
+from jobmon_server.beats_key import read_secret
 from jobmon_server.configuration import Configuration
 from jobmon_server.credentials import Credentials
 from jobmon_server.endings import Endings
@@ -27,6 +29,7 @@ from jobmon_server.exchange import Exchange
 from jobmon_server.hearing import Ears
 from jobmon_server.readers import Readers
 from jobmon_server.registry import Registry
+from jobmon_server.renewal import Renewals
 from jobmon_server.rows import Event, Snapshot
 from jobmon_server.sessions import Sessions
 from jobmon_server.shells import Shells
@@ -62,8 +65,9 @@ class State:
         self.version = importlib.metadata.version("jobmon")
         self.store = store
         self.registry = Registry(opened=clock())
-        self.beats = Beats(secret, lambda: self.configuration.beat, clock)
-        self.exchange = Exchange(self.beats)
+        admission = Admission()
+        self.beats = Beats(secret, lambda: self.configuration.beat, admission.window, clock)
+        self.exchange = Exchange(self.beats, lambda: self.configuration.callback)
         self.events = Events(store)
         self.audit = Audit(store, self.events, site.cluster, clock)
         self.readers = Readers()
@@ -71,8 +75,19 @@ class State:
         self.shells = Shells()
         self.credentials = Credentials(site, ledger, self.audit, self.events, clock)
         self.endings = Endings(self.registry, self.events, self.beats, clock)
-        ears = Ears(self.registry, self.events, self.exchange, self.beats, self.endings, clock)
-        self.sessions = Sessions(ears, store, self.audit, ledger, site.cluster, lambda: self.configuration)
+        self.renewals = Renewals(site, ledger, self.audit, self.events, clock)
+        ears = Ears(
+            self.registry,
+            self.events,
+            self.exchange,
+            self.beats,
+            self.endings,
+            lambda: self.configuration.callback,
+            clock,
+        )
+        self.sessions = Sessions(
+            ears, store, self.audit, ledger, self.renewals, admission, site.cluster, lambda: self.configuration
+        )
         self._ledger = ledger
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -95,9 +110,9 @@ class State:
         state = State(configuration, site, store, ledger, secret, clock)
         store.conclude(clock())
         state.registry.fill(store.load())
-        for job in state.registry:
-            if job.state in ALIVE:
-                state.sessions.restore(job)
+        jobs = [job for job in state.registry if job.state in ALIVE]
+        state.beats.begin_after(max((job.last_seen for job in state.registry), default=0.0))
+        state.sessions.restore(jobs)
         return state
 
     async def start(self) -> None:

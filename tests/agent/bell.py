@@ -18,6 +18,7 @@ class Bell:
     def __init__(self, interval: float) -> None:
         self.interval = interval
         self.answers = True
+        self.again = 0.0  # s within which agents are told to register again, once
         self.beats: list[tuple[int, dict[str, Any]]] = []  # level seen and vitals
         self.byes: list[tuple[float, int, str]] = []  # moment, wait status, source
         self.pending = 0
@@ -39,6 +40,10 @@ class Bell:
         port = self.socket.getsockname()[1]
         beats = Beats(port, self.session, self._secret, self.interval, self._ends.counter, self.pending)
         return beats.document()
+
+    def forget(self) -> None:
+        """Know the session no more, as a server that has lost its state; the next registration opens another."""
+        self._ends, self.session, self._secret = None, os.urandom(8), os.urandom(32)
 
     def ring(self) -> None:
         """Send a wake-up."""
@@ -67,7 +72,7 @@ class Bell:
             else:
                 self.byes.append(datagrams.read_bye(opened[1])[1:])
             if self.answers:
-                ack = datagrams.write_ack(self.pending, b"challeng", self.interval)
+                ack = datagrams.write_ack(self.pending, b"challeng", self.interval, self.again)
                 self.socket.sendto(self._ends.seal(ACK, ack), address)
 
 

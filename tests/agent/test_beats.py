@@ -1,6 +1,7 @@
 """When nobody asks, an agent beats by datagram and has no other process; it is rung when somebody does."""
 
 import os
+import signal
 import time
 from pathlib import Path
 from typing import Any
@@ -95,6 +96,7 @@ def test_a_wake_up_brings_the_channel_and_the_request_is_served(
     channels = len(server.channels)
     server.quiet = PATIENT
 
+    server.grants_leave = False  # a busy machine may take longer to ask than the agent stays
     bell.pending += 1
     bell.ring()
     until(lambda: len(server.channels) > channels)
@@ -102,6 +104,7 @@ def test_a_wake_up_brings_the_channel_and_the_request_is_served(
     request = exchange.ask("ps")
 
     assert exchange.end_of(request)["status"] == "done"
+    server.grants_leave = True
     assert [row["pid"] for row in exchange.objects(frames.RECORD)[0]["processes"]] == [job.pid]
     until(lambda: not workers(launcher, idle))
     assert len({registration["epoch"] for registration in server.registrations}) == 1
@@ -146,6 +149,118 @@ def test_beats_that_are_not_answered_any_more_bring_the_channel(
 
     until(lambda: len(server.channels) > channels)
     assert workers(launcher, idle)
+
+
+def test_an_agent_whose_server_has_forgotten_it_registers_once_and_beats_on(
+    launcher: Any, server: Any, bell: Bell, until: Any, old_or_new: Path
+) -> None:
+    _, idle = settled(launcher, server, bell, until, old_or_new)
+    registrations = len(server.registrations)
+
+    bell.forget()
+    number = len(bell.beats)
+    until(lambda: len(bell.beats) > number + 5)
+    until(lambda: not workers(launcher, idle))
+
+    assert len(server.registrations) == registrations + 1
+
+
+def test_a_server_that_asks_for_patience_is_left_in_peace_for_so_long(
+    launcher: Any, server: Any, bell: Bell, until: Any, old_or_new: Path
+) -> None:
+    settled(launcher, server, bell, until, old_or_new)
+    registrations = len(server.registrations)
+    server.refusals = [(503, "Retry-After: 2\r\n")]
+
+    bell.forget()
+    until(lambda: not server.refusals)
+    start = time.monotonic()
+    until(lambda: len(server.registrations) > registrations)
+
+    assert time.monotonic() - start >= 1.95  # the refusal was on its way to the agent meanwhile
+
+
+def test_an_agent_registers_again_when_the_server_says_so(
+    launcher: Any, server: Any, bell: Bell, until: Any, old_or_new: Path
+) -> None:
+    settled(launcher, server, bell, until, old_or_new)
+    registrations = len(server.registrations)
+
+    bell.again = 0.05
+    until(lambda: len(server.registrations) > registrations)
+    bell.again = 0.0
+
+    assert len({registration["epoch"] for registration in server.registrations}) == 1
+
+
+def test_where_the_site_keeps_no_channels_a_deaf_agent_beats_on_without_one_and_is_found_again(
+    launcher: Any, server: Any, bell: Bell, until: Any, old_or_new: Path
+) -> None:
+    server.callback = "udp"
+    _, idle = settled(launcher, server, bell, until, old_or_new)
+    registrations = len(server.registrations)
+
+    bell.answers = False
+    until(lambda: len(server.registrations) > registrations)  # it looks whether the server has forgotten it, once
+    until(lambda: not workers(launcher, idle))
+    number = len(bell.beats)
+    until(lambda: len(bell.beats) > number + 20)  # as many as 8 minutes have
+    assert not workers(launcher, idle)
+    assert len(server.registrations) == registrations + 1
+
+    bell.answers = True
+    bell.pending += 1
+    channels = len(server.channels)
+    until(lambda: len(server.channels) > channels)
+
+
+def test_an_agent_that_is_stopped_for_long_and_continued_registers_once_at_most_and_in_no_haste(
+    launcher: Any, server: Any, bell: Bell, until: Any, old_or_new: Path
+) -> None:
+    bell.interval = 0.05
+    _, idle = settled(launcher, server, bell, until, old_or_new)
+    registrations, number = len(server.registrations), len(bell.beats)
+
+    os.kill(idle, signal.SIGSTOP)
+    for _ in range(25):  # 25 beats are ten minutes of an agent that beats every 25 s
+        time.sleep(0.05)
+    missed = len(bell.beats) - number
+    os.kill(idle, signal.SIGCONT)
+    until(lambda: len(bell.beats) > number + missed + 20)
+
+    assert missed <= 1
+    assert len(server.registrations) - registrations <= 1
+
+
+def test_an_agent_that_is_stopped_while_its_session_ends_registers_once(
+    launcher: Any, server: Any, bell: Bell, until: Any, old_or_new: Path
+) -> None:
+    _, idle = settled(launcher, server, bell, until, old_or_new)
+    registrations = len(server.registrations)
+
+    os.kill(idle, signal.SIGSTOP)
+    bell.forget()
+    time.sleep(0.05)
+    os.kill(idle, signal.SIGCONT)
+    until(lambda: len(server.registrations) > registrations)
+    number = len(bell.beats)
+    until(lambda: len(bell.beats) > number + 20)
+
+    assert len(server.registrations) == registrations + 1
+
+
+def test_a_worker_that_dies_while_no_datagrams_pass_has_a_successor(
+    launcher: Any, server: Any, bell: Bell, until: Any
+) -> None:
+    _, idle = settled(launcher, server, bell, until, None)
+    channels = len(server.channels)
+    bell.answers = server.grants_leave = False
+    until(lambda: len(server.channels) > channels)
+    [worker] = workers(launcher, idle)
+
+    os.kill(worker, signal.SIGKILL)
+
+    until(lambda: len(server.channels) > channels + 1)
 
 
 def test_a_worker_whose_connection_is_dead_is_replaced_when_the_bell_rings_on(
@@ -202,7 +317,7 @@ def test_where_no_datagram_socket_is_to_be_had_beats_count_as_unanswered() -> No
     beats = Beats(Health(_Itself()))
     no_family = {"family": 10**4, "address": ("127.0.0.1", 9), "session": bytes(8), "up": bytes(32), "down": bytes(32)}
 
-    beats.begin({**no_family, "interval": 25.0, "counter": 0, "pending": 0})
+    beats.begin({**no_family, "interval": 25.0, "counter": 0, "pending": 0, "keeps_channel": True})
     assert beats.works  # as far as is known
     for _ in range(DEAF):
         beats.beat(time.monotonic())
@@ -325,6 +440,7 @@ def test_after_requests_the_worker_leaves_and_the_idle_agent_is_as_small_as_befo
     _, idle = settled(launcher, server, bell, until, python)
     before = memory(idle)["VmRSS"]
     server.quiet = PATIENT
+    server.grants_leave = False  # a busy machine may take longer to ask than the agent stays
     bell.pending += 1
     channels = len(server.channels)
     bell.ring()
@@ -334,6 +450,7 @@ def test_after_requests_the_worker_leaves_and_the_idle_agent_is_as_small_as_befo
     for name in ("ps", "ls", "node"):
         assert name in VERBS
         assert exchange.end_of(exchange.ask(name))["status"] == "done"
+    server.grants_leave = True
     until(lambda: not workers(launcher, idle))
 
     assert memory(idle)["VmRSS"] - before <= 2**20

@@ -12,8 +12,6 @@ import hashlib
 import time
 import uuid
 
-from jobmon_pki.names import parse
-from jobmon_pki.profiles import JOB, Identity
 from jobmon_server.beats import Beats
 from jobmon_server.configuration import Address
 from jobmon_server.jobs import Job
@@ -22,7 +20,7 @@ from jobmon_wire.limits import BEAT_INTERVAL
 from jobmon_wire.records import Exit, Vitals
 from tests.network.lab import OUTSIDE, Lab
 from tests.network.light import LightAgent
-from tests.server.house import PEOPLE, a_job
+from tests.server.house import a_job
 
 PORT = 8444
 SPREAD = 5.0  # s over which agents begin, and over which they are rung
@@ -32,10 +30,10 @@ DAY = 86400.0  # s
 class Deaf:
     """Who hears what datagrams say of jobs, and does nothing about it."""
 
-    def feel(self, vitals: Vitals) -> None:
+    def feel(self, job: Job, vitals: Vitals, now: float) -> None:
         """A beat came."""
 
-    def bye(self, ended: float, status: Exit) -> None:
+    def bye(self, job: Job, ended: float, status: Exit) -> None:
         """The job has ended."""
 
 
@@ -46,13 +44,14 @@ class Member:
         self._server = server
         self._job: Job = a_job(str(uuid.UUID(int=number)))
         certificate = b"certificate %d" % number
-        self._identity = _identity(number, certificate)
+        self._job.issued, self._job.expires = time.time() - DAY, time.time() + DAY
+        self._fingerprint = hashlib.sha256(certificate).hexdigest()
         self._woken: asyncio.Future[float] | None = None
         self.agent = LightAgent(certificate, OUTSIDE, self._wake)
 
     def register(self) -> None:
         """Be told the session by the server."""
-        told = self._server.open(self._job, self._identity, Deaf())
+        told = self._server.open(self._job, self._fingerprint)
         assert told is not None
         self.agent.begin(told)
 
@@ -86,9 +85,9 @@ class Flock:
         self._members: list[Member] = []
 
     async def __aenter__(self) -> "Flock":
-        self._server = Beats(bytes(32), lambda: BEAT_INTERVAL, time.time)
-        sock = bind_datagrams(Address(OUTSIDE, PORT))
-        await asyncio.get_running_loop().create_datagram_endpoint(lambda: self._server, sock=sock)
+        self._server = Beats(bytes(32), lambda: BEAT_INTERVAL, lambda number: 60.0, time.time)
+        self._server.listener = Deaf()
+        self._server.listen(bind_datagrams(Address(OUTSIDE, PORT)))
         for number in range(self._size):
             member = Member(number, self._server)
             self._members.append(member)
@@ -103,7 +102,6 @@ class Flock:
         for member in self._members:
             member.agent.close()
         self._server.shut()
-        await asyncio.sleep(0)  # for the transport to close its socket
 
     async def ring_all(self) -> list[float]:
         """Ring each once, one after the other; the seconds that each took to hear it, the least first."""
@@ -112,10 +110,3 @@ class Flock:
             ringing.append(asyncio.create_task(member.ring()))
             await asyncio.sleep(SPREAD / self._size)
         return sorted(await asyncio.gather(*ringing))
-
-
-def _identity(number: int, certificate: bytes) -> Identity:
-    mark = hashlib.sha256(certificate).hexdigest()
-    now = time.time()
-    name = parse(f"{PEOPLE}alice/CN={number}")
-    return Identity(JOB, name, mark[:32], mark, now - DAY, now + DAY, str(uuid.UUID(int=number)), (), mark)

@@ -15,8 +15,8 @@ from typing import Any
 
 from jobmon_agent.beats import Beats
 from jobmon_agent.parent import Parent
+from jobmon_wire.records import AUTO, Vitals
 from jobmon_wire.records import Beats as Told
-from jobmon_wire.records import Vitals
 
 _NOTHING = Vitals(1.7e9, 1.0, 2**20, 1, 0, None)
 
@@ -100,7 +100,7 @@ def _said(told: Told, certificate: bytes, host: str) -> Any:
     """A session as a worker tells it to the idle process."""
     reader, writer = os.pipe()
     try:
-        Parent(writer).tell_session(told, certificate, _Peer(host))  # type: ignore[arg-type]
+        Parent(writer).tell_session(told, certificate, _Peer(host), AUTO)  # type: ignore[arg-type]
         return marshal.loads(os.read(reader, 65536))
     finally:
         os.close(reader)

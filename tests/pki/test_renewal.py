@@ -1,6 +1,7 @@
 """A job's certificate is renewed for the same key, name and job, at two thirds of its life and until its deadline."""
 
 import ssl
+from pathlib import Path
 
 import pytest
 
@@ -94,9 +95,10 @@ def test_a_revoked_certificate_is_not_renewed(site: Site, ledger: Ledger, now: f
         job.renew(now + 45)
 
 
-def test_nor_one_of_a_person_or_of_another_site(site: Site, ledger: Ledger, now: float) -> None:
+def test_nor_one_of_a_person_or_of_another_site(site: Site, ledger: Ledger, now: float, tmp_path: Path) -> None:
     person = ssl.PEM_cert_to_DER_cert(site.issue_person("alice", (), None, now, ledger=ledger).certificate)
-    [stranger] = site.issue_job_credentials("alice", ["4711"], LIFE, now, ledger=Ledger(":memory:"))
+    with Ledger(tmp_path / "other.sqlite") as other:
+        [stranger] = site.issue_job_credentials("alice", ["4711"], LIFE, now, ledger=other)
 
     for der in (person, ssl.PEM_cert_to_DER_cert(stranger.certificate)):
         with pytest.raises(PkiError, match="no job has that certificate"):

@@ -7,8 +7,11 @@ from typing import Any
 import pytest
 
 from jobmon_pki.site import Site
+from tests.agent.conftest import old_or_new, tree
 from tests.server.house import House
 from tests.server.running import RunningServer, new_site, start_server
+
+__all__ = ["contexts", "desk", "house", "old_or_new", "server", "site", "tree"]
 
 
 @pytest.fixture(scope="module")

@@ -21,7 +21,7 @@ from jobmon_pki.names import display, parse
 from jobmon_pki.profiles import ADMIN, JOB, OWNER
 from jobmon_pki.site import Site
 from jobmon_server.application import build
-from jobmon_server.configuration import TCP, Address, Configuration
+from jobmon_server.configuration import Address, Configuration
 from jobmon_server.doors import Door
 from jobmon_server.jobs import Job, new_job
 from jobmon_server.peer import Peer
@@ -31,6 +31,7 @@ from jobmon_server.tls import TLSFiles
 from jobmon_wire import frames, limits
 from jobmon_wire.credential import Credential
 from jobmon_wire.frames import Frame, FrameReader
+from jobmon_wire.records import TCP
 from tests.server.running import client_context, job_credential, person_credential
 
 PATIENCE = 10.0  # s
@@ -134,8 +135,7 @@ class House:
             self._ports.append(port)
         self._numbers = [port.number for port in self._ports]
         if self.callback != TCP:
-            datagrams = bind_datagrams(Address("127.0.0.1", self.agents))
-            await asyncio.get_running_loop().create_datagram_endpoint(lambda: self.state.beats, sock=datagrams)
+            self.state.beats.listen(bind_datagrams(Address("127.0.0.1", self.agents)))
 
     async def stop(self) -> None:
         """Stop it as the daemon does."""

@@ -3,15 +3,21 @@
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
-from jobmon_server.configuration import AUTO
+from jobmon_server.admission import Admission
+from jobmon_server.beats import AGE, BUFFER, GRACE, SPREAD
+from jobmon_server.beats_key import derive
+from jobmon_server.jobs import Job
 from jobmon_wire import datagrams, frames
 from jobmon_wire.datagrams import ACK, BEAT, BYE, WAKE, Ends
+from jobmon_wire.records import AUTO
 from jobmon_wire.records import Beats as Told
-from tests.server.house import Agent, House, Reader, ask, rows
+from tests.server.house import PING, Agent, House, Reader, ask, rows, until
 
 QUIET = 0.05  # s in which nothing must come
 
@@ -35,10 +41,11 @@ class Figures:
 class Node:
     """A worker node's end of a session, on a socket of its own."""
 
-    def __init__(self, house: House, told: Told, fingerprint: str) -> None:
+    def __init__(self, house: House, told: Told, fingerprint: str, counter: int = 0) -> None:
         self.told = told
         self.up, self.down = datagrams.derive_keys(told.secret, told.session, bytes.fromhex(fingerprint))
-        self.ends = Ends(told.session, self.up, self.down, heard=told.counter)
+        self.ends = Ends(told.session, self.up, self.down, counter, heard=told.counter)
+        self.interval = self.again = 0.0
         self.server = ("127.0.0.1", told.port)
         self.echo = bytes(8)
         self.pending = 0
@@ -64,7 +71,7 @@ class Node:
         opened = self.ends.open(data, expected or (ACK, WAKE))
         assert opened is not None, "not a genuine datagram"
         if opened[0] == ACK:
-            self.pending, self.echo, _ = datagrams.read_ack(opened[1])
+            self.pending, self.echo, self.interval, self.again = datagrams.read_ack(opened[1])
         else:
             self.pending = datagrams.read_wake(opened[1])
         return opened[0]
@@ -111,10 +118,23 @@ async def register(house: House, agent: Agent, **said: Any) -> Node:
     """Register an agent; its node's end."""
     status, answer = await agent.register(**said)
     assert status == 200, answer
-    job = house.state.registry.get(agent.uuid)
+    return Node(house, Told.read(answer["beats"]), _fingerprint(house, house.state.registry.get(agent.uuid)))
+
+
+def _fingerprint(house: House, job: Job) -> str:
     issued = house.state._ledger.find(job.serial)
     assert issued is not None
-    return Node(house, Told.read(answer["beats"]), issued.identity.fingerprint)
+    return issued.identity.fingerprint
+
+
+def _session(house: House, job: Job) -> Told:
+    """The session of a job that has registered before."""
+    session, secret = derive(house.state.beats._secret, job, _fingerprint(house, job))
+    return Told(house.agents, session, secret, PING, 0, 0)
+
+
+async def _nothing() -> None:
+    pass
 
 
 @pytest.fixture
@@ -180,8 +200,8 @@ async def test_a_request_rings_until_the_channel_opens_and_is_served_then(house:
         asking = asyncio.create_task(alice.post(f"/v1/jobs/{agent.uuid}/query", **ask("ps")))
         assert await node.hear() == WAKE
         assert await node.hear() == WAKE  # nobody came: it rings again
-        assert node.pending == 1
-        assert (await register(house, agent)).told.pending == 1
+        assert node.pending > node.told.pending
+        assert (await register(house, agent)).told.pending == node.pending
         await agent.open_channel()
         await agent.answer((await agent.next(frames.REQUEST)).request, b"served")
         answer = await asking
@@ -196,13 +216,13 @@ async def test_a_lost_wake_up_is_made_up_for_by_the_next_acknowledgement(house: 
     async with house.user() as alice:
         asking = asyncio.create_task(alice.post(f"/v1/jobs/{agent.uuid}/query", **ask("ps")))
         await node.hear(WAKE)
-        node.pending = 0
+        level, node.pending = node.pending, 0
 
         node.send(node.beat())
         while await node.hear() != ACK:
             pass
 
-        assert node.pending == 1
+        assert node.pending == level > node.told.pending
         asking.cancel()
 
 
@@ -275,6 +295,235 @@ async def test_a_restarted_server_understands_beats_and_takes_no_old_one_for_a_s
     await node.prove()  # without a registration
 
     assert (job.state, job.callback) == ("running", "udp")
+
+
+async def test_a_request_right_after_a_restart_rings_where_the_agent_was_before_it_has_beaten(
+    house: House, agent: Agent
+) -> None:
+    node = await register(house, agent)
+    await node.prove()
+    async with house.user() as alice:  # the agent has seen a level, as all have after a while
+        asking = asyncio.create_task(alice.post(f"/v1/jobs/{agent.uuid}/query", **ask("ps")))
+        assert await node.hear() == WAKE
+        asking.cancel()
+    seen = node.pending
+    await agent.close()
+    await house.stop()
+    await house.start()
+
+    async with house.user() as alice:
+        asking = asyncio.create_task(alice.post(f"/v1/jobs/{agent.uuid}/query", **ask("ps")))
+        assert await node.hear() == WAKE
+        asking.cancel()
+
+    assert node.pending > seen  # or the agent would not come
+    assert house.state.registry.get(agent.uuid).callback is None  # until it answers a challenge of this run
+
+
+async def test_beats_from_before_a_restart_are_old_and_most_not_even_answered(house: House, agent: Agent) -> None:
+    node = await register(house, agent)
+    sent = []
+    for number in range(100):
+        sent.append(node.beat())
+        house.state.beats.take(sent[-1], node.socket.getsockname(), 1e6 + number)
+        assert await node.hear() == ACK
+    last_seen = house.state.registry.get(agent.uuid).last_seen
+    await agent.close()
+    await house.stop()
+    await house.start()
+    copier = _socket()
+
+    for number, old in enumerate(sent):
+        house.state.beats.take(old, copier.getsockname(), 1e6 + number)
+    answered = 0
+    while await _receive(copier, QUIET) is not None:
+        answered += 1
+
+    job = house.state.registry.get(agent.uuid)
+    assert answered <= 64
+    assert (job.callback, job.last_seen) == (None, last_seen)
+    await node.prove()
+
+
+async def test_a_clock_set_back_does_not_make_the_servers_datagrams_old(house: House, agent: Agent) -> None:
+    node = await register(house, agent)
+    await node.prove()
+    await agent.close()
+    await house.stop()
+    house.clock.shift = -7200.0
+    await house.start()
+
+    await node.prove()  # which opens what comes with a window that has taken the earlier ones
+
+    assert house.state.registry.get(agent.uuid).callback == "udp"
+
+
+async def test_thousands_of_agents_go_on_beating_after_a_restart_and_none_registers(
+    house: House, agent: Agent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = await register(house, agent)
+    await node.prove()
+    state = house.state
+    jobs = [state.registry.get(agent.uuid)]
+    for number in range(1000):  # as if they had registered: what that does is tested elsewhere
+        credential_job = msgspec.structs.replace(jobs[0], uuid=f"{number:08x}-0000-4000-8000-000000000000")
+        jobs.append(credential_job)
+        state.registry.add(credential_job)
+        state.beats.restore(credential_job, _fingerprint(house, credential_job))
+    await agent.close()
+    await house.stop()
+    await house.start()
+    monkeypatch.setattr(house.state.sessions, "register", None)
+
+    beats = house.state.beats
+    for heard, job in enumerate(jobs):
+        told = _session(house, job)
+        again = Node(house, told, _fingerprint(house, job), job.counter)
+        again.socket = node.socket
+        for _ in range(2):
+            beats.take(again.beat(), node.socket.getsockname(), 1e6 + heard)
+            assert await again.hear() == ACK
+
+    assert len(beats) == len(jobs)
+    assert all(beats.reaches(job.uuid) for job in jobs)
+
+
+async def test_after_a_day_an_agent_is_told_to_register_again_and_gets_another_session(
+    house: House, agent: Agent
+) -> None:
+    node = await register(house, agent)
+    await node.prove()
+    assert node.again == 0
+
+    house.clock.shift = AGE + 60.0
+    node.send(node.beat())
+    assert await node.hear() == ACK
+    assert SPREAD <= node.again <= GRACE
+    fresh = await register(house, agent)
+
+    assert fresh.told.session != node.told.session
+    assert fresh.told.secret != node.told.secret
+    await fresh.prove()
+    assert fresh.again == 0
+    node.send(node.beat())
+    assert await _silence(node.socket)
+
+
+async def test_a_session_that_is_not_exchanged_ends_an_hour_later(house: House, agent: Agent) -> None:
+    node = await register(house, agent)
+    await node.prove()
+
+    house.clock.shift = AGE + GRACE + 1.0
+    node.send(node.beat())
+
+    assert await _silence(node.socket)
+
+
+async def test_an_agent_that_registers_again_soon_keeps_its_session_and_after_half_a_day_does_not(
+    house: House, agent: Agent
+) -> None:
+    first = await register(house, agent)
+    soon = await register(house, agent)
+    house.clock.shift = AGE / 2 + 60.0
+    late = await register(house, agent)
+
+    assert soon.told.session == first.told.session
+    assert late.told.session != first.told.session
+
+
+async def test_a_new_session_is_known_after_a_server_was_killed(house: House, agent: Agent) -> None:
+    await register(house, agent)
+    house.clock.shift = AGE / 2 + 60.0
+    node = await register(house, agent)
+    await node.prove()
+    await house.state.store.flush()  # a fifth of a second
+    house.state._save = _nothing  # what else a server that is killed does not do
+    house.state.registry.unsaved.clear()
+    await agent.close()
+    await house.stop()
+    await house.start()
+
+    await node.prove()
+
+
+async def test_the_bell_shows_in_the_list_as_it_is_now(house: House, agent: Agent) -> None:
+    node = await register(house, agent)
+    job = house.state.registry.get(agent.uuid)
+    assert job.callback is None
+    await agent.open_channel()
+    assert job.callback == "tcp"
+
+    await node.prove()
+    assert job.callback == "udp"
+    house.state.beats._jobs[agent.uuid].heard -= 3 * PING  # no datagram came for three beats
+    await agent.vitals()
+    await until(lambda: job.callback == "tcp")
+    await node.prove()
+    assert job.callback == "udp"
+    house.state.beats._jobs[agent.uuid].heard -= 3 * PING
+    await agent.close()
+
+    await until(lambda: job.callback is None)
+
+
+async def test_with_datagrams_alone_a_channel_is_let_go_and_an_unreachable_job_says_why(
+    house: House, agent: Agent
+) -> None:
+    house.state.configuration = house.state.configuration._replace(callback="udp")
+    assert (await agent.register())[1]["callback"] == "udp"
+    await agent.open_channel()
+
+    await agent.send(frames.write_frame(frames.LEAVE))
+    await agent.next(frames.LEAVE)
+    await agent.ended.wait()
+    await until(lambda: house.state.registry.get(agent.uuid).state == "silent")
+    async with house.user() as alice:
+        error = (await alice.post(f"/v1/jobs/{agent.uuid}/query", **ask("ps"))).json()["error"]
+
+    assert error["code"] == "job-silent"
+    assert 'callback = "udp"' in error["message"]
+
+
+async def test_agents_beyond_what_the_server_can_take_are_told_when_to_come(house: House, agent: Agent) -> None:
+    house.state.sessions._admission = Admission(rate=0.5, burst=1.0)
+    await register(house, agent)
+    others = [Agent(house, house.job(job_id=f"4712.{number}")) for number in range(2)]
+    for other in others:
+        await other.connect()
+
+    answers = [await other.register() for other in others]
+    answers += [await other.register() for other in others]
+
+    assert [status for status, _ in answers] == [503] * 4
+    assert [answer["error"]["code"] for _, answer in answers] == ["later"] * 4
+    turns = [answer["error"]["retry_after"] for _, answer in answers]
+    assert turns[0] < turns[1]
+    assert turns[2:] <= turns[:2]
+    for other in others:
+        await other.close()
+
+
+async def test_an_agent_that_somebody_waits_for_is_taken_out_of_turn(house: House, agent: Agent) -> None:
+    node = await register(house, agent)
+    await node.prove()
+    house.state.sessions._admission = Admission(rate=0.01, burst=0.0)
+    assert (await agent.register())[0] == 503
+
+    async with house.user() as alice:
+        asking = asyncio.create_task(alice.post(f"/v1/jobs/{agent.uuid}/query", **ask("ps")))
+        assert await node.hear() == WAKE
+        status, _ = await agent.register()
+        asking.cancel()
+
+    assert status == 200
+
+
+async def test_the_kernel_holds_thousands_of_datagrams_while_the_server_is_busy(house: House) -> None:
+    held = house.state.beats._socket.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
+    allowed = int(Path("/proc/sys/net/core/rmem_max").read_text())
+
+    assert held >= min(BUFFER, allowed)
+    assert held <= 2 * BUFFER  # the kernel doubles what it is told, for its own
 
 
 async def test_a_job_that_beats_no_more_turns_silent_and_its_request_is_refused(house: House, agent: Agent) -> None:

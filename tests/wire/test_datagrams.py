@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from jobmon_wire import datagrams
 from jobmon_wire.datagrams import ACK, BEAT, BYE, LONGEST, WAKE, WINDOW, Ends, Window
+from jobmon_wire.records import Vitals
 from tests.pythons import PYTHONS
 
 AGENT = Path(__file__).parent.parent.parent / "agent"
@@ -45,9 +46,10 @@ for path in sys.argv[2:]:
         assert (ended, status, source) == (fields["ended"], fields["status"], fields["source"]), path
         body = d.write_bye(fields["seen"], echo, ended, status, source)
     elif kind == d.ACK:
-        pending, challenge, interval = d.read_ack(opened[1])
+        pending, challenge, interval, again = d.read_ack(opened[1])
         assert (pending, interval) == (fields["pending"], fields["interval"]), path
-        body = d.write_ack(pending, challenge, interval)
+        assert again == fields.get("again", 0.0), path
+        body = d.write_ack(pending, challenge, interval, again)
     else:
         assert d.read_wake(opened[1]) == fields["pending"], path
         body = d.write_wake(fields["pending"])
@@ -159,3 +161,75 @@ def test_figures_beyond_their_fields_are_cut_and_unknown_ones_stay_unknown() -> 
     assert vitals["cpu_percent"] == (2**32 - 1) * 0.01
     assert (vitals["rss_bytes"], vitals["processes"]) == (2**64 - 1, 0)
     assert (vitals["state"], vitals["output_at"]) == (None, None)
+
+
+# What a window must do, as the self-test of WireGuard's asks it (drivers/net/wireguard/selftest/counter.c), for 64
+# counters: each counter, and whether it is taken.
+LIMIT = 2**64 - 1
+VECTORS = {
+    "the first one, and again": [(1, True), (1, False)],
+    "in order": [(1, True), (2, True), (2, False), (3, True), (3, False), (1, False)],
+    "out of order within the window": [(9, True), (8, True), (7, True), (7, False), (8, False), (9, False), (6, True)],
+    "the last that fits, and the first that does not": [(WINDOW + 1, True), (2, True), (1, False), (2, False)],
+    "one step on, and the oldest falls out": [(WINDOW, True), (1, True), (WINDOW + 1, True), (1, False), (2, True)],
+    "a jump by a whole window": [(1, True), (1 + WINDOW, True), (1, False), (2, True), (1 + WINDOW, False)],
+    "a jump by more": [(1, True), (2, True), (2 + 3 * WINDOW, True), (2, False), (3 + 2 * WINDOW, True)],
+    "a jump by one less": [(1, True), (WINDOW, True), (1, False), (2, True), (WINDOW, False)],
+    "backwards over the window": [(3 * WINDOW, True), (2 * WINDOW + 1, True), (2 * WINDOW, False), (WINDOW, False)],
+    "zero is no counter": [(0, False), (1, True), (0, False)],
+    "far away and back": [(2**32, True), (1, False), (2**32 - WINDOW + 1, True), (2**32 - WINDOW, False)],
+    "at the end of all counters": [(LIMIT - 1, True), (LIMIT, True), (LIMIT, False), (LIMIT - 1, False), (1, False)],
+}
+
+
+@pytest.mark.parametrize("vector", VECTORS.values(), ids=VECTORS.keys())
+def test_the_window_agrees_with_the_vectors(vector: list[tuple[int, bool]]) -> None:
+    window = Window()
+
+    for counter, expected in vector:
+        assert window.is_new(counter) == expected, counter
+        if expected:
+            window.take(counter)
+
+
+def test_every_permutation_of_a_window_is_taken_once() -> None:
+    for step in (1, 3, 5, 7, 63):  # each goes round all 64
+        window = Window()
+        order = [1 + at * step % WINDOW for at in range(WINDOW)]
+        for counter in order:
+            assert window.is_new(counter)
+            window.take(counter)
+
+        assert not any(window.is_new(counter) for counter in range(WINDOW + 1))
+
+
+def test_without_a_window_a_repeated_datagram_would_be_taken() -> None:
+    agent, server = ends()
+    beat = a_beat(agent)
+
+    class Careless(Window):
+        def is_new(self, counter: int) -> bool:
+            return True
+
+    assert server.open(beat, ALL) is not None
+    assert server.open(beat, ALL) is None
+    server._window = Careless()
+    assert server.open(beat, ALL) is not None  # the tag alone does not tell
+
+
+def test_figures_are_the_same_read_either_way() -> None:
+    class Unknown(Figures):
+        cpu_percent, processes, oom_kills, output_at, state = None, None, None, None, None
+
+    for vitals in (Figures, Unknown):
+        body = datagrams.write_beat(7, b"12345678", datagrams.write_vitals(vitals))
+        seen, echo, said = datagrams.read_beat(body)
+
+        assert datagrams.read_figures(body) == (seen, echo, tuple(said[name] for name in Vitals._fields[:-1]))
+
+
+def test_a_state_that_is_no_letter_is_unknown() -> None:
+    class Odd(Figures):
+        state = "\x1b"
+
+    assert datagrams.read_figures(datagrams.write_beat(0, bytes(8), datagrams.write_vitals(Odd)))[2][-1] is None

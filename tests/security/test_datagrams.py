@@ -7,7 +7,6 @@ that leaves out one check takes what that check refuses.
 """
 
 import asyncio
-import os
 import random
 import socket
 import time
@@ -25,7 +24,7 @@ from jobmon_wire.datagrams import ACK, BEAT, BYE, HEAD_BYTES, LONGEST, TAG_BYTES
 from jobmon_wire.records import Exit, Vitals
 from tests.server.house import a_job
 
-NOISE = int(os.environ.get("JOBMON_SOAK_DATAGRAMS", "100000"))  # datagrams
+NOISE = 100_000  # datagrams; `make soak` throws a million
 JOBS = 200
 FINGERPRINT = "ab" * 32
 SECRET = bytes(range(32))
@@ -174,27 +173,32 @@ class Forger:
         return self._chance.randbytes(self._chance.randint(0, LONGEST + 20))
 
 
-async def test_nothing_that_is_not_genuine_is_answered_or_changes_anything(
-    server: Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sources, "RATE", NOISE)  # all are looked at
-    chance = random.Random(SEED)
+def throw_noise(server: Server, number: int) -> None:
+    """Throw so many datagrams that are not genuine at the server, and look that nothing came of them."""
+    chance = random.Random(SEED)  # the same each time
     forger, address = Forger(server, chance), server.stranger.getsockname()
     looked_at = 0
 
-    for _ in range(NOISE):
+    for _ in range(number):
         forged = forger.make()
         head = datagrams.read_head(forged, (BEAT, BYE))
         looked_at += head is not None and head[1] in server.beats._lines
         server.beats.take(forged, address, server.now)
 
     assert server.answer() is None
-    assert server.beats.refused == NOISE
+    assert server.beats.refused == number
     assert (server.heard.feelings, server.heard.byes) == (0, 0)
     assert {server.line(job).highest for job in server.jobs} == {0}
     assert {job.address for job in server.jobs} == {None}
-    assert looked_at > NOISE / 4  # the tag alone kept these out
+    assert looked_at > number / 4  # the tag alone kept these out
     assert server.take(beat(server.agent(server.jobs[0]))) is not None  # and this is what is answered
+
+
+async def test_nothing_that_is_not_genuine_is_answered_or_changes_anything(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sources, "RATE", NOISE)  # all are looked at
+    throw_noise(server, NOISE)
 
 
 async def test_no_answer_is_longer_than_what_it_answers(server: Server) -> None:

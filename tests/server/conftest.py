@@ -9,9 +9,10 @@ import pytest
 from jobmon_pki.site import Site
 from tests.agent.conftest import old_or_new, tree
 from tests.server.house import House
+from tests.server.nodes import Nodes
 from tests.server.running import RunningServer, new_site, start_server
 
-__all__ = ["contexts", "desk", "house", "old_or_new", "server", "site", "tree"]
+__all__ = ["contexts", "desk", "house", "nodes", "old_or_new", "server", "site", "tree"]
 
 
 @pytest.fixture(scope="module")
@@ -49,3 +50,11 @@ async def house(site: Site, desk: Path, tmp_path: Path, contexts: dict[Any, Any]
     await house.start()
     yield house
     await house.stop()
+
+
+@pytest.fixture
+def nodes(tree: Path, tmp_path: Path) -> Nodes:
+    """Worker nodes."""
+    directory = tmp_path / "node"
+    directory.mkdir()
+    return Nodes(tree, directory)

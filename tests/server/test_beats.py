@@ -284,13 +284,14 @@ async def test_a_restarted_server_understands_beats_and_takes_no_old_one_for_a_s
     old = node.beat()
     node.send(old)
     await node.hear()
+    house.state.registry.get(agent.uuid).counter = 0  # as when the server is killed before it has written it down
     await house.stop()
     await house.start()
     job = house.state.registry.get(agent.uuid)
     copier = _socket()
 
     copier.sendto(old, node.server)
-    assert len(await _receive(copier) or b"") <= len(old)
+    assert 0 < len(await _receive(copier) or b"") <= len(old)
     assert job.callback is None
     await node.prove()  # without a registration
 

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import ssl
-import subprocess
 from collections.abc import AsyncIterator
 from hashlib import sha256
 from pathlib import Path
@@ -11,14 +10,13 @@ from typing import Any
 
 import pytest
 
-from jobmon_pki.credential_files import write_credential
 from jobmon_pki.profiles import DAY
 from jobmon_server import beats
 from jobmon_wire import frames
 from jobmon_wire.credential import Credential, parse_credential
 from jobmon_wire.records import AUTO, TCP
-from tests.agent.conftest import Launcher
 from tests.server.house import PATIENCE, Agent, House, ask, rows, until
+from tests.server.nodes import Nodes, RealJob
 from tests.server.running import job_credential
 
 LIFE = 60.0  # s
@@ -149,6 +147,8 @@ async def test_an_agent_on_an_open_channel_is_called_back_when_no_answer_is_unde
             request = (await agent.next(frames.REQUEST)).request
             house.clock.shift = DUE
             await agent.vitals()
+            await asyncio.sleep(0.05)
+            assert agent.frames.empty()
             await agent.answer(request, b"whole")
             body = await response.aread()
         assert b"whole" in body
@@ -183,60 +183,29 @@ async def test_jobs_whose_credentials_were_made_at_once_renew_them_one_after_ano
 # The real agent
 
 
-class Nodes:
-    """Starts a job under the real agent."""
+class Credentials:
+    """What becomes of the credential of a job under the real agent."""
 
-    def __init__(self, tree: Path, directory: Path) -> None:
-        self.tree = tree
-        self.directory = directory
-
-    @contextlib.asynccontextmanager
-    async def job(self, house: House, credential: Credential, python: Path) -> AsyncIterator["RealJob"]:
-        """A job that sleeps, its agent registered."""
-        path = self.directory / "job.jobmon"
-        write_credential(path, credential._replace(server=f"https://127.0.0.1:{house.agents}"))
-        launcher = Launcher(self.tree, path, self.directory / "sandbox")
-        process = launcher.start(launcher.line(python, "sleep", "600"), stderr=subprocess.DEVNULL)
-        try:
-            await until(lambda: house.state.registry.get(credential.uuid), 2 * PATIENCE)
-            yield RealJob(house, credential.uuid, path, process)
-        finally:
-            await asyncio.to_thread(launcher.clean)
-
-
-class RealJob:
-    """A job under the real agent."""
-
-    def __init__(self, house: House, uuid: str, path: Path, process: "subprocess.Popen[bytes]") -> None:
-        self.house = house
-        self.uuid = uuid
-        self.path = path
-        self.process = process
+    def __init__(self, house: House, job: RealJob) -> None:
+        self._house = house
+        self._job = job
 
     async def live(self, seconds: float) -> None:
         """Let time pass, and the credential be renewed."""
-        job = self.house.state.registry.get(self.uuid)
+        job = self._house.state.registry.get(self._job.uuid)
         serial = job.serial
-        self.house.clock.shift += seconds
+        self._house.clock.shift += seconds
         await until(lambda: job.serial != serial, 2 * PATIENCE)
 
     def written(self) -> Credential:
-        """What the credential's file holds."""
-        return parse_credential(self.path.read_text(), "it")
+        """What the file holds."""
+        return parse_credential(self._job.path.read_text(), "it")
 
     def is_current(self) -> bool:
         """Whether the file holds the certificate that the server knows."""
         der = ssl.PEM_cert_to_DER_cert(self.written().certificate)
-        issued = self.house.state._ledger.find(self.house.state.registry.get(self.uuid).serial)
+        issued = self._house.state._ledger.find(self._house.state.registry.get(self._job.uuid).serial)
         return issued is not None and issued.identity.fingerprint == sha256(der).hexdigest()
-
-
-@pytest.fixture
-def nodes(tree: Path, tmp_path: Path) -> Nodes:
-    """Worker nodes."""
-    directory = tmp_path / "node"
-    directory.mkdir()
-    return Nodes(tree, directory)
 
 
 @pytest.mark.parametrize("callback", [AUTO, TCP])
@@ -250,11 +219,12 @@ async def test_a_job_of_ten_minutes_outlives_its_certificates_of_one_and_is_not_
     credential = job_credential(house.site, "alice", "4711.0", LIFE)
     rounds = 13 if callback == AUTO else 3
     async with nodes.job(house, credential, old_or_new) as job, house.user() as alice:
+        credentials = Credentials(house, job)
         before = Path(f"/proc/{job.process.pid}/stat").read_text().split()[19]
-        first = job.written()
+        first = credentials.written()
         for _ in range(rounds):
-            await job.live(DUE)
-            await until(job.is_current)
+            await credentials.live(DUE)
+            await until(credentials.is_current)
         answer = await alice.post(f"/v1/jobs/{job.uuid}/query", **ask("ps"))
         after = Path(f"/proc/{job.process.pid}/stat").read_text().split()[19]
 
@@ -262,7 +232,7 @@ async def test_a_job_of_ten_minutes_outlives_its_certificates_of_one_and_is_not_
         assert after == before
         assert job.process.poll() is None
         assert job.path.stat().st_mode & 0o777 == 0o600
-        assert job.written()._replace(certificate="") == first._replace(certificate="")
+        assert credentials.written()._replace(certificate="") == first._replace(certificate="")
         assert [path.name for path in job.path.parent.iterdir() if path.name.startswith(".")] == []
         assert len(house.state._ledger.find_job(job.uuid)) == rounds + 1
         assert house.state.registry.get(job.uuid).state == "running"
@@ -273,10 +243,11 @@ async def test_where_the_file_is_another_by_now_it_stays_and_the_certificate_is_
 ) -> None:
     credential = job_credential(house.site, "alice", "4711.0", LIFE)
     async with nodes.job(house, credential, old_or_new) as job, house.user() as alice:
+        credentials = Credentials(house, job)
         job.path.unlink()
         job.path.write_text("something else")
-        await job.live(DUE)
-        await job.live(DUE)
+        await credentials.live(DUE)
+        await credentials.live(DUE)
         log = rows(await alice.get("/v1/jobs/4711.0/log"))
 
         assert job.path.read_text() == "something else"

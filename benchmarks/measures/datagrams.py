@@ -25,7 +25,7 @@ from jobmon_wire.datagrams import ACK, BEAT, Ends
 
 SESSIONS = 20_000  # a session is heard with five datagrams a second, and 40,000 a second are wanted
 VOLLEY = 20_000  # beats of one repetition
-IN_FLIGHT = 200  # unanswered beats: with the system's own buffer size 270 fit
+IN_FLIGHT = 2000  # unanswered beats: the server's buffer holds 5,000
 GATEWAYS = 8  # addresses that they come from: a server may bound what it hears from one
 PACE = 40_000.0  # beats a second
 SUSTAINED = 5.0  # s of that

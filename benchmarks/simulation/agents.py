@@ -113,6 +113,11 @@ class Agent:
         """The server has requests, or does not answer any more."""
         self.start()
 
+    def again(self, delay: float) -> None:
+        """The server wants it, or does not answer any more: once, after so many seconds."""
+        if self._task is None:
+            self._run(self._serve(delay))
+
     def _run(self, work: Any) -> None:
         self._task = asyncio.get_running_loop().create_task(work)
         self._task.add_done_callback(self._done)
@@ -124,8 +129,9 @@ class Agent:
             if not self._is_ended and self.line is not None and self.line.is_rung:
                 self.start()
 
-    async def _serve(self) -> None:
+    async def _serve(self, delay: float = 0.0) -> None:
         """As ``jobmon_agent.session.Session.run``."""
+        await asyncio.sleep(delay)
         retries = Retries()
         while True:
             asked: float | None = None

@@ -12,7 +12,7 @@ import time
 from random import Random
 from typing import Any, Protocol
 
-from jobmon_agent.beats import DEAF, DOUBTFUL, JITTER, SOON
+from jobmon_agent.beats import ANSWER, DEAF, DOUBT, JITTER, SOON, SPREAD
 from jobmon_wire import datagrams
 from jobmon_wire.datagrams import ACK, BEAT, BYE, HEAD_BYTES, WAKE, Ends
 from jobmon_wire.records import Beats as Told
@@ -38,11 +38,14 @@ class Beater(Protocol):
     def rung(self) -> None:
         """Open the channel, after a registration."""
 
+    def again(self, delay: float) -> None:
+        """As ``rung``, after so many seconds."""
+
 
 class Line:
     """One agent's end of its session."""
 
-    __slots__ = ("beater", "echo", "ends", "interval", "next", "pending", "seen", "sock", "unanswered")
+    __slots__ = ("beater", "echo", "ends", "interval", "next", "pending", "regular", "seen", "sock", "unanswered")
 
     def __init__(self, beater: Beater, told: Told, fingerprint: str, sock: socket.socket) -> None:
         up, down = datagrams.derive_keys(told.secret, told.session, bytes.fromhex(fingerprint))
@@ -54,6 +57,7 @@ class Line:
         self.echo = bytes(datagrams.CHALLENGE_BYTES)
         self.unanswered = 0
         self.next = NEVER  # by the loop's clock
+        self.regular = NEVER  # when the next is due if the last is answered
 
     @property
     def is_rung(self) -> bool:
@@ -120,11 +124,12 @@ class Beats:
     def beat(self, line: Line) -> None:
         """Beat now, and plan the next."""
         line.unanswered += 1
-        late = line.unanswered - DOUBTFUL
-        is_soon = 0 <= late < len(SOON)
-        self.plan(line, SOON[late] if is_soon else line.interval * (1 + JITTER * self._draw.uniform(-1, 1)))
-        if line.unanswered == DEAF:
-            line.beater.rung()  # the server has forgotten the session, or no datagrams pass
+        regular = line.interval * (1 + JITTER * self._draw.uniform(-1, 1))
+        line.regular = self._loop.time() + regular
+        is_soon = line.unanswered < DEAF
+        self.plan(line, (regular * DOUBT, *SOON)[line.unanswered - 1] if is_soon else regular)
+        if line.unanswered == DEAF:  # the server has forgotten the session, or no datagrams pass
+            line.beater.again(min(ANSWER, line.interval) + self._draw.random() * SPREAD * line.interval)
         vitals = datagrams.write_vitals(line.beater.vitals())
         self.counts.beats += 1
         self._send(line, BEAT, datagrams.write_beat(line.seen, line.echo, vitals))
@@ -200,9 +205,10 @@ class Beats:
     def _take(self, line: Line, type_: int, body: bytes) -> None:
         if type_ == ACK:
             self.counts.acks += 1
-            pending, challenge, interval = datagrams.read_ack(body)
-            if line.unanswered >= DOUBTFUL:
-                self.plan(line, line.interval)
+            pending, challenge, interval, again = datagrams.read_ack(body)
+            if again:
+                line.beater.again(self._draw.random() * again)
+            self.plan(line, max(0.0, line.regular - self._loop.time()))
             line.unanswered = 0
             line.interval = interval or line.interval
             if challenge != line.echo:

@@ -51,7 +51,7 @@ async def _register(site: Site, plan: Plan, cards: Sequence[Pass]) -> dict[int, 
     state = State.open(configuration, site)
     loop = asyncio.get_running_loop()
     assert isinstance(loop, _QuickLoop)
-    await loop.create_datagram_endpoint(lambda: state.beats, sock=sock)
+    state.beats.listen(sock)
     told = {}
     for number, card in enumerate(cards):
         if not number % AT_ONCE:

@@ -126,7 +126,8 @@ def test_a_job_that_is_stopped_stops_and_goes_on(
     launcher: Any, until: Callable[..., Any], python: Path, mode: str, stop: signal.Signals
 ) -> None:
     line = launcher.line(python, "sh", "-c", "echo $$; read go; exit 5", mode=mode)
-    started = launcher.start(line, stdin=-1, stdout=-1)
+    # A group of its own: a TSTP stops nothing in a group whose parents have gone, as after nohup.
+    started = launcher.start(line, stdin=-1, stdout=-1, process_group=0)
     job = int(started.stdout.readline())  # the job's own number, whichever process was started
 
     def states() -> set[str]:

@@ -103,8 +103,10 @@ class Sessions:
         if said.epoch != earlier:
             self._ears.events.note(Event(job.uuid, now, events.REGISTERED, _where(job, said)))
             self._store.defer(Snapshot(job, said))
-        elif job.opened != opened:  # a restarted server must know the new session
+        elif job.opened != opened:
             self._store.defer(Snapshot(job))
+        if said.epoch != earlier or job.opened != opened:  # a server that is killed now must know the session again
+            await self._store.settle()
         return Answer(configuration.ping, configuration.quiet, beats, configuration.callback, is_due)
 
     def _plan_renewal(self, job: Job, issued: Issued, now: float) -> bool:

@@ -137,8 +137,13 @@ class FakeServer:
 
             def setup(self) -> None:
                 self.plain = self.request
-                self.request = tls.wrap_socket(self.request, server_side=True)
+                # Counted before: the client is done with its part of the handshake before the server is.
                 fake.connections += 1
+                try:
+                    self.request = tls.wrap_socket(self.request, server_side=True)
+                except OSError:
+                    fake.connections -= 1
+                    raise
                 super().setup()
 
             def finish(self) -> None:

@@ -24,6 +24,7 @@ from jobmon_console.tls import Link
 IDLE = 600.0  # s without a command: about as long as a person looks at something else
 LOOK = 1.0  # s between two looks at the files
 ASK = 45.0  # s between two questions of our own; a server ends a connection that says nothing for 60
+PROOF = 10.0  # s for the server's first answer
 BACKLOG = 64  # commands that wait to be accepted
 CHILDREN = 16  # commands at once; what is above carries itself out
 _CREDENTIALS = struct.Struct("3i")  # struct ucred: process, user, group
@@ -69,8 +70,7 @@ class Keeper:
             OSError: the socket cannot be made.
         """
         with contextlib.suppress(LineEndedError):
-            self._line.open()
-            self._line.ask()
+            self._prove()
             self._listener = listen(self._path)
             self._place = place_of(self._path)
             self._selector.register(self._listener, selectors.EVENT_READ, self._accept)
@@ -81,6 +81,17 @@ class Keeper:
             finally:
                 if place_of(self._path) == self._place:
                     os.unlink(self._path)
+
+    def _prove(self) -> None:
+        """Connect, and wait until the server has said who we are: nobody is served by a credential that is none."""
+        self._line.open()
+        self._line.ask()
+        end = time.monotonic() + PROOF
+        while self._line.is_open and not self._line.is_free:
+            if time.monotonic() > end:
+                raise LineEndedError
+            for key, _ in self._selector.select(LOOK):
+                key.data()
 
     def _may_stay(self) -> bool:
         self._reap()

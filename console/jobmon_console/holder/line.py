@@ -70,6 +70,7 @@ class Line:
 
     def lend(self) -> socket.socket | None:
         """One end of a pair for a command, whose other end is the server; None while it is in use."""
+        self._hear_worker()  # the command before may have gone just now
         if not self.is_free:
             return None
         ours, theirs = socket.socketpair()

@@ -60,6 +60,7 @@ def serve(client: socket.socket, lent: socket.socket | None, held: Held) -> int:
         return 0
     with contextlib.suppress(OSError):
         sys.stdout.flush()
+    lender.end()  # before the command ends: the next one may come at once
     client.sendall(holding.STATUS + b"%d\n" % status)
     return 0
 
@@ -97,6 +98,12 @@ class _Lender:
             self._lent = connection
         else:
             connection.close()
+
+    def end(self) -> None:
+        """Let the holder have it back."""
+        if self._lent is not None:
+            self._lent.close()
+            self._lent = None
 
 
 class _Output(io.FileIO):

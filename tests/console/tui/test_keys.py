@@ -16,6 +16,7 @@ from jobmon_console.tui.app import Console
 from jobmon_console.tui.bindings import IN_DIALOGS
 from jobmon_console.tui.screens.jobs import JobsScreen
 from jobmon_console.tui.screens.kill import Kill
+from jobmon_console.tui.widgets.filter import SelectorInput
 
 # What a person types into a text field edits the text: those keys are the field's while it has the focus.
 EDITING = {"left", "right", "home", "end", "backspace", "delete", "enter", "ctrl+u", "ctrl+d"}
@@ -75,6 +76,7 @@ async def test_no_widget_takes_a_key_of_the_table(console: Console) -> None:
             for widget in console.jobs.query(Widget)
             for key in _bound(widget._bindings) & bound
             if not (isinstance(widget, Input) and key in EDITING)
+            and not (isinstance(widget, SelectorInput) and key in COMPLETING)
         }
 
         assert taken == set()
@@ -160,7 +162,7 @@ async def test_the_footer_names_the_keys_that_are_valid_now(console: Console, se
 
 
 async def test_help_and_palette_come_from_the_same_table(console: Console, settle: Any, screen_text: Any) -> None:
-    async with console.run_test(size=(120, 70)) as pilot:
+    async with console.run_test(size=(120, 110)) as pilot:
         await settle(pilot, lambda: console.jobs.target)
         await pilot.press("question_mark")
         await settle(pilot, lambda: "Keys" in screen_text(console))

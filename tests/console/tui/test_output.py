@@ -101,8 +101,7 @@ async def test_a_text_that_is_not_there_is_said_and_moves_nothing(
 async def test_what_is_typed_in_one_burst_behind_the_slash_is_looked_for(console: Console, settle: Any) -> None:
     async with console.run_test(size=(140, 40)) as pilot:
         await settle(pilot, lambda: console.jobs.detail.output.count())
-        await pilot.press("enter")
-        for key, character in (("slash", "/"), ("s", "s"), ("t", "t"), ("n", "n")):
+        for key, character in (("enter", None), ("slash", "/"), ("s", "s"), ("t", "t"), ("n", "n")):
             console.post_message(Key(key, character))
         await settle(pilot, lambda: console.jobs.detail.output.search.text == "stn")
 

@@ -41,7 +41,7 @@ async def test_activity_shows_what_was_done_newest_first(
         {"at": 1.7e9, "who": "alice", "verb": "tail", "id": "8812", "decision": "allowed", "outcome": "done"},
         {
             "at": 1.8e9,
-            "who": "eve",
+            "who": "/O=x/OU=People/CN=eve",
             "verb": "kill",
             "id": "8813",
             "decision": "refused",
@@ -54,6 +54,7 @@ async def test_activity_shows_what_was_done_newest_first(
         await settle(pilot, lambda: "signal=KILL" in screen_text(console) and "tail" in screen_text(console))
 
         text = screen_text(console)
+        assert " eve " in text
         assert text.index("eve") < text.index("alice")
         await pilot.press("escape")
         await settle(pilot, lambda: console.screen is console.jobs)

@@ -70,6 +70,11 @@ class ActivityRows(Lines):
         """Rows of the trail."""
         return len(self.rows)
 
+    def breadth(self) -> int:
+        """Outcome and arguments may be long."""
+        long = (len(_text(row.get("outcome"))) + len(_text(row.get("arguments"))) for row in self.rows)
+        return 80 + max(long, default=0)
+
     def head(self, y: int) -> list[Span]:
         """Titles."""
         titles = (("TIME", 20), ("WHO", 14), ("VERB", 10), ("JOB", 20), ("DECISION", 10))
@@ -84,7 +89,7 @@ class ActivityRows(Lines):
         outcome, arguments = (safe(_text(row.get(key))) for key in ("outcome", "arguments"))
         return [
             (" " + texts.fit(when, 20), "dim"),
-            (texts.fit(safe(str(row.get("who") or "")), 13) + " ", "plain"),
+            (texts.fit(safe(_person(str(row.get("who") or ""))), 13) + " ", "plain"),
             (texts.fit(safe(str(row.get("verb") or "")), 9) + " ", "accent"),
             (texts.fit(safe(str(row.get("id") or row.get("job") or "-")), 19) + " ", "plain"),
             (texts.fit(decision, 10), _DECISIONS.get(decision, "warn")),
@@ -133,6 +138,11 @@ class Activity(Page):
     def on_unmount(self) -> None:
         """Cancel what is under way."""
         self._activity.stop()
+
+
+def _person(name: str) -> str:
+    """The common name of a distinguished name: the rest is the same for all whom one sees."""
+    return name.rpartition("/CN=")[2]
 
 
 def _text(value: Any) -> str:

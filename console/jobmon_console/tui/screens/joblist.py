@@ -43,7 +43,7 @@ class JobsList(JobsView, inherit_bindings=True):
 
     def do_filter(self) -> None:
         """Type a selector; in the output, a text to look for."""
-        if self.detail.output.has_focus:
+        if self.focused is self.detail.output:
             self.set_focus(self.detail.open_find().input)
             return
         self.is_in_detail = False

@@ -65,7 +65,7 @@ class JobsScreen(JobsList, inherit_bindings=True):
                 self.do_fold()
             elif line is not None:
                 self._show_detail()
-                self.detail.lines.focus()
+                self.set_focus(self.detail.lines)  # at once: what is typed next is meant for it
 
     def do_escape(self) -> None:
         """Out: leave the input, forget what was looked for, clear the filter, leave the pane."""
@@ -74,7 +74,7 @@ class JobsScreen(JobsList, inherit_bindings=True):
             self.detail.close_find()
         elif self.is_typing:
             self.leave_filter()
-        elif self.detail.output.has_focus and self.detail.output.search:
+        elif self.focused is self.detail.output and self.detail.output.search:
             self.detail.output.find("")
         elif self.board.filter:
             self.filter.input.value = ""

@@ -236,7 +236,8 @@ async def test_who_proves_nothing_hears_nothing(house: House, agent: Agent) -> N
         BEAT, datagrams.write_beat(0, bytes(8), datagrams.write_vitals(Figures))
     )
 
-    for noise in (b"", b"x", beat[:-1], beat[:-1] + b"!", beat + b"x", bytes(108), wake, forged, bytes(2000)):
+    altered = beat[:-1] + bytes([beat[-1] ^ 1])
+    for noise in (b"", b"x", beat[:-1], altered, beat + b"x", bytes(108), wake, forged, bytes(2000)):
         stranger.sendto(noise, node.server)
 
     assert await _silence(stranger)

@@ -14,6 +14,7 @@ from tests.batch.slurm import CGROUP, KILL_WAIT, PLAIN
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 FOREVER = "while :; do sleep 0.2; done"
+REQUEUED = 200.0  # s; of itself Slurm starts a requeued job after two minutes
 IN_CGROUPS = pytest.mark.parametrize("cluster", [CGROUP], indirect=True)
 WITHOUT = pytest.mark.parametrize("cluster", [PLAIN], indirect=True)
 BOTH_MODES = pytest.mark.parametrize("mode", ["--exec", "--wrap"])
@@ -96,7 +97,7 @@ def test_a_requeued_job_says_so_and_comes_back_running(cluster: Cluster) -> None
     cluster.slurm.user_runs("scontrol", "requeue", job.number)
     ended = job.when("ended")
     shown = job.shown()
-    cluster.wait(lambda: cluster.slurm.hasten(job.number))
+    cluster.wait(lambda: cluster.slurm.hasten(job.number), REQUEUED)
     second = job.when("running")
     log = job.log()
 

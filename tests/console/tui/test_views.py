@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+from textual.events import Key
+
 from jobmon_console.preferences import Keeper, Preferences
 from jobmon_console.tui.app import Console
 from jobmon_console.tui.theme import LIGHT
@@ -23,6 +25,17 @@ async def test_tab_completes_with_what_jobs_have(
         await settle(pilot, lambda: "Tab takes the first" not in screen_text(console))
 
         assert console.jobs.board.matching == 1
+
+
+async def test_enter_right_behind_tab_takes_what_was_completed(console: Console, settle: Any) -> None:
+    async with console.run_test(size=(140, 30)) as pilot:
+        await settle(pilot, lambda: console.jobs.target)
+        await pilot.press("slash", *"state:l")
+        for key in ("tab", "enter"):
+            console.post_message(Key(key, None))
+        await settle(pilot, lambda: console.jobs.table.has_focus)
+
+        assert console.jobs.board.filter == "state:lost"
 
 
 async def test_the_arrows_go_through_earlier_filters_and_back(console: Console, settle: Any) -> None:

@@ -38,7 +38,12 @@ class FilterInput(Input, inherit_bindings=False):
 
 
 class SelectorInput(FilterInput, inherit_bindings=False):
-    """The field of a selector: Tab completes, the arrows go through earlier ones."""
+    """The field of a selector: Tab completes, the arrows go through earlier ones.
+
+    Args:
+        complete: takes the first of what is offered; at once, as Enter may be typed right behind it.
+        recall: shows an earlier selector (1), or a later one (-1).
+    """
 
     BINDINGS: ClassVar[list[BindingType]] = [
         *FilterInput.BINDINGS,
@@ -47,23 +52,18 @@ class SelectorInput(FilterInput, inherit_bindings=False):
         Binding("down", "recall(-1)", show=False),
     ]
 
-    class Asked(Message):
-        """Tab was pressed."""
-
-    class Recalled(Message):
-        """An arrow was pressed."""
-
-        def __init__(self, step: int) -> None:
-            super().__init__()
-            self.step = step  # 1: the one before
+    def __init__(self, complete: Callable[[], None], recall: Callable[[int], None]) -> None:
+        super().__init__()
+        self._complete = complete
+        self._recall = recall
 
     def action_complete(self) -> None:
-        """Take the first of what is offered."""
-        self.post_message(self.Asked())
+        """Tab."""
+        self._complete()
 
     def action_recall(self, step: int) -> None:
-        """An earlier selector, or a later one."""
-        self.post_message(self.Recalled(step))
+        """An arrow."""
+        self._recall(step)
 
 
 class Filter(Vertical):
@@ -90,7 +90,7 @@ class Filter(Vertical):
     def __init__(self, text: str, offer: Callable[[str], list[Completion]]) -> None:
         super().__init__(id="filter")
         self._prompt = Bar("filter-prompt")
-        self.input: FilterInput = SelectorInput()
+        self.input: FilterInput = SelectorInput(self._complete, self._recall)
         self.history: list[str] = []
         self._at = -1  # in the history; -1: what is being typed
         self._typed = ""  # before the history was looked at
@@ -136,17 +136,14 @@ class Filter(Vertical):
         self.set_class(bool(self._offered), "-offers")
         self.post_message(self.Typed(event.value))
 
-    def on_selector_input_asked(self, event: SelectorInput.Asked) -> None:
-        """Complete."""
-        event.stop()
-        if self._offered:
-            self.input.value = self._offered[0].text
+    def _complete(self) -> None:
+        offered = self._offer(self.input.value)  # what is shown may be of a letter before
+        if offered:
+            self.input.value = offered[0].text
             self.input.cursor_position = len(self.input.value)
 
-    def on_selector_input_recalled(self, event: SelectorInput.Recalled) -> None:
-        """Go through the history."""
-        event.stop()
-        at = max(-1, min(self._at + event.step, len(self.history) - 1))
+    def _recall(self, step: int) -> None:
+        at = max(-1, min(self._at + step, len(self.history) - 1))
         if self._at == -1:
             self._typed = self.input.value
         if at != self._at:

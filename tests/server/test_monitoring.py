@@ -67,10 +67,19 @@ class Counter:
     def close(self) -> None:
         """End the desk and the second loop."""
         self.desk.close()
+        asyncio.run_coroutine_threadsafe(_cancel_all(), self.side).result(PATIENCE)
         self.side.call_soon_threadsafe(self.side.stop)
         self._thread.join()
         self.side.close()
         self._directory.cleanup()
+
+
+async def _cancel_all() -> None:
+    """End what was asked of this loop while it hung."""
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
 
 
 def fetch(port: int, path: str, method: str = "GET") -> tuple[int, bytes]:

@@ -1,6 +1,10 @@
 """A job that writes a million lines a second, and a follow of it, in whichever Python runs this: 3.6 and up.
 
-    python -I -S flood_script.py AGENT_DIRECTORY SANDBOX SECONDS nobody|all|slowly
+    python -I -S flood_script.py AGENT_DIRECTORY SANDBOX SECONDS another|all|slowly
+
+``another`` is the control: as much is read at the same time, of another file.
+Two processes on one machine, be it only by the processor's caches, slow each
+other; only what is dearer than that is the follow's doing.
 
 Prints one line of JSON for the test to judge: how many seconds of the job's
 writes it was held up, how many lines it wrote for a second of its CPU when it
@@ -47,6 +51,8 @@ while due < float(sys.argv[1]) * 1000000:
     time.sleep(0.002)
 os.write(2, b"%d %.6f %.1f" % (written, held, best))
 """
+RATE = 64000000  # bytes/s, what the writer writes
+CHUNK = 65536  # bytes
 SLOW = 0.01  # s a frame; 6 MB/s are read of 64 that are written
 
 
@@ -74,6 +80,19 @@ def follow(job, delay):
     return found
 
 
+def read_another(path, process):
+    """Read a file over and over as fast as the job writes its own, until the job has ended."""
+    other = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    os.write(other, b"x" * CHUNK * 64)
+    start, done = time.monotonic(), 0
+    while process.poll() is None:
+        while done < (time.monotonic() - start) * RATE:
+            done += len(os.pread(other, CHUNK, done % (CHUNK * 64)))
+        time.sleep(0.002)
+    os.unlink(path)
+    return {}
+
+
 def main(sandbox, seconds, how):
     os.makedirs(sandbox)
     path = os.path.join(sandbox, "out")
@@ -86,7 +105,8 @@ def main(sandbox, seconds, how):
     pid = process.pid
     real = os.path.realpath(sandbox)
     job = Job("u", pid, start_time(pid), open_pidfd(pid), root, real, stdout, None, os.getpgrp(), "exec")
-    found = follow(job, SLOW if how == "slowly" else 0) if how != "nobody" else {}
+    other = os.path.join(sandbox, "other")
+    found = read_another(other, process) if how == "another" else follow(job, SLOW if how == "slowly" else 0)
     written, held, best = process.communicate()[1].split()
     found.update(lines=int(written), held=float(held), best=float(best), size=os.stat(path).st_size)
     os.unlink(path)

@@ -11,6 +11,7 @@ from jobmon_console.replies import Kept
 from jobmon_console.tui.app import Console
 from jobmon_wire.documents import write_document
 from jobmon_wire.frames import CHANNEL, DATA, NOTE, RECORD, Frame
+from tests.console.tui import screens
 
 ME = "/DC=org/DC=example/OU=People/CN=alice"
 
@@ -244,11 +245,7 @@ def console(source: FakeSource) -> Console:
 def screen_text() -> Callable[[Console], str]:
     """The screen as a person reads it."""
 
-    def text(app: Console) -> str:
-        strips = app.screen._compositor.render_strips()
-        return "\n".join("".join(segment.text for segment in strip).rstrip() for strip in strips)
-
-    return text
+    return screens.text_of
 
 
 @pytest.fixture
@@ -263,7 +260,6 @@ def settle() -> Callable[..., Any]:
             if claim():
                 await pilot.pause()
                 return
-        strips = app.screen._compositor.render_strips()
-        raise AssertionError("\n".join("".join(segment.text for segment in strip).rstrip() for strip in strips))
+        raise AssertionError(screens.text_of(app))
 
     return wait

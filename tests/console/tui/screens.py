@@ -9,6 +9,7 @@ import os
 from pathlib import Path
 
 from rich.style import Style
+from textual._context import visible_screen_stack
 from textual.strip import Strip
 
 from jobmon_console.tui.app import Console
@@ -18,7 +19,8 @@ WRITE = "JOBMON_GOLDEN"  # set to ``write``, the files are made anew: make golde
 
 
 def strips_of(app: Console) -> list[Strip]:
-    """The rows as they go to the terminal, filters applied."""
+    """The rows as they go to the terminal, filters applied; behind a dialog, too, if this is its first drawing."""
+    visible_screen_stack.set(app._background_screens)
     return app.screen._compositor.render_strips()
 
 

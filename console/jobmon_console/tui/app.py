@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 
 from textual.app import App, SystemCommand
 from textual.binding import BindingType
-from textual.events import Key
+from textual.events import Event, Key, Paste
 from textual.filter import LineFilter
 from textual.screen import Screen
 
@@ -29,6 +29,7 @@ from jobmon_console.tui.board import Board
 from jobmon_console.tui.clients import LazyClient
 from jobmon_console.tui.feed import Feed
 from jobmon_console.tui.filters import AsciiFilter, ControlFilter
+from jobmon_console.tui.keystrokes import Keystrokes
 from jobmon_console.tui.palette import Actions, GoToJob, Views
 from jobmon_console.tui.screens.jobs import JobsScreen
 from jobmon_console.tui.shots import Volley
@@ -85,6 +86,7 @@ class Console(App[None]):
         self.jobs = JobsScreen(self.site, select)
         self.last_resort: threading.Timer | None = None  # ends the process when a stop hangs
         self._tasks: list[asyncio.Task[None]] = []
+        self._keystrokes = Keystrokes(self, lambda: self.focused or self.screen, super().on_event)
         for theme in THEMES.values():
             self.register_theme(theme)
         kept = keeper.load() if keeper is not None else Preferences()
@@ -133,17 +135,12 @@ class Console(App[None]):
         for name, theme in THEMES.items():
             yield SystemCommand(f"Theme: {name}", "colours of the console", partial(self._use, theme.name))
 
-    def on_key(self, event: Key) -> None:
-        """Take what was typed ahead of a focus that moved.
-
-        Keys that come in one burst all go to what had the focus before the
-        first of them was heard.  Those behind a ``/`` bubble up to here, after
-        it; they were meant for the filter.
-        """
-        if self.jobs.is_typing and event.is_printable and event.character:
-            event.stop()
-            field = self.jobs.detail.find.input if self.jobs.is_finding else self.jobs.filter.input
-            field.insert_text_at_cursor(event.character)
+    async def on_event(self, event: Event) -> None:
+        """Keys and pasted text one after the other; all else as Textual does."""
+        if isinstance(event, Key | Paste) and not event.is_forwarded:
+            await self._keystrokes.take(event)
+        else:
+            await super().on_event(event)
 
     def action_do(self, id_: str) -> None:
         """The keys that mean the same everywhere, dialogs included."""

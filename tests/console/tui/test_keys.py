@@ -186,3 +186,44 @@ async def test_quit_behind_a_key_that_closes_a_dialog_is_not_lost_with_it(consol
             console.post_message(Key(key, None))
 
         await settle(pilot, lambda: console.return_code == 0)
+
+
+BURSTS = [
+    [*"/name:train-", "3", "enter", "enter"],
+    ["slash", *"name:train-4", "enter", "x", "enter", "ctrl+u"],
+    ["j", "j", "space", "slash", *"own", "tab", *"alice", "enter", "k", "space"],
+    ["enter", "slash", *"step 3", "enter", "escape", "escape", "slash", *"x U A", "home", "delete", *"1", "enter"],
+    ["f2", "escape", "f3", "escape", "slash", *"name:train-5", "enter", "s", "down", "enter", "r"],
+    ["g", "V", "down", "enter", "slash", "ctrl+u", *"name:train-6", "enter", "space", "x", "escape"],
+]
+
+
+def _state(app: Console) -> tuple[Any, ...]:
+    jobs = app.jobs
+    field, find = jobs.filter.input, jobs.detail.find.input
+    return (
+        [type(screen).__name__ for screen in app.screen_stack],
+        (field.value, field.cursor_position, find.value, jobs.board.filter, jobs.board.sort, jobs.board.is_reversed),
+        (jobs.board.grouping, sorted(jobs.board.marks), jobs.table.key, getattr(jobs.focused, "id", None)),
+    )
+
+
+@pytest.mark.parametrize("keys_", BURSTS, ids=lambda keys_: "".join(key[0] for key in keys_))
+async def test_keys_in_one_burst_do_what_they_do_one_by_one(
+    keys_: list[str], make_source: Any, make_record: Any, settle: Any
+) -> None:
+    found = []
+    for is_burst in (False, True):
+        app = Console([("caf", make_source([make_record(number) for number in range(1, 8)]))])
+        async with app.run_test(size=(140, 40)) as pilot:
+            await settle(pilot, lambda app=app: app.jobs.target)
+            for key in keys_:
+                name = {" ": "space", "/": "slash", ":": "colon", "-": "minus"}.get(key, key)
+                app.post_message(Key(name, {"slash": "/", "space": " "}.get(name, key if len(key) == 1 else None)))
+                if not is_burst:
+                    await pilot.pause(0.02)
+            app.post_message(Key("f24", None))  # nobody's; the last to be handled
+            await settle(pilot, lambda app=app: not app._keystrokes.is_busy)
+            found.append(_state(app))
+
+    assert found[1] == found[0]

@@ -54,7 +54,7 @@ class JobsScreen(JobsList, inherit_bindings=True):
         if self.focused is self.clusters:
             line = self.clusters.chosen
             if line is not None and self.table.go_to(line.key):
-                self.table.focus()
+                self.set_focus(self.table)
         elif self.focused is self.detail.files.list:
             file = self.detail.files.enter()
             if file:
@@ -95,7 +95,7 @@ class JobsScreen(JobsList, inherit_bindings=True):
         """Half, full, hidden."""
         self.zoom = ZOOMS[(ZOOMS.index(self.zoom) + 1) % len(ZOOMS)]
         if self.zoom == HIDDEN:
-            self.table.focus()
+            self.set_focus(self.table)
         self.arrange_panes()
 
     def _show_detail(self) -> None:
@@ -103,13 +103,13 @@ class JobsScreen(JobsList, inherit_bindings=True):
         self.is_in_detail = True
         self.arrange_panes()
         if self.layout_name == SINGLE:
-            self.detail.lines.focus()
+            self.set_focus(self.detail.lines)
 
     def _leave_pane(self) -> None:
         self.is_in_detail = False
         self.zoom = HALF if self.zoom != HIDDEN else HIDDEN
         self.arrange_panes()
-        self.table.focus()
+        self.set_focus(self.table)
 
     def _step_pane(self, step: int) -> None:
         if self.layout_name == SINGLE:

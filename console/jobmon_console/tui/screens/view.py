@@ -87,7 +87,7 @@ class JobsView(Screen[None], inherit_bindings=False):
         """Begin to tick."""
         self.filter.display = bool(self._first)
         self.set_filter(self._first)
-        self.table.focus()
+        self.set_focus(self.table)
         self.set_interval(QUICK, self._pace)
         self.tick()
 
@@ -266,7 +266,7 @@ class JobsView(Screen[None], inherit_bindings=False):
             self.filter.input.value = self.board.filter
             self.filter.complain(None)
         self.filter.display = bool(self.board.filter)
-        self.table.focus()
+        self.set_focus(self.table)
 
     # Clicks and cursors
 

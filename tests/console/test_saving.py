@@ -80,7 +80,16 @@ def test_bytes_that_are_no_text_are_told_from_text() -> None:
 
 
 def test_a_dump_shows_every_byte_and_nothing_raw() -> None:
-    dump = hexdump.lines(b"\x7fELF\x00\x1b]52;c;" + bytes(range(16)))
+    dump = hexdump.lines(b"\x7fELF\x00\x1b]52;c;" + bytes(range(16)), room=78)
 
     assert dump[0] == "00000000  7f 45 4c 46 00 1b 5d 35  32 3b 63 3b 00 01 02 03  |.ELF..]52;c;....|"
     assert all(line.isprintable() and line.isascii() for line in dump)
+
+
+def test_a_dump_has_half_as_many_bytes_a_line_where_sixteen_have_no_room() -> None:
+    dump = hexdump.lines(b"\x7fELF\x00\x1b]52;c;", room=77)
+
+    assert dump == [
+        "00000000  7f 45 4c 46 00 1b 5d 35  |.ELF..]5|",
+        "00000008  32 3b 63 3b              |2;c;|",
+    ]

@@ -100,6 +100,20 @@ async def test_output_that_breaks_off_goes_on_with_the_next_byte(
     assert asked[1]["latest"] is True
 
 
+@pytest.mark.parametrize(("columns", "ends"), [(120, "|........|"), (240, "|................|")])
+async def test_a_dump_is_seen_whole_however_wide_the_preview_is(
+    console: Console, source: Any, settle: Any, screen_text: Any, columns: int, ends: str
+) -> None:
+    source.output = bytes(64)
+    async with console.run_test(size=(columns, 40)) as pilot:
+        await settle(pilot, lambda: console.jobs.target)
+        await pilot.press("4", "enter", "z")
+        await settle(pilot, lambda: "out.log" in screen_text(console))
+        await pilot.press("down")
+
+        await settle(pilot, lambda: any(line.rstrip().endswith(ends) for line in screen_text(console).splitlines()))
+
+
 async def test_files_are_entered_previewed_and_followed(
     console: Console, source: Any, settle: Any, screen_text: Any
 ) -> None:

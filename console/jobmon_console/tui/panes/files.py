@@ -21,6 +21,7 @@ from jobmon_wire.moments import write_moment
 
 PREVIEW = 16 * 1024  # bytes of a file that are shown
 PARENT = ".."
+MARGIN = " "  # left of the text
 _MARKS = {"directory": "/", "link": "@", "fifo": "|", "socket": "=", "device": "#", "block-device": "#"}
 
 
@@ -154,7 +155,15 @@ class Preview(Pane):
         if item.type == DATA:
             self._buffer.feed(item.payload)
             self._bytes += item.payload
-            self._dump = hexdump.lines(self._bytes) if hexdump.is_binary(self._bytes) else []
+            self._draw_dump()
+
+    def on_resize(self) -> None:
+        """As many bytes a line as have room."""
+        self._draw_dump()
+
+    def _draw_dump(self) -> None:
+        room = self.scrollable_content_region.width - len(MARGIN)
+        self._dump = hexdump.lines(self._bytes, room) if hexdump.is_binary(self._bytes) else []
 
     def clear(self) -> None:
         """Another file."""
@@ -180,7 +189,7 @@ class Preview(Pane):
     def spans(self, index: int) -> list[Span]:
         """One line."""
         if self._dump:
-            return [(" " + self._dump[index], "plain")]
+            return [(MARGIN + self._dump[index], "plain")]
         return [(" " + safe(self._buffer.rows[index].data.removesuffix(b"\r"), tabs=8), "plain")]
 
     def emptiness(self) -> list[list[Span]]:

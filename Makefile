@@ -37,7 +37,7 @@ agent: $(READY)  ## the one-file agent for the worker nodes; PYTHONS="..." names
 bench: $(READY)  ## what commands, the server and the agent cost, beside the least that anything could; a quarter of an hour
 	$(BIN)/python benchmarks/all.py
 
-pictures: $(READY)  ## the README's picture, made from the program itself
+pictures: $(READY)  ## the documentation's pictures, made from the program itself
 	$(BIN)/python docs/pictures.py
 
 golden: $(READY)  ## draw the golden screens anew; then read what git says has changed

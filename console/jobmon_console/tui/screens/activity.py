@@ -73,22 +73,22 @@ class ActivityRows(Lines):
     def breadth(self) -> int:
         """Outcome and arguments may be long."""
         long = (len(_text(row.get("outcome"))) + len(_text(row.get("arguments"))) for row in self.rows)
-        return 80 + max(long, default=0)
+        return 72 + max(long, default=0)
 
     def head(self, y: int) -> list[Span]:
         """Titles."""
-        titles = (("TIME", 20), ("WHO", 14), ("VERB", 10), ("JOB", 20), ("DECISION", 10))
+        titles = (("TIME", 15), ("WHO", 14), ("VERB", 10), ("JOB", 20), ("DECISION", 10))
         return [(" " + "".join(texts.fit(title, width) for title, width in titles) + "OUTCOME", "dim")]
 
     def spans(self, index: int) -> list[Span]:
-        """One action."""
+        """One action; the year goes without saying, and leaves room for the outcome on 80 columns."""
         row = self.rows[index]
         at = texts.moment(row.get("at"))
-        when = (write_moment(at) or "")[:19].replace("T", " ") if at is not None else ""
+        when = (write_moment(at) or "")[5:19].replace("T", " ") if at is not None else ""
         decision = safe(str(row.get("decision") or ""))
         outcome, arguments = (safe(_text(row.get(key))) for key in ("outcome", "arguments"))
         return [
-            (" " + texts.fit(when, 20), "dim"),
+            (" " + texts.fit(when, 15), "dim"),
             (texts.fit(safe(_person(str(row.get("who") or ""))), 13) + " ", "plain"),
             (texts.fit(safe(str(row.get("verb") or "")), 9) + " ", "accent"),
             (texts.fit(safe(str(row.get("id") or row.get("job") or "-")), 19) + " ", "plain"),

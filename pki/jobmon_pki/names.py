@@ -14,7 +14,6 @@ unassigned character, no space but single ones inside.
 import functools
 import re
 import unicodedata
-from collections.abc import Sequence
 from typing import Any
 
 from cryptography import x509
@@ -200,9 +199,9 @@ def visible(text: str) -> str:
 
 
 def _pair(item: Any) -> tuple[str, str]:
-    if not isinstance(item, Sequence) or len(item) != 2 or not all(isinstance(part, str) for part in item):
-        raise DistinguishedNameError("a name in JSON is a list of pairs of text")
-    return item[0], item[1]
+    if isinstance(item, list | tuple) and len(item) == 2 and isinstance(item[0], str) and isinstance(item[1], str):
+        return item[0], item[1]
+    raise DistinguishedNameError("a name in JSON is a list of pairs of text")
 
 
 @functools.lru_cache(maxsize=4096)  # all names of a site begin alike, and long lists of them are read
@@ -228,6 +227,8 @@ def _problem(oid: str, value: str) -> str:
 
 
 def _shown(text: str) -> str:
+    if text.isascii() and text.isprintable() and "/" not in text and "\\" not in text:
+        return text  # as nearly every one: names are shown at each request
     return "".join(_escaped(character) for character in text)
 
 

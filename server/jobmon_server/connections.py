@@ -13,12 +13,15 @@ from __future__ import annotations
 import asyncio
 import ssl
 from email.utils import formatdate
+from urllib.parse import unquote
 
+import httptools
 from starlette.types import ASGIApp
 from uvicorn import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
+from jobmon_server.cycles import Cycle
 from jobmon_server.doors import VISITOR, Door, Visitor
 from jobmon_server.tls import peer_tls, tls_extension
 from jobmon_wire.answers import refusal
@@ -132,14 +135,14 @@ class PeerProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         ssl_object: ssl.SSLObject | None = transport.get_extra_info("ssl_object")
         tls = peer_tls(ssl_object) if ssl_object is not None else None
-        self._visitor = self._door.meet(tls)
+        super().connection_made(transport)
+        self._visitor = self._door.meet(tls, self.client)
         if self._visitor.identity is not None:
             self.until = self._visitor.identity.not_after
         self._extension = tls_extension(tls) if tls is not None else {}
         self.app_state = {VISITOR: self._visitor}
         self.head_deadline = self.loop.time() + HEAD_SECONDS
         transport.set_write_buffer_limits(high=WRITE_BUFFER)
-        super().connection_made(transport)
 
     def is_welcome(self) -> bool:
         """The door would let the peer in now; one who never was in is told so by the answer that closes."""
@@ -187,7 +190,36 @@ class PeerProtocol(HttpToolsProtocol):
         self._is_in_head = False
         self._head_bytes = 0
         self.head_deadline = NEVER
-        super().on_headers_complete()
+        url = httptools.parse_url(self.url)
+        path = url.path.decode("ascii")
+        self.scope |= {
+            "method": self.parser.get_method().decode("ascii"),
+            "http_version": self.parser.get_http_version(),
+            "path": unquote(path) if "%" in path else path,
+            "raw_path": url.path,
+            "query_string": url.query or b"",
+        }
+        earlier, self.cycle = self.cycle, self._cycle()
+        if earlier is None or earlier.response_complete:
+            self._start_asgi_task(self.cycle, self.app)
+        else:  # requests in a row: it waits for the answer before it
+            self.flow.pause_reading()
+            self.pipeline.appendleft((self.cycle, self.app))
+
+    def _cycle(self) -> Cycle:
+        return Cycle(
+            scope=self.scope,
+            transport=self.transport,
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.access_logger,
+            access_log=False,
+            default_headers=self.server_state.default_headers,
+            message_event=asyncio.Event(),
+            expect_100_continue=self.expect_100_continue,
+            keep_alive=self.scope["http_version"] != "1.0" and self.parser.should_keep_alive(),
+            on_response=self.on_response_complete,
+        )
 
     def on_message_complete(self) -> None:
         super().on_message_complete()

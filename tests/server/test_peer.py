@@ -19,6 +19,7 @@ from jobmon_pki.ledger import Ledger
 from jobmon_pki.profiles import ADMIN, JOB, OWNER, Identity
 from jobmon_pki.site import Site
 from jobmon_server import bodies, connections
+from jobmon_server import doors as server_doors
 from jobmon_server.bodies import read_body
 from jobmon_server.configuration import Address
 from jobmon_server.doors import Door, PeerMiddleware, Visitor, check_request
@@ -188,6 +189,27 @@ async def test_a_persons_name_and_role_come_from_the_certificate(doors: Doors, a
     assert (status, facts["holder"]) == (200, "/DC=org/DC=example/OU=People/CN=alice")
     assert (facts["owner"], facts["role"], facts["uuid"], facts["clusters"]) == ("alice", OWNER, "", [])
     assert facts["source"].startswith("127.0.0.1:")
+
+
+async def test_a_certificate_that_comes_again_is_not_read_anew_and_still_looked_up_among_the_revoked(
+    doors: Doors, alice: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with talk(doors.users, alice) as connection:
+        first, facts = await connection.ask()
+    monkeypatch.setattr(server_doors, "read_identity", _unreadable)
+    async with talk(doors.users, alice) as connection:
+        second, again = await connection.ask()
+    monkeypatch.setattr(doors.revocations, "reason", lambda identity: "it was revoked")
+    async with talk(doors.users, alice) as connection:
+        third, _ = await connection.ask()
+
+    assert (first, second, third) == (200, 200, 401)
+    assert again["source"] != facts["source"]
+    assert {**again, "source": ""} == {**facts, "source": ""}
+
+
+def _unreadable(*_: Any) -> Identity:
+    raise AssertionError("a certificate was read again")
 
 
 async def test_the_scope_has_the_certificate_in_the_form_of_asgis_extension(

@@ -30,7 +30,7 @@ def read_document(data: bytes) -> Any:
     if len(data) > limits.DOCUMENT_BYTES:
         raise DocumentError("document of %d bytes, at most %d" % (len(data), limits.DOCUMENT_BYTES))
     try:
-        value = json.loads(data.decode("utf-8"), object_pairs_hook=_pairs, parse_int=_integer, parse_constant=_constant)
+        value = _decoder.decode(data.decode("utf-8"))
     except DocumentError:
         raise
     except RecursionError:
@@ -114,6 +114,10 @@ def _integer(digits: str) -> int:
 
 def _constant(name: str) -> None:
     raise DocumentError("%s is not JSON" % name)
+
+
+# Made once: to make one takes as long as to read a short document.
+_decoder = json.JSONDecoder(object_pairs_hook=_pairs, parse_int=_integer, parse_constant=_constant)
 
 
 def _check_depth(value: Union[Dict[str, Any], List[Any], Any], depth: int = 1) -> None:

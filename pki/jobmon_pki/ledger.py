@@ -13,7 +13,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from jobmon_pki.database import DatabaseError, damage, open_database, transaction
 from jobmon_pki.errors import PkiError
@@ -281,26 +281,11 @@ def _row(identity: Identity, job_id: str, cluster: str, issued_at: float, issued
     )
 
 
-def _issued(row: tuple[object, ...]) -> Issued:
+def _issued(row: tuple[Any, ...]) -> Issued:
     role, document, serial, fingerprint, not_before, not_after, uuid, clusters, spki, *others = row
-    identity = Identity(
-        role=str(role),
-        name=from_document(json.loads(str(document))),
-        serial=str(serial),
-        fingerprint=str(fingerprint),
-        not_before=float(str(not_before)),
-        not_after=float(str(not_after)),
-        uuid=str(uuid),
-        clusters=tuple(json.loads(str(clusters))),
-        spki=str(spki),
-    )
+    # Most certificates are jobs', who look after nothing.
+    looked_after = tuple(json.loads(clusters)) if clusters != "[]" else ()
+    name = from_document(json.loads(document))
+    identity = Identity(role, name, serial, fingerprint, not_before, not_after, uuid, looked_after, spki)
     job, cluster, issued_at, issued_by, revoked_at, why = others
-    return Issued(
-        identity,
-        str(job),
-        str(cluster),
-        float(str(issued_at)),
-        str(issued_by),
-        None if revoked_at is None else float(str(revoked_at)),
-        "" if why is None else str(why),
-    )
+    return Issued(identity, job, cluster, issued_at, issued_by, revoked_at, why or "")

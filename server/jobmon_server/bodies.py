@@ -46,6 +46,6 @@ async def _read(receive: Receive, limit: int, allow: Callable[[int], None]) -> b
         if length > limit:
             raise RefusedError("too-large", f"the request's body is longer than {limit} bytes")
         parts.append(part)
-        allow(length)
         if not message.get("more_body", False):
             return b"".join(parts)
+        allow(length)

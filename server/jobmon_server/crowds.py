@@ -169,7 +169,8 @@ class Crowds:
         own = crowd.dawdlers()
         if not crowd.is_unlimited and len(own) > self._limits.of_source:
             return self._dice.choice(own)
-        if self._dice.random() >= self._pressure():
+        pressure = self._pressure()
+        if not pressure or self._dice.random() >= pressure:  # to throw dice is a call of the system
             return None
         all_of_them = [each.dawdlers() for each in self._dawdling]
         most = max(map(len, all_of_them), default=0)

@@ -78,12 +78,12 @@ class Sessions:
         registry, now = self._ears.registry, self._ears.clock()
         self._admit(peer)
         await self._ears.endings.settle(peer.uuid)
-        job, issued = self._job(peer, now)
+        job, issued, certificates = self._job(peer, now)
         earlier = job.epoch
         if self._is_take_over(job, said, now):
             await self._audit.begin(peer, "take-over", job, {"epoch": said.epoch, "earlier": earlier})
         job.describe(said)
-        is_due = self._plan_renewal(job, issued, now)
+        is_due = self._plan_renewal(job, issued, certificates, now)
         job.serial = peer.serial
         if job.state == ENDED and said.epoch > earlier:
             job.revive()
@@ -109,13 +109,13 @@ class Sessions:
             await self._store.settle()
         return Answer(configuration.ping, configuration.quiet, beats, configuration.callback, is_due)
 
-    def _plan_renewal(self, job: Job, issued: Issued, now: float) -> bool:
+    def _plan_renewal(self, job: Job, issued: Issued, certificates: list[Issued], now: float) -> bool:
         """Note when the job's certificate is to be renewed; whether that is now.
 
         An agent that is told so and does not do it is told again when a quarter
         of what is left has passed: it may be an older one, or the disk is full.
         """
-        moment = self._renewals.moment(self._ledger.find_job(job.uuid), issued)
+        moment = self._renewals.moment(certificates, issued)
         job.renew = max(moment, job.renew) if moment and job.serial == issued.serial else moment
         if not 0 < job.renew <= now or job.state == ENDED:
             return False
@@ -204,14 +204,15 @@ class Sessions:
         self._sessions.pop(uuid, None)
         self._ears.beats.close(uuid)
 
-    def _job(self, peer: Peer, now: float) -> tuple[Job, Issued]:
-        """The job of a certificate, and what the ledger knows of that.
+    def _job(self, peer: Peer, now: float) -> tuple[Job, Issued, list[Issued]]:
+        """The job of a certificate, what the ledger knows of that, and of all certificates of the job.
 
         Raises:
             RefusedError: this site did not issue it for that job.
         """
-        issued = self._ledger.find(peer.serial)
-        if issued is None or issued.identity.uuid != peer.uuid or issued.identity.name != peer.name:
+        certificates = self._ledger.find_job(peer.uuid)
+        issued = next((each for each in certificates if each.serial == peer.serial), None)
+        if issued is None or issued.identity.name != peer.name:
             raise RefusedError("credential-refused", "this server has not issued that certificate; get one from it")
         owner = owner_of(issued.identity.name)
         job = self._ears.registry.get(peer.uuid)
@@ -219,7 +220,7 @@ class Sessions:
             job = new_job(peer.uuid, common_name(issued.identity.name), owner, self._cluster, now)
         elif job.owner_rdns != owner:
             raise RefusedError("credential-refused", "the job was issued to somebody else")
-        return job, issued
+        return job, issued, certificates
 
     def _is_take_over(self, job: Job, said: Registration, now: float) -> bool:
         """Whether another agent spoke for the job before.

@@ -150,12 +150,18 @@ class Ends:
             expected: types that this end takes.
         """
         head = read_head(datagram, expected)
-        if head is None or head[1] != self.session or not self._window.is_new(head[2]):
+        body = self.open_read(datagram, head) if head else None
+        return None if head is None or body is None else (head[0], body)
+
+    def open_read(self, datagram: bytes, head: "Tuple[int, bytes, int]") -> "Optional[bytes]":
+        """As ``open``, of a datagram whose head was read by ``read_head``: its body."""
+        type_, session, counter = head
+        if session != self.session or not self._window.is_new(counter):
             return None
-        if not _equal(_tag(self._other, head[0], datagram[:-TAG_BYTES]), bytes(datagram[-TAG_BYTES:])):
+        if not _equal(_tag(self._other, type_, datagram[:-TAG_BYTES]), bytes(datagram[-TAG_BYTES:])):
             return None
-        self._window.take(head[2])
-        return head[0], datagram[HEAD_BYTES:-TAG_BYTES]
+        self._window.take(counter)
+        return datagram[HEAD_BYTES:-TAG_BYTES]
 
 
 def read_head(datagram: bytes, expected: "Tuple[int, ...]") -> "Optional[Tuple[int, bytes, int]]":

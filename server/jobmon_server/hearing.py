@@ -46,12 +46,15 @@ class Ears(NamedTuple):
         Raises:
             HearsayError: it says what cannot be.
         """
-        if job.state == ENDED:
+        state = job.state
+        if state == ENDED:
             return False
-        job.feel(vitals)
+        job.feel(vitals, now)
         job.examine(now)
-        if not self.seen(job, now):
+        if state == RUNNING:
             self.registry.felt(job)
+        else:
+            self.seen(job, now)
         return True
 
     def seen(self, job: Job, now: float) -> bool:

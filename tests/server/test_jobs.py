@@ -129,8 +129,9 @@ def a_busy_job(number: int) -> Job:
 
 def beaten(job: Job, number: int) -> Job:
     """The job after a beat."""
-    job.feel(Vitals(1e9, 97.5, 10**9 + number, 3, 10**6 + number, 1e9 + number, 2 * 10**9 + number, 0, "R"))
-    job.last_seen = 1e9 + number / 7
+    job.feel(
+        Vitals(1e9, 97.5, 10**9 + number, 3, 10**6 + number, 1e9 + number, 2 * 10**9 + number, 0, "R"), 1e9 + number / 7
+    )
     job.examine(1e9 + number / 7)
     return job
 
@@ -161,6 +162,6 @@ def test_the_collector_passes_over_jobs() -> None:
 @pytest.mark.parametrize("number", [0, 2**31, 2**40, -(2**40)])
 def test_a_count_beyond_reason_is_cut_and_breaks_nothing(number: int) -> None:
     job = a_job("u")
-    job.feel(Vitals(1e9, None, None, number, None, None, oom_kills=number))
+    job.feel(Vitals(1e9, None, None, number, None, None, oom_kills=number), 1e9)
 
     assert job.processes == max(min(number, 2**31 - 1), -(2**31) + 1)

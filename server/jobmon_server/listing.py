@@ -54,11 +54,13 @@ class Order:
     def sorted(self, jobs: list[Job]) -> list[Job]:
         """The jobs in this order."""
         ranks = self.ranks(jobs)
-        known = [i for i, rank in enumerate(ranks) if rank is not None]
-        if len({ranks[i] for i in known}) < len(known):
+        known, unknown = list(range(len(jobs))), list[Job]()
+        if None in ranks:
+            known = [i for i, rank in enumerate(ranks) if rank is not None]
+            unknown = [job for job, rank in zip(jobs, ranks, strict=True) if rank is None]
+        if len(set(ranks)) < len(known) + bool(unknown):
             known.sort(key=lambda i: jobs[i].uuid, reverse=self._falls)
         known.sort(key=ranks.__getitem__, reverse=self._falls)
-        unknown = [job for job, rank in zip(jobs, ranks, strict=True) if rank is None]
         return [jobs[i] for i in known] + sorted(unknown, key=lambda job: job.uuid)
 
     def behind(self, jobs: list[Job], cursor: str) -> list[Job]:
@@ -87,7 +89,12 @@ class Order:
     def ranks(self, jobs: Sequence[Job]) -> list[Any]:
         """What each job is ordered by; None where that is not known."""
         attribute = vars(Job).get(self._field)
-        values = attribute.of(jobs) if isinstance(attribute, Packed) else [job.get(self._field) for job in jobs]
+        if isinstance(attribute, Packed):
+            values = attribute.of(jobs)
+            if not isinstance(next((value for value in values if value is not None), ""), str):
+                return values  # numbers
+        else:
+            values = [job.get(self._field) for job in jobs]
         if self._field == "exit":
             return [None if value is None else exit_text(value) for value in values]
         return [value[:RANK].lower() if isinstance(value, str) else value for value in values]

@@ -43,6 +43,7 @@ SPREAD = 60.0  # s over which agents register again at least, when they are told
 RINGS = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)  # s after the request; p99 is 2 s with 20 % loss each way, 15 s with 50 %
 LATER_RINGS = 10.0  # s between all that follow
 TURN = 64  # datagrams taken before others in the loop have their turn: half a millisecond
+REST = 0.005  # s between two looks: to be woken for each of 1,667 beats a second costs as much as the beats
 BUFFER = 4 * 2**20  # bytes the kernel holds meanwhile: 5,000 datagrams, a tenth of a second of the worst
 NEVER = float("inf")
 _RCVBUFFORCE = 33  # Linux's number of SO_RCVBUFFORCE; the socket module has no name for it
@@ -110,6 +111,7 @@ class Beats:
         self._sources = Sources()
         self._trials = Trials(time.monotonic)
         self._socket: socket.socket | None = None
+        self._look: asyncio.Handle | None = None  # the next one for datagrams, where none of the system's wakes us
         self.listener: Listener | None = None
         self.taken = 0  # genuine and new datagrams
         self.refused = 0  # datagrams that were passed over in silence
@@ -239,25 +241,38 @@ class Beats:
                 sock.setsockopt(socket.SOL_SOCKET, option, BUFFER)
                 break
         self._socket = sock
-        asyncio.get_running_loop().add_reader(sock.fileno(), self._drain, sock)
+        asyncio.get_running_loop().add_reader(sock.fileno(), self._wake_up, sock)
 
     def shut(self) -> None:
         """Take and send no more."""
         if self._socket is not None:
             asyncio.get_running_loop().remove_reader(self._socket.fileno())
+            if self._look is not None:
+                self._look.cancel()
             self._socket.close()
             self._socket = None
         for line in self._lines.values():
             self._hush(line)
 
+    def _wake_up(self, sock: socket.socket) -> None:
+        """Something has come after a silence: look by the clock from now on, as long as more comes."""
+        asyncio.get_running_loop().remove_reader(sock.fileno())
+        self._drain(sock)
+
     def _drain(self, sock: socket.socket) -> None:
-        now = asyncio.get_running_loop().time()
-        for _ in range(TURN):
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        for number in range(TURN):
             try:
                 data, address = sock.recvfrom(LONGEST + 1)
             except OSError:  # none is left
+                if number:
+                    self._look = loop.call_later(REST, self._drain, sock)
+                else:
+                    loop.add_reader(sock.fileno(), self._wake_up, sock)
                 return
             self.take(data, address, now)
+        self._look = loop.call_soon(self._drain, sock)
 
     def take(self, data: bytes, address: Address, now: float) -> None:
         """Take a datagram; whatever is not genuine, new and in its place is passed over in silence.

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from jobmon_server.admission import Admission
-from jobmon_server.beats import AGE, BUFFER, GRACE, SPREAD
+from jobmon_server.beats import AGE, BUFFER, GRACE, REST, SPREAD, TURN
 from jobmon_server.beats_key import derive
 from jobmon_server.jobs import Job
 from jobmon_wire import datagrams, frames
@@ -388,6 +388,24 @@ async def test_thousands_of_agents_go_on_beating_after_a_restart_and_none_regist
 
     assert len(beats) == len(jobs)
     assert all(beats.reaches(job.uuid) for job in jobs)
+
+
+async def test_datagrams_in_crowds_and_alone_after_a_silence_are_all_looked_at(house: House, agent: Agent) -> None:
+    node = await register(house, agent)
+    beats, crowd = house.state.beats, 3 * TURN
+
+    for _ in range(crowd):
+        node.send(b"nothing that anybody knows")
+    await until(lambda: beats.refused == crowd)
+    for number in range(3):
+        await asyncio.sleep(3 * REST)
+        node.send(b"nothing either")
+        await until(lambda: beats.refused == crowd + number + 1)  # noqa: B023
+    await node.prove()
+    beats.shut()
+    await asyncio.sleep(3 * REST)
+
+    assert beats.taken == 2
 
 
 async def test_after_a_day_an_agent_is_told_to_register_again_and_gets_another_session(

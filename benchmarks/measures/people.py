@@ -27,10 +27,16 @@ _fork = multiprocessing.get_context("fork")
 
 
 class Person:
-    """Somebody with a connection that stays open."""
+    """Somebody with a connection that stays open.
 
-    def __init__(self, context: Context) -> None:
-        self._link = open_link(context)
+    Args:
+        context: whose.
+        port: of another program that answers in the server's place; 0: the server's.
+    """
+
+    def __init__(self, context: Context, port: int = 0) -> None:
+        link = open_link(context)
+        self._link = link._replace(port=port or link.port)
         self._sock: ssl.SSLSocket = connect(self._link)
         self._sock.settimeout(PATIENCE)
 

@@ -9,19 +9,25 @@ import multiprocessing
 import os
 import signal
 import socket
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import uvloop
 
-from benchmarks.simulation.throwaway import cpu_of
+from benchmarks.simulation.throwaway import START, cpu_of
 from jobmon_pki.site import Site
+from jobmon_server.configuration import read_configuration
+from jobmon_server.state import State
 from jobmon_server.tls import TLSFiles, server_context
 from jobmon_wire import datagrams
 
 BUFFER = 4 * 2**20  # bytes of a socket's buffer, as much as the system grants
 DRAIN = 64  # datagrams in one turn of the loop
+TOLD = 0.02  # s between two words on how many were taken
+ACKNOWLEDGED = datagrams.write_ack(0, bytes(datagrams.CHALLENGE_BYTES), 0.0)
 
 _fork = multiprocessing.get_context("fork")
 
@@ -37,9 +43,15 @@ class Least(NamedTuple):
         return cpu_of(self.pid)
 
 
+def response(body: bytes, kind: str = "application/json") -> bytes:
+    """A response as long as the server's."""
+    head = f"HTTP/1.1 200 OK\r\ndate: Thu, 01 Jan 1970 00:00:00 GMT\r\ncontent-type: {kind}\r\n"
+    return f"{head}content-length: {len(body)}\r\n\r\n".encode("ascii") + body
+
+
 @contextmanager
-def answering(site: Site, answer: bytes) -> Iterator[Least]:
-    """A raw protocol on uvloop, behind the agents' port's TLS, that sends these bytes for whatever comes."""
+def answering(site: Site, answer: bytes, anchor: Path) -> Iterator[Least]:
+    """A raw protocol on uvloop that sends these bytes for whatever comes, behind TLS that trusts that authority."""
 
     class Raw(asyncio.Protocol):
         def connection_made(self, transport: Any) -> None:
@@ -49,7 +61,7 @@ def answering(site: Site, answer: bytes) -> Iterator[Least]:
             self.transport.write(answer)
 
     async def serve(sock: socket.socket) -> None:
-        files = TLSFiles(site.server_certificate, site.server_key, site.job_ca)
+        files = TLSFiles(site.server_certificate, site.server_key, anchor)
         await asyncio.get_running_loop().create_server(Raw, sock=sock, ssl=server_context(files))
         await asyncio.Event().wait()
 
@@ -57,8 +69,14 @@ def answering(site: Site, answer: bytes) -> Iterator[Least]:
 
 
 @contextmanager
-def draining() -> Iterator[Least]:
-    """A loop that receives datagrams and does nothing with them."""
+def draining(port: int = 0, *, is_answering: bool = False) -> Iterator[Least]:
+    """A loop that receives datagrams and looks at none.
+
+    Args:
+        port: to receive at; 0: any.
+        is_answering: answer each with as many bytes as an acknowledgment has.
+    """
+    answer = bytes(datagrams.HEAD_BYTES + len(ACKNOWLEDGED) + datagrams.TAG_BYTES)
 
     async def drain(sock: socket.socket) -> None:
         buffer = bytearray(datagrams.LONGEST + 1)
@@ -66,7 +84,9 @@ def draining() -> Iterator[Least]:
         def ready() -> None:
             for _ in range(DRAIN):
                 try:
-                    sock.recvfrom_into(buffer)
+                    _, address = sock.recvfrom_into(buffer)
+                    if is_answering:
+                        sock.sendto(answer, address)
                 except BlockingIOError:
                     return
 
@@ -75,12 +95,55 @@ def draining() -> Iterator[Least]:
         asyncio.get_running_loop().add_reader(sock.fileno(), ready)
         await asyncio.Event().wait()
 
-    yield from _process(socket.SOCK_DGRAM, lambda sock: uvloop.run(drain(sock)))
+    yield from _process(socket.SOCK_DGRAM, lambda sock: uvloop.run(drain(sock)), port)
 
 
-def _process(kind: socket.SocketKind, work: Callable[[socket.socket], None]) -> Iterator[Least]:
+class Ear(NamedTuple):
+    """A running part of a server that hears beats."""
+
+    least: Least
+    number: Any  # shared with it: datagrams that it has taken
+
+    def hush(self) -> None:
+        """Have it answer no more."""
+        os.kill(self.least.pid, signal.SIGUSR1)
+
+    @property
+    def taken(self) -> int:
+        """Genuine and new datagrams until a moment ago."""
+        return int(self.number.value)
+
+
+@contextmanager
+def hearing(site: Site) -> Iterator[Ear]:
+    """What of the site's server takes beats, alone in a process: sessions, registry, jobs, and the socket."""
+    number = _fork.Value("q", -1)
+    configuration = read_configuration(site.config_path)
+
+    async def hear(sock: socket.socket) -> None:
+        state = State.open(configuration, site)
+        sock.setblocking(False)
+        state.beats.listen(sock)
+        # What cannot be had otherwise: the server answers whatever it takes.
+        mute: Callable[..., None] = lambda *_: None  # noqa: E731
+        asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, lambda: setattr(state.beats, "_answer", mute))
+        while True:
+            number.value = state.beats.taken
+            await asyncio.sleep(TOLD)
+
+    port = configuration.agents.port
+    for least in _process(socket.SOCK_DGRAM, lambda sock: uvloop.run(hear(sock)), port):
+        deadline = time.monotonic() + START
+        while number.value < 0:  # it reads its jobs
+            if time.monotonic() > deadline:
+                raise TimeoutError("the part of a server that hears beats did not begin")
+            time.sleep(TOLD)
+        yield Ear(least, number)
+
+
+def _process(kind: socket.SocketKind, work: Callable[[socket.socket], None], port: int = 0) -> Iterator[Least]:
     sock = socket.socket(socket.AF_INET, kind)
-    sock.bind(("127.0.0.1", 0))
+    sock.bind(("127.0.0.1", port))
     if kind == socket.SOCK_STREAM:
         sock.listen()
     process = _fork.Process(target=work, args=(sock,), daemon=True)

@@ -1,5 +1,8 @@
 """Registrations: on a new connection each, and on one that stays open.
 
+A server that has taken many for a while sends the others away; after each
+repetition it has the time to forget them.
+
 The first is limited by OpenSSL: the same handshakes, the server's end alone, in
 memory in this process.  The second by a protocol without HTTP that answers as
 many bytes over the same TLS.
@@ -12,18 +15,19 @@ from collections.abc import Sequence
 
 import uvloop
 
-from benchmarks.measures.processes import answering
+from benchmarks.measures.processes import answering, response
 from benchmarks.simulation.jobs import Plan
 from benchmarks.simulation.passes import Pass, sign
 from benchmarks.simulation.secure import Dress, Secure, Wardrobe
 from benchmarks.simulation.throwaway import Throwaway
 from benchmarks.table import Row, at_least
 from jobmon_agent.tls import Address, read_address
+from jobmon_server.admission import RATE
 from jobmon_server.tls import TLSFiles, server_context
 from jobmon_wire.documents import write_document
 
 FULL = 400  # registrations of one repetition: about a second of the server's CPU
-WARM = 2000
+WARM = 500
 AT_ONCE = 8  # connections under way; a server that waits for one client idles
 HOST = "127.0.0.1"
 
@@ -44,8 +48,9 @@ def rows(runs: int) -> list[Row]:
             uvloop.run(_register_all(wardrobe, address, cards, bodies))
             full.append(FULL / (house.cpu() - used))
             shaken.append(FULL / _shake_in_memory(house, wardrobe, cards))
+            time.sleep(FULL / RATE)
         warm, raw = [], []
-        with answering(house.site, answer) as least:
+        with answering(house.site, answer, house.site.job_ca) as least:
             for _ in range(runs):
                 used = house.cpu()
                 uvloop.run(_register_warm(wardrobe, address, cards[0], bodies[0]))
@@ -53,6 +58,7 @@ def rows(runs: int) -> list[Row]:
                 used = least.cpu()
                 uvloop.run(_register_warm(wardrobe, address._replace(port=least.port), cards[0], bodies[0]))
                 raw.append(WARM / (least.cpu() - used))
+                time.sleep(WARM / RATE)
         wardrobe.close()
     return [
         Row("registration, full handshake", full, "/core-s", at_least(400, 0.60), shaken),
@@ -73,7 +79,7 @@ async def _register_all(wardrobe: Wardrobe, address: Address, cards: Sequence[Pa
                 secure.close()
 
     answers = await asyncio.gather(*(one(card, body) for card, body in zip(cards, bodies, strict=True)))
-    return _response(answers[-1])
+    return response(answers[-1])
 
 
 async def _register_warm(wardrobe: Wardrobe, address: Address, card: Pass, body: bytes) -> None:
@@ -88,12 +94,6 @@ async def _connect(dress: Dress, address: Address) -> Secure:
     _, secure = await loop.create_connection(lambda: Secure(dress), HOST, address.port)
     await secure.shake_hands()
     return secure
-
-
-def _response(body: bytes) -> bytes:
-    """A response as long as the server's."""
-    head = "HTTP/1.1 200 OK\r\ndate: Thu, 01 Jan 1970 00:00:00 GMT\r\ncontent-type: application/json\r\n"
-    return f"{head}content-length: {len(body)}\r\n\r\n".encode("ascii") + body
 
 
 def _shake_in_memory(house: Throwaway, wardrobe: Wardrobe, cards: Sequence[Pass]) -> float:

@@ -18,7 +18,7 @@ from jobmon_server.ports import bind_datagrams
 from jobmon_server.state import State
 from jobmon_wire.records import Beats as Told
 
-AT_ONCE = 1000  # registrations between two writings to the store
+AT_ONCE = 1000  # registrations that wait for one writing to the store
 PACE = 150.0  # registrations a second, by the clock of that run: no server admits more in the long run
 SOURCE = "127.0.0.1:0"  # where they seem to come from
 
@@ -52,14 +52,18 @@ async def _register(site: Site, plan: Plan, cards: Sequence[Pass]) -> dict[int, 
     loop = asyncio.get_running_loop()
     assert isinstance(loop, _QuickLoop)
     state.beats.listen(sock)
-    told = {}
-    for number, card in enumerate(cards):
-        if not number % AT_ONCE:
-            await state.store.flush()
-        loop.ahead += 1 / PACE
+
+    async def register(card: Pass) -> Told:
         said = plan.job(card.number).registration()
         answer = await state.sessions.register(peer_of(card.identity, SOURCE), said)
         assert answer.beats is not None, "the site's server takes no datagrams"
-        told[card.number] = answer.beats
+        return answer.beats
+
+    told: dict[int, Told] = {}
+    for start in range(0, len(cards), AT_ONCE):
+        some = cards[start : start + AT_ONCE]
+        loop.ahead += len(some) / PACE
+        answers = await asyncio.gather(*map(register, some))
+        told |= zip((card.number for card in some), answers, strict=True)
     await state.stop()
     return told

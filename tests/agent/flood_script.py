@@ -8,7 +8,8 @@ other; only what is dearer than that is the follow's doing.
 
 Prints one line of JSON for the test to judge: how many seconds of the job's
 writes it was held up, how many lines it wrote for a second of its CPU when it
-was fastest, and what its follower saw.
+was fastest, and what its follower saw: also in which share of its reads the
+kernel still had to tell it of the job's next write.
 """
 
 import json
@@ -54,6 +55,7 @@ os.write(2, b"%d %.6f %.1f" % (written, held, best))
 RATE = 64000000  # bytes/s, what the writer writes
 CHUNK = 65536  # bytes
 SLOW = 0.01  # s a frame; 6 MB/s are read of 64 that are written
+MODIFY = 0x2  # of inotify
 
 
 def memory():
@@ -62,20 +64,38 @@ def memory():
         return int(file.read().split()[1]) * os.sysconf("SC_PAGESIZE")
 
 
+def watches():
+    """How many files the kernel tells this process of when they are written to."""
+    found = 0
+    for name in os.listdir("/proc/self/fdinfo"):
+        try:
+            with open("/proc/self/fdinfo/" + name) as file:
+                words = [line.split() for line in file if line.startswith("inotify ")]
+        except OSError:  # that of the listing itself
+            continue
+        masks = [int(word[len("mask:") :], 16) for line in words for word in line if word.startswith("mask:")]
+        found += sum(bool(mask & MODIFY) for mask in masks)
+    return found
+
+
 def follow(job, delay):
-    seen, skipped, places, rss = 0, 0, [], []
+    seen, skipped, places, rss, told, frames_seen = 0, 0, [], [], 0, 0
     start, used = time.monotonic(), time.process_time()
     arguments = {"lines": 0, "follow": True, "latest": bool(delay)}
     for type_, payload in FUNCTIONS["tail"](job, check_arguments(VERBS["tail"], arguments)):
         if type_ == frames.DATA:
             seen += len(payload)
             time.sleep(delay)
+            if delay:  # the job has written since
+                frames_seen += 1
+                told += watches() > 0
         elif payload["kind"] == "skipped":
             places.append(payload["at"] == seen + skipped)
             skipped += payload["bytes"]
         if time.monotonic() - start > 0.3:
             rss.append(memory())
     found = {"seen": seen, "skipped": skipped, "places": places, "grown": max(rss) - rss[0]}
+    found["watched"] = told / max(frames_seen, 1)
     found["cpu"] = (time.process_time() - used) / (time.monotonic() - start)
     return found
 

@@ -38,6 +38,8 @@ def test_a_slow_reader_of_the_latest_is_told_exactly_how_much_was_skipped(python
     assert found["places"]
     assert all(found["places"])
     assert found["grown"] < GROWTH
+    # A watch that was not used up by the first write would have the job pay for an event at each.
+    assert found["watched"] < 0.5
 
 
 @pytest.mark.promise(38)

@@ -69,32 +69,55 @@ def tells_apart(job: Job) -> bool:
     return worst(job, lambda: watch(job, TICKS)) < bound <= worst(job, lambda: read_maps(job, 3))
 
 
+# In the copy of the agent every look is one at the whole node, and comes soon: else a test would take half an hour.
+HURRIED = {
+    "top": "MARKS_EVERY = 0.2",
+    "health": "_GLANCES = _FIRST_PAUSE = _LAST_PAUSE = 0.0",
+    "vitals": "FIRST_SCANS = SCAN_EVERY = SCAN_UNLISTED = 0.2",
+}
+
+
+@pytest.fixture
+def hurried(launcher: Any, tree: Path, tmp_path: Path) -> None:
+    launcher.agent = tmp_path / "hurried"
+    shutil.copytree(tree, launcher.agent, ignore=shutil.ignore_patterns("__pycache__"))
+    for module, line in HURRIED.items():
+        with open(launcher.agent / "jobmon_agent" / f"{module}.py", "a") as file:
+            file.write(f"\n{line}\n")
+
+
 @pytest.mark.promise(20)
 @pytest.mark.skipif(shutil.which("strace") is None, reason="the program strace is missing, by which opens are seen")
 def test_neither_top_nor_the_idle_agent_reads_a_memory_map_or_a_command_line(
-    launcher: Any, server: Any, tmp_path: Path, until: Callable[..., Any], python: Path
+    launcher: Any, hurried: None, server: Any, bell: Any, tmp_path: Path, until: Callable[..., Any], python: Path
 ) -> None:
     server.ping = 5.0  # a traced agent is slow: no channel shall be given up for lost
     # Daemons with the mark, so that the agent looks for them; a bystander of the same user is the test itself.
     launcher.start(launcher.line(python, "sh", "-c", "(setsid sleep 300 &); exec sleep 300"))
     channel = server.channel()
     channel.end_of(channel.ask("top", count=1))  # what is imported at the first request is read from files, too
+    until(lambda: bell.beats)
     agents = launcher.agents()
     trace = tmp_path / "trace"
     line = ["strace", "-f", "-qq", "-e", "trace=openat,open,openat2", "-o", str(trace)]
     tracer = subprocess.Popen([*line, *(f"-p{pid}" for pid in agents)])
+
+    def opened() -> list[tuple[int, str]]:
+        return [(int(pid), path) for pid, path in re.findall(r'^(\d+) .*?"(/proc/[^"]*)"', trace.read_text(), re.M)]
+
     try:
         until(lambda: all("TracerPid:\t0" not in Path(f"/proc/{pid}/status").read_text() for pid in agents))
 
-        request = channel.ask("top", delay=0.2, count=8)
-        channel.end_of(request)
+        channel.end_of(channel.ask("top", delay=0.2, count=8))
+        # That of top, and one at least for a beat.
+        until(lambda: len({pid for pid, path in opened() if path.endswith("/environ")}) > 1)
     finally:
         tracer.terminate()
         tracer.wait()
 
-    opened = [(int(pid), path) for pid, path in re.findall(r'^(\d+) .*?"(/proc/[^"]*)"', trace.read_text(), re.M)]
-    assert sum(path.endswith("/stat") for _, path in opened) > 16  # the trace saw the looks
-    assert not [path for _, path in opened if path.endswith(("/cmdline", "/smaps", "/smaps_rollup", "/maps"))]
-    environments = [(pid, path) for pid, path in opened if path.endswith("/environ")]
+    found = opened()
+    assert sum(path.endswith("/stat") for _, path in found) > 16  # the trace saw the looks
+    assert not [path for _, path in found if path.endswith(("/cmdline", "/smaps", "/smaps_rollup", "/maps"))]
+    environments = [(pid, path) for pid, path in found if path.endswith("/environ")]
     assert len(environments) == len(set(environments))  # of eight ticks, each environment at one
     assert not [path for pid, path in environments if pid in agents]  # by a process that may be killed

@@ -13,6 +13,8 @@ import pytest
 
 from jobmon_agent import ending, pidfd
 from jobmon_agent.ending import Ending
+from tests.agent.bell import Bell
+from tests.agent.test_beats import the_idle, workers
 
 SCRIPT = Path(__file__).with_name("ending_script.py")
 
@@ -99,6 +101,24 @@ def test_a_waiter_tells_every_end_and_the_core(
     cores = list(launcher.directory.glob("core*"))
     assert server.ends[-1]["exit"] == {"code": None, "signal": "SEGV", "core": bool(cores), "source": "wrap"}
     assert len(cores) <= 1
+
+
+@pytest.mark.promise(29)
+def test_a_waiter_tells_the_end_also_to_an_agent_that_nobody_asks(
+    launcher: Any, server: Any, bell: Bell, until: Callable[..., Any], python: Path
+) -> None:
+    server.quiet = 0.2
+    waiter = launcher.start(launcher.line(python, "sh", "-c", "read go; kill -KILL $$", mode="--wrap"), stdin=-1)
+    until(lambda: len(bell.beats) > 2)
+    idle = the_idle(launcher, waiter.pid)
+    until(lambda: not workers(launcher, idle))
+
+    waiter.communicate(b"go\n")
+
+    assert waiter.returncode == -signal.SIGKILL
+    until(lambda: server.ends)
+    assert server.ends[0]["exit"] == {"code": None, "signal": "KILL", "core": False, "source": "wrap"}
+    assert {bye[1:] for bye in bell.byes} <= {(0, "unknown"), (signal.SIGKILL, "wrap")}
 
 
 def test_a_waiter_that_is_killed_leaves_the_end_unknown(launcher: Any, server: Any, until: Callable[..., Any]) -> None:

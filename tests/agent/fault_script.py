@@ -1,7 +1,8 @@
 """Runs the launcher again and again, and lets each time another call of its fail.
 
 Executed with ``python -I -S`` and: the agent's directory, the process whose calls
-fail (``launcher``, or ``child``, a process it forks), and the launcher's words.
+fail (``launcher``; ``herald``, a process it forks; or ``waited``, the one that a
+waiter forks to be the job), and the launcher's words.
 Prints a line for each call after which the job did not run as it would bare, and
 at last how many calls there were.  No agent stays: this is about the job.
 """
@@ -55,9 +56,12 @@ def failing(number, fault, report):
     def hook(frame, event, function):
         if event != "c_call" or getattr(function, "__module__", "") not in MODULES or function.__name__ in SPARED:
             return
-        if not is_of_the_agent(frame):
+        files = files_of(frame)
+        if not any(file.startswith(AGENT) for file in files):
             return
         if (os.getpid() if WHO == "launcher" else os.getppid()) != launcher:
+            return
+        if WHO != "launcher" and any(file.endswith("/waiter.py") for file in files) != (WHO == "waited"):
             return
         seen[0] += 1
         if seen[0] == number:
@@ -67,12 +71,13 @@ def failing(number, fault, report):
     return hook
 
 
-def is_of_the_agent(frame):
+def files_of(frame):
+    """Those whose functions are under way."""
+    files = []
     while frame:
-        if frame.f_code.co_filename.startswith(AGENT):
-            return True
+        files.append(frame.f_code.co_filename)
         frame = frame.f_back
-    return False
+    return files
 
 
 def read_all(descriptor):

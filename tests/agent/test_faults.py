@@ -14,9 +14,12 @@ JOB = ["--log-file", "out.log", "--", "sh", "-c", "echo ran; exit 7"]
 
 
 @pytest.mark.promise(15)
-@pytest.mark.parametrize("way", ["--exec", "--wrap", "attach"])
-@pytest.mark.parametrize("who", ["launcher", "child"])
-def test_each_call_before_the_job_may_fail(launcher: Any, old_or_new: Path, way: str, who: str) -> None:
+@pytest.mark.parametrize(
+    ("way", "who", "least"),
+    [(way, who, 20) for way in ("--exec", "--wrap", "attach") for who in ("launcher", "herald")]
+    + [("--wrap", "waited", 5)],
+)
+def test_each_call_before_the_job_may_fail(launcher: Any, old_or_new: Path, way: str, who: str, least: int) -> None:
     words = [way, "--quiet", "--credential", str(launcher.credential), *(JOB if way != "attach" else [])]
 
     status, output, errors = launcher.run(
@@ -26,4 +29,4 @@ def test_each_call_before_the_job_may_fail(launcher: Any, old_or_new: Path, way:
     *faults, calls = output.decode().splitlines()
     assert faults == []
     assert status == 0, errors
-    assert int(calls.split()[1]) > 20
+    assert int(calls.split()[1]) > least

@@ -110,6 +110,32 @@ def test_a_herald_that_was_killed_sends_the_job_no_sigpipe(launcher: Any, python
     assert output.split() == [b"SigPnd:", b"0" * 16, b"ShdPnd:", b"0" * 16]
 
 
+# The launcher as it is when the herald hangs, as on a dead file server; it is waited for less than usual.
+WITH_A_HERALD_THAT_HANGS = """
+import sys, time
+sys.path.insert(0, sys.argv[1])
+from jobmon_agent import sidecar
+from jobmon_agent.herald import Herald
+from jobmon_agent.launch import main
+sidecar._PATIENCE = 0.2
+setattr(Herald, sys.argv[2], lambda *_: time.sleep(600))
+sys.exit(main([sys.argv[3], "--credential", sys.argv[4], "--", "sh", "-c", "exit 7"]))
+"""
+
+
+@pytest.mark.promise(15)
+@pytest.mark.parametrize("step", ["_find_credential", "_open_job"], ids=["silent", "after its first word"])
+def test_a_herald_that_hangs_is_ended_and_the_job_runs(
+    launcher: Any, until: Callable[..., Any], python: Path, mode: str, step: str
+) -> None:
+    start = [str(python), "-I", "-S", "-c", WITH_A_HERALD_THAT_HANGS, str(launcher.agent)]
+
+    status, output, errors = launcher.run([*start, step, mode, str(launcher.credential)])
+
+    assert (status, output, errors) == (7, b"", b"")
+    until(lambda: not launcher.processes())
+
+
 def test_a_signal_that_ends_the_job_ends_the_waiter_the_same_way(launcher: Any) -> None:
     job = launcher.start(launcher.line(None, "sh", "-c", "echo on; exec sleep 60", mode="--wrap"), stdout=-1)
     assert job.stdout.readline() == b"on\n"
@@ -246,3 +272,38 @@ def test_a_terminal_works_as_with_a_bare_job(launcher: Any, python: Path, mode: 
         terminal.read_until("status 3")
     finally:
         terminal.close()
+
+
+@pytest.mark.promise(10)
+def test_a_terminals_interrupt_reaches_the_job_of_a_waiter_once(
+    launcher: Any, until: Callable[..., Any], python: Path
+) -> None:
+    # The waiter hears it when the job has heard it already: at the same time two would often be one.
+    master, slave = pty.openpty()
+    line = launcher.line(python, sys.executable, "-I", "-S", "-c", COUNTING, mode="--wrap")
+    waiter = launcher.start(
+        line,
+        stdin=slave,
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+    )
+    os.close(slave)
+    assert waiter.stdout.readline() == b"ready\n"
+    job = int(Path(f"/proc/{waiter.pid}/task/{waiter.pid}/children").read_text())
+
+    waiter.send_signal(signal.SIGSTOP)
+    until(lambda: _state(waiter.pid) == "T")
+    os.write(master, b"\x03")
+    until(lambda: _is_pending(waiter.pid, signal.SIGINT) and not _is_pending(job, signal.SIGINT))
+    waiter.send_signal(signal.SIGCONT)
+    until(lambda: not _is_pending(waiter.pid, signal.SIGINT) and _state(waiter.pid) == "S")
+    os.write(master, b"\n")
+    output, _ = waiter.communicate()
+    os.close(master)
+
+    assert output.split()[NAMES.index("INT")] == b"1"
+
+
+def _state(pid: int) -> str:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]

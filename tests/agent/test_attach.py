@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import signal
@@ -83,9 +84,13 @@ def test_attaching_costs_little_cpu(launcher: Any, until: Callable[..., Any], py
 
 @pytest.mark.promise(16)
 @pytest.mark.parametrize("mode", ["", "--sh"])
-def test_nothing_that_breaks_stops_the_script(launcher: Any, pyz: Path, tmp_path: Path, mode: str) -> None:
+def test_nothing_that_breaks_stops_the_script(
+    launcher: Any, pyz: Path, tmp_path: Path, pythons: list[Path], mode: str
+) -> None:
+    turns = itertools.cycle(pythons if mode else reversed(pythons))  # in both modes each Python at least once
+
     def script(options: str, agent: object = launcher.agent) -> str:
-        call = f"{sys.executable} -I -S {agent} attach {mode} {options}"
+        call = f"{next(turns)} -I -S {agent} attach {mode} {options}"
         return f'set -e; eval "$({call})"; exit 3' if mode else f"set -e; {call}; exit 3"
 
     broken = tmp_path / "broken.pyz"
@@ -137,10 +142,12 @@ def test_a_caller_that_is_gone_is_not_watched(launcher: Any, server: Any, until:
 @pytest.mark.promise(16)
 @pytest.mark.parametrize("shell", SHELLS + OTHERS)
 def test_a_script_learns_who_it_is_and_its_status_is_told(
-    launcher: Any, server: Any, until: Callable[..., Any], forgetful: Path, shell: str
+    launcher: Any, server: Any, until: Callable[..., Any], forgetful: Path, another_python: Path, shell: str
 ) -> None:
     launcher.agent = forgetful
-    script = evaluated(launcher) + '; echo $? $JOBMON_JOB_ID; echo "50%" >> $JOBMON_LOG; (exit 9); exit 5'
+    script = (
+        evaluated(launcher, another_python) + '; echo $? $JOBMON_JOB_ID; echo "50%" >> $JOBMON_LOG; (exit 9); exit 5'
+    )
 
     status, output, errors = run(launcher, shell, script)
 

@@ -43,7 +43,7 @@ def test_a_job_does_not_notice_when_its_agent_is_killed(launcher: Any, mode: str
 @pytest.mark.promise(15)
 @pytest.mark.parametrize("fault", ["missing", "readable", "empty", "a person's", "not PEM"])
 def test_a_job_with_a_bad_credential_runs_unmonitored_and_says_so(
-    launcher: Any, site: Any, fault: str, mode: str
+    launcher: Any, site: Any, fault: str, mode: str, another_python: Path
 ) -> None:
     path = launcher.credential
     text = path.read_text()
@@ -59,20 +59,20 @@ def test_a_job_with_a_bad_credential_runs_unmonitored_and_says_so(
         path.write_text(text.replace("BEGIN CERT", "BEGAN CERT"))
     script = "echo $JOBMON_JOB_ID; echo line >> $JOBMON_LOG; exit 3"
 
-    status, output, errors = launcher.run(launcher.line(None, "sh", "-c", script, mode=mode))
+    status, output, errors = launcher.run(launcher.line(another_python, "sh", "-c", script, mode=mode))
 
     assert (status, output) == (3, b"\n")
     assert errors.startswith(b"jobmond: ")
     assert errors.endswith(b"; the job runs unmonitored\n")
     assert errors.count(b"\n") == 1
-    line = launcher.line(None, "true", mode=mode)
+    line = launcher.line(another_python, "true", mode=mode)
     assert launcher.run([*line[:4], "--quiet", *line[4:]]) == (0, b"", b"")
 
 
 @pytest.mark.promise(15)
 @pytest.mark.promise(29)
-def test_a_job_runs_when_no_process_is_left(launcher: Any, mode: str) -> None:
-    line = launcher.line(None, "sh", "-c", "exec true", mode=mode)
+def test_a_job_runs_when_no_process_is_left(launcher: Any, python: Path, mode: str) -> None:
+    line = launcher.line(python, "sh", "-c", "exec true", mode=mode)
     limited = ["prlimit", "--nproc=1:1", *line]
     if os.geteuid() == 0:
         # The kernel limits no process of root's: be another user, who may read what is root's.
@@ -88,8 +88,8 @@ def test_a_job_runs_when_no_process_is_left(launcher: Any, mode: str) -> None:
 
 @pytest.mark.promise(15)
 @pytest.mark.parametrize("limit", ["-n 8", "-v 65536", "-f 0"])
-def test_a_job_runs_within_tight_limits(launcher: Any, mode: str, limit: str) -> None:
-    line = launcher.line(None, "sh", "-c", "exit 9", mode=mode)
+def test_a_job_runs_within_tight_limits(launcher: Any, python: Path, mode: str, limit: str) -> None:
+    line = launcher.line(python, "sh", "-c", "exit 9", mode=mode)
 
     assert launcher.run(["sh", "-c", f'ulimit {limit}; exec "$@"', "sh", *line])[0] == 9
 
@@ -98,7 +98,7 @@ def test_a_job_runs_within_tight_limits(launcher: Any, mode: str, limit: str) ->
 @pytest.mark.parametrize("module", ["launch", "sidecar", "herald", "idle", "environment", "waiter"])
 @pytest.mark.parametrize("fault", ["this is no Python", "raise MemoryError", "import sys; sys.exit(0)"])
 def test_a_job_runs_when_a_module_of_the_agent_is_broken(
-    launcher: Any, pyz: Path, tmp_path: Path, module: str, fault: str
+    launcher: Any, pyz: Path, tmp_path: Path, module: str, fault: str, another_python: Path
 ) -> None:
     broken = tmp_path / "broken.pyz"
     with zipfile.ZipFile(pyz) as good, zipfile.ZipFile(broken, "w") as bad:
@@ -108,7 +108,7 @@ def test_a_job_runs_when_a_module_of_the_agent_is_broken(
     launcher.agent = broken
 
     mode = "--wrap" if module == "waiter" else "--exec"
-    status, output, errors = launcher.run(launcher.line(None, "sh", "-c", "echo it runs; exit 3", mode=mode))
+    status, output, errors = launcher.run(launcher.line(another_python, "sh", "-c", "echo it runs; exit 3", mode=mode))
 
     assert (status, output) == (3, b"it runs\n")
     assert errors.endswith(b"the job runs unmonitored\n")
@@ -171,14 +171,16 @@ def test_a_job_runs_in_a_broken_place(launcher: Any, server: Any, python: Path, 
 
 @needs_root
 @pytest.mark.promise(15)
-def test_a_job_starts_while_names_are_looked_up_in_vain(launcher: Any, tmp_path: Path, mode: str) -> None:
+def test_a_job_starts_while_names_are_looked_up_in_vain(
+    launcher: Any, tmp_path: Path, another_python: Path, mode: str
+) -> None:
     silent = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)  # a name server that never answers
     silent.bind(("127.0.0.53", 53))
     (tmp_path / "resolv.conf").write_text("nameserver 127.0.0.53\n")
     credential = launcher.credential
     credential.write_text(credential.read_text().replace("https://127.0.0.1:", "https://head.example.org:"))
     setup = f"mount --bind {tmp_path}/resolv.conf $(readlink -f /etc/resolv.conf)"
-    line = launcher.line(None, "sh", "-c", "exit 5", mode=mode)
+    line = launcher.line(another_python, "sh", "-c", "exit 5", mode=mode)
 
     with silent:
         start = time.monotonic()
@@ -191,7 +193,7 @@ def test_a_job_starts_while_names_are_looked_up_in_vain(launcher: Any, tmp_path:
 
 @pytest.mark.promise(15)
 def test_a_job_runs_whose_certificate_is_of_another_site(
-    launcher: Any, server: Any, until: Any, tmp_path: Path
+    launcher: Any, server: Any, until: Any, tmp_path: Path, python: Path
 ) -> None:
     base, now = parse("/DC=org/DC=other"), time.time()
     other = Site.create(
@@ -201,7 +203,7 @@ def test_a_job_runs_whose_certificate_is_of_another_site(
     launcher.credential.unlink()
     write_credential(launcher.credential, made._replace(server=f"https://127.0.0.1:{server.port}"))
 
-    assert launcher.run(launcher.line(None, "sh", "-c", "exit 5")) == (5, b"", b"")
+    assert launcher.run(launcher.line(python, "sh", "-c", "exit 5")) == (5, b"", b"")
     until(lambda: server.errors)
     assert server.registrations == []
 

@@ -145,9 +145,9 @@ def test_a_screen_that_cannot_be_ends_it(told: dict[str, Any]) -> None:
 # Over a channel
 
 
-def start(launcher: Any, script: str, **environ: str) -> subprocess.Popen[bytes]:
+def start(launcher: Any, script: str, python: Path | None = None, **environ: str) -> subprocess.Popen[bytes]:
     environment = launcher.environment(**environ)
-    return launcher.start(launcher.line(None, "sh", "-c", script), stdout=subprocess.DEVNULL, env=environment)
+    return launcher.start(launcher.line(python, "sh", "-c", script), stdout=subprocess.DEVNULL, env=environment)
 
 
 def printed(channel: Any, request: bytes) -> bytes:
@@ -216,8 +216,10 @@ def test_input_beyond_its_credit_ends_the_channel(launcher: Any, server: Any, un
 
 @pytest.mark.promise(44)
 @pytest.mark.parametrize("harm", ["cancel", "channel", "worker", "server"])
-def test_nothing_of_a_shell_survives_whoever_asked(launcher: Any, server: Any, until: Any, harm: str) -> None:
-    start(launcher, "exec sleep 30")
+def test_nothing_of_a_shell_survives_whoever_asked(
+    launcher: Any, server: Any, until: Any, python: Path, harm: str
+) -> None:
+    start(launcher, "exec sleep 30", python)
     channel = server.channel()
     worker = max(launcher.agents())
     request, pid = sleeper(launcher, channel, until)

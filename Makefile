@@ -7,7 +7,7 @@ TESTERS ?= 3
 READY := $(VENV)/.ready
 SOURCES := agent server console pki tests benchmarks docs
 
-.PHONY: demo test soak check format agent pictures bench golden lock clean
+.PHONY: demo test soak mutants check format agent pictures bench golden lock clean
 
 demo: $(READY)  ## a throw-away site on this machine, and the console on it
 	$(BIN)/jobmon demo $(DEMO)
@@ -18,6 +18,9 @@ test: $(READY)  ## every test that this machine can run
 
 soak: $(READY)  ## long runs, not part of make test
 	$(BIN)/python -m pytest tests/soak
+
+mutants: $(READY)  ## break each of the agent's promises and see a test fail; half an hour, or MUTANTS="9 15b" alone
+	$(BIN)/python tests/mutations/run.py $(MUTANTS)
 
 check: $(READY)  ## format, lint, types, import rules, Python 3.6 for what travels
 	$(BIN)/ruff format --check $(SOURCES)

@@ -217,6 +217,7 @@ ENDINGS = {
 }
 
 
+@pytest.mark.promise(16)
 @pytest.mark.promise(28)
 @pytest.mark.parametrize("shell", SHELLS)
 def test_a_status_told_by_a_trap_is_right(

@@ -217,9 +217,9 @@ def test_input_beyond_its_credit_ends_the_channel(launcher: Any, server: Any, un
 @pytest.mark.promise(44)
 @pytest.mark.parametrize("harm", ["cancel", "channel", "worker", "server"])
 def test_nothing_of_a_shell_survives_whoever_asked(
-    launcher: Any, server: Any, until: Any, python: Path, harm: str
+    launcher: Any, server: Any, until: Any, another_python: Path, harm: str
 ) -> None:
-    start(launcher, "exec sleep 30", python)
+    start(launcher, "exec sleep 30", another_python)
     channel = server.channel()
     worker = max(launcher.agents())
     request, pid = sleeper(launcher, channel, until)

@@ -11,17 +11,16 @@ import _socket
 import os
 import time
 
+from jobmon_agent.lull import DOUBT, JITTER, Lull
 from jobmon_wire import datagrams
 from jobmon_wire.datagrams import ACK, BEAT, BYE, WAKE, Ends
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, List, Optional
+    from typing import Any, Dict, Optional
 
     from jobmon_agent.health import Health
 
-JITTER = 0.1  # of the interval, either way: agents that started together drift apart
-DOUBT = 0.5  # of the interval, until the second beat when the first is not answered
 SOON = (2.0, 4.0)  # s until the third and the fourth
 DEAF = 4  # unanswered beats after which the agent registers again: the server has forgotten it, or none pass
 ANSWER = 1.0  # s that the fourth may be on its way
@@ -33,8 +32,6 @@ RATE = 10.0  # datagrams a second that are looked at in the long run: 0.1 % of a
 BURST = 20.0  # at once
 BUFFER = 8192  # bytes of the socket's buffer, a dozen datagrams: what a flood leaves behind is soon gone through
 NEVER = float("inf")
-
-_chances: "List[int]" = []  # of 256 each, for the next beats
 
 
 class Beats:
@@ -51,6 +48,7 @@ class Beats:
         self._keeps_channel = True  # where no datagrams pass
         self._pause = FIRST_PAUSE
         self._regular = NEVER  # when the next beat is due if the last is answered
+        self._answer = b""  # body of the last ACK, where it said nothing new
         self._sampled, self._vitals = 0.0, b""  # moment of the last sample, and what it is in a beat
         self._allowed, self._refilled = BURST, 0.0
         self.rung_at = NEVER  # when it was rung and nobody has come yet, by the monotonic clock
@@ -106,7 +104,7 @@ class Beats:
             self._seen, self._pending = told["pending"], 0
             self._ends = Ends(told["session"], told["up"], told["down"], heard=told["counter"])
             self._socket = _connected(told["family"], told["address"])
-            self._unanswered = 0
+            self._unanswered, self._answer = 0, b""
             self.next = now
         elif not self.works:  # the server is there: it may have been away
             self.next = now
@@ -133,10 +131,34 @@ class Beats:
             self.next = now + ((self._regular - now) * DOUBT, *SOON)[self._unanswered - 1]
         elif self._unanswered == DEAF:
             self.register_at = now + min(ANSWER, self._interval) + _random() * SPREAD * self._interval
+        self._send(BEAT, self.body())
+
+    def body(self) -> bytes:
+        """What a beat says now."""
         sample = self._health.glance()
         if sample.at != self._sampled:
             self._sampled, self._vitals = sample.at, datagrams.write_vitals(sample)
-        self._send(BEAT, datagrams.write_beat(self._seen, self._echo, self._vitals))
+        return datagrams.write_beat(self._seen, self._echo, self._vitals)
+
+    def lull(self) -> "Optional[Lull]":
+        """What may come next when nothing does; None while a beat is unanswered, or an answer told something new.
+
+        When it is over hand it to ``resume``.
+        """
+        if self._unanswered or not self._answer or self._ends is None or self._socket is None:
+            return None
+        return Lull(self._ends, self._socket, self._answer, self._interval)
+
+    def resume(self, lull: Lull, now: float) -> None:
+        """Go on from where a lull has come to, with the datagram that ended it."""
+        if lull.sent_at:
+            pause = lull.pause / 1000.0
+            self.next = self._regular = lull.sent_at + pause
+            if lull.is_waiting:
+                self._unanswered, self.next = 1, lull.sent_at + pause * DOUBT
+        if lull.datagram:
+            self._allowed -= 1
+            self._open(lull.datagram, now)
 
     def bye(self, ended: float, status: int, source: str) -> None:
         """Tell that the job has ended: this may be all that is told, where the agent is killed with its job."""
@@ -146,12 +168,15 @@ class Beats:
     def hear(self, now: float) -> None:
         """Take one datagram that has come."""
         assert self._socket is not None
-        assert self._ends is not None
         self._allowed -= 1
         try:
             datagram = self._socket.recv(datagrams.LONGEST + 1)
         except OSError:  # the server's kernel says that nobody listens there
             return
+        self._open(datagram, now)
+
+    def _open(self, datagram: bytes, now: float) -> None:
+        assert self._ends is not None
         opened = self._ends.open(datagram, (ACK, WAKE))
         if opened is not None:
             self._take(opened[0], opened[1], now)
@@ -167,6 +192,7 @@ class Beats:
             self.next = self._regular
             if interval:
                 self._interval = interval
+            self._answer = b"" if again else body
             if challenge != self._echo:
                 self._echo = challenge
                 self.next = now
@@ -204,6 +230,4 @@ def _connected(family: int, address: "Any") -> "Any":
 
 def _random() -> float:
     """From 0 to 1; the random module would cost 1 MB."""
-    if not _chances:
-        _chances.extend(os.urandom(64))  # rarely: to ask the kernel takes a tenth of a beat's CPU
-    return _chances.pop() / 255.0
+    return os.urandom(1)[0] / 255.0

@@ -22,6 +22,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Dict, List, Optional
 
+    from jobmon_agent.lull import Lull
+
 _LEAVE_AFTER = LINGER + 30.0  # s; the worker has its own deadline, this one is for a worker that hangs
 _FIRST_RESTART = 1.0  # s after a worker's crash
 _SLOWEST_RESTART = 60.0  # s
@@ -149,7 +151,6 @@ class _Idle:
         self._ending: "Optional[Ending]" = None  # while it is not known how the job, which is over, ended
         self._leave: "Optional[float]" = None  # when to give up, once the job is over, by the monotonic clock
         self._has_progress = False  # the job has written some that no worker has read
-        self._passes_over = False  # a beat's look at progress
         self._told_progress = 0.0  # when a worker was last needed for it, by the monotonic clock
 
     def run(self) -> None:
@@ -161,7 +162,8 @@ class _Idle:
                     self._workers.stop()
                 return
             self._attend(now)
-            ready = self._doze() if self._is_quiet(now) else self._wait(now)
+            lull = self._beats.lull() if self._is_quiet(now) else None
+            ready = self._wait(now) if lull is None else self._doze(lull, now)
             now = time.monotonic()
             if self._workers.words in ready and self._hear_worker() in (REPORTED, GAVE_UP):
                 return
@@ -183,27 +185,20 @@ class _Idle:
             return False
         return self._beats.descriptor(now) not in (None, -1) and self._beats.is_at_rest
 
-    def _doze(self) -> "List[int]":
-        """Beat and take answers, for as little as may be, until something else happens; the descriptors that are ready.
-
-        This is what an agent does nearly all its life, and after each sleep nothing of it is in the
-        processor's caches: each line counts, of code or of memory.
-        """
+    def _doze(self, lull: "Lull", now: float) -> "List[int]":
+        """Beat and take answers until something else happens; the descriptors that are ready and were not read."""
         beats = self._beats
         assert self._pidfd is not None
         self._listen([self._pidfd, beats.bell])
-        poll, only_the_bell = self._waiting.poll, [(beats.bell, select.POLLIN)]
-        while beats.is_at_rest and not self._has_progress:
-            ready = poll(max(0, int((beats.next - time.monotonic()) * 1000) + 1))
-            if not ready:
-                now = time.monotonic()
-                beats.beat(now)
-                self._look_at_progress(now)
-            elif ready == only_the_bell:
-                beats.hear(time.monotonic())
-            else:
-                return [descriptor for descriptor, _ in ready]
-        return []
+        pause = max(0, int((beats.next - now) * 1000) + 1)
+        ready = lull.last(self._waiting.poll, [(beats.bell, select.POLLIN)], pause, self._look)
+        beats.resume(lull, time.monotonic())
+        return [descriptor for descriptor, _ in ready]
+
+    def _look(self) -> "Optional[bytes]":
+        """What beats say now; None when a worker must tell of progress."""
+        self._look_at_progress(time.monotonic())
+        return None if self._has_progress else self._beats.body()
 
     def _listen(self, wanted: "List[int]") -> None:
         if wanted != self._waited_for:
@@ -238,9 +233,8 @@ class _Idle:
         return None
 
     def _look_at_progress(self, now: float) -> None:
-        """Need a worker when the job has written progress that none has read; at every other beat."""
-        self._passes_over = not self._passes_over  # a look takes a tenth of a beat's CPU
-        if self._passes_over or now - self._told_progress < _PROGRESS_EVERY:
+        """Need a worker when the job has written progress that none has read."""
+        if now - self._told_progress < _PROGRESS_EVERY:
             return
         if self._workers.pid or not self._facts["log"]:
             return

@@ -42,6 +42,8 @@ _MAGIC = 0x4A  # "J"
 _VERSION = 1
 _HEAD = struct.Struct("!BBBB8sQ")
 HEAD_BYTES = _HEAD.size
+_NUMBER = struct.Struct("!Q")  # the end of the header
+write_number = _NUMBER.pack
 # person of the tag, by type: the same bytes of another type have another tag.
 _PERSONS = {BEAT: b"jm1 beat", ACK: b"jm1 ack\0", WAKE: b"jm1 wake", BYE: b"jm1 bye\0"}
 
@@ -143,6 +145,19 @@ class Ends:
         content = _HEAD.pack(_MAGIC, _VERSION, type_, 0, self.session, self.counter) + body
         return content + _tag(self._own, type_, content)
 
+    def own_series(self, type_: int) -> "Series":
+        """What this end sends of a type; who writes it counts on in ``counter``."""
+        return Series(self.session, self._own, type_)
+
+    def other_series(self, type_: int) -> "Series":
+        """What the other end sends of a type."""
+        return Series(self.session, self._other, type_)
+
+    def take_to(self, number: int) -> None:
+        """Note that the other end's datagrams up to this one were taken, or are not wanted any more."""
+        if number > self._window.highest:
+            self._window = Window(number)
+
     def open(self, datagram: bytes, expected: "Tuple[int, ...]") -> "Optional[Tuple[int, bytes]]":
         """Type and body of a genuine datagram that was not there before; None for anything else.
 
@@ -162,6 +177,25 @@ class Ends:
             return None
         self._window.take(counter)
         return datagram[HEAD_BYTES:-TAG_BYTES]
+
+
+class Series:
+    """What all datagrams of one type from one end have in common.
+
+    The datagram of a number is ``start``, the number by ``write_number``, the
+    body, and a tag: the digest of a copy of ``tag`` after all before.
+
+    Args:
+        session: its id.
+        key: of the direction.
+        type_: of the datagrams.
+    """
+
+    __slots__ = ("start", "tag")
+
+    def __init__(self, session: bytes, key: bytes, type_: int) -> None:
+        self.start = _HEAD.pack(_MAGIC, _VERSION, type_, 0, session, 0)[: -_NUMBER.size]
+        self.tag: "Any" = blake2s(key=key, digest_size=TAG_BYTES, person=_PERSONS[type_])
 
 
 def read_head(datagram: bytes, expected: "Tuple[int, ...]") -> "Optional[Tuple[int, bytes, int]]":

@@ -1,0 +1,119 @@
+"""A glance tells of a job's few processes what a look tells, and sees when it must give way to one."""
+
+import os
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from jobmon_agent import vitals
+from jobmon_agent.glance import FEW, Glance
+from jobmon_agent.health import Health
+from jobmon_agent.pidstat import start_time
+
+
+class _Job:
+    """A process as a job, as far as a glance needs one."""
+
+    uuid, mode, group = "0" * 36, "exec", 0
+
+    def __init__(self, pid: int, output: int) -> None:
+        self.pid, self.starttime = pid, start_time(pid)
+        self.uuid = f"{pid:036d}"
+        self.stdout = self.stderr = output
+
+
+class _Shell:
+    """A shell that does what it is told, and its output's file."""
+
+    def __init__(self, path: Any) -> None:
+        self._output = path.open("wb")
+        self.process = subprocess.Popen(["sh"], stdin=subprocess.PIPE, stdout=self._output)
+        self.stream = os.open(path, os.O_RDONLY)
+        self.job: Any = _Job(self.process.pid, self.stream)
+
+    def do(self, line: str) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write(line.encode() + b"\n")
+        self.process.stdin.flush()
+
+    def close(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        self._output.close()
+        os.close(self.stream)
+
+
+@pytest.fixture
+def shell(tmp_path: Any) -> Iterator[_Shell]:
+    made = _Shell(tmp_path / "output")
+    yield made
+    made.close()
+
+
+def glance_at(shell: _Shell) -> Glance:
+    sample, state = vitals.sample(shell.job, None)
+    assert 0 < len(state.members) <= FEW
+    glance = Glance(shell.job, sample, state.members)
+    assert glance.is_good
+    return glance
+
+
+def test_a_glance_tells_what_a_look_tells(shell: _Shell, until: Callable[[Any], Any]) -> None:
+    glance = glance_at(shell)
+    shell.do("i=0; while [ $i -lt 300000 ]; do i=$((i + 1)); done; echo done")
+    until(lambda: os.fstat(shell.stream).st_size)
+
+    seen, looked = glance.look(time.monotonic()), vitals.sample(shell.job, None)[0]
+
+    assert seen is not None
+    assert seen.cpu_percent is not None
+    assert seen.cpu_percent > 10
+    assert (seen.output_bytes, seen.output_at) == (looked.output_bytes, looked.output_at) == (5, looked.output_at)
+    assert (seen.state, seen.processes) == (looked.state, looked.processes)
+    assert abs(seen.rss_bytes - looked.rss_bytes) <= 2**20
+    glance.close()
+
+
+def test_a_glance_gives_way_to_a_look_when_a_process_has_begun(shell: _Shell, until: Callable[[Any], Any]) -> None:
+    glance = glance_at(shell)
+    assert glance.look(time.monotonic()) is not None
+
+    shell.do("sleep 600 & echo $!")
+    until(lambda: os.fstat(shell.stream).st_size)
+
+    assert glance.look(time.monotonic()) is None
+    glance.close()
+    os.kill(int(os.pread(shell.stream, 16, 0)), 9)
+
+
+def test_a_glance_gives_way_to_a_look_when_a_process_has_ended(shell: _Shell, until: Callable[[Any], Any]) -> None:
+    shell.do("sleep 600 & echo $!")
+    until(lambda: os.fstat(shell.stream).st_size)
+    glance = glance_at(shell)
+    assert glance.look(time.monotonic()) is not None
+
+    os.kill(int(os.pread(shell.stream, 16, 0)), 9)
+
+    until(lambda: glance.look(time.monotonic()) is None)
+    glance.close()
+
+
+def test_beats_tell_of_a_new_process_though_the_job_was_quiet_for_long(
+    shell: _Shell, until: Callable[[Any], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("jobmon_agent.health._GLANCES", 0.0)
+    monkeypatch.setattr("jobmon_agent.health._FIRST_PAUSE", 960.0)
+    health = Health(shell.job)
+    assert [health.glance().processes for _ in range(3)] == [1, 1, 1]
+
+    shell.do("sleep 600 & echo $!")
+    until(lambda: os.fstat(shell.stream).st_size)
+
+    assert health.glance().processes == 2
+    os.kill(int(os.pread(shell.stream, 16, 0)), 9)
+    until(lambda: health.glance().processes == 1)

@@ -92,6 +92,7 @@ class FakeSource:
         self.trouble: JobMonError | None = None
         self.is_slow = False  # the list never gets complete
         self.is_endless = False  # a file never comes to its end
+        self.is_heard = False  # a sign of life comes every second, as from a server, for tests that may take long
         self.asked: list[tuple[str, Any]] = []
         self.open: list[str] = []
         self.output = b"".join(b"step %d loss 0.1\n" % number for number in range(40))
@@ -155,7 +156,10 @@ class FakeSource:
         if not self.is_slow:
             yield {"kind": "live"}
         while True:
-            line = await self._lines.get()
+            try:
+                line = await asyncio.wait_for(self._lines.get(), 1.0 if self.is_heard else None)
+            except TimeoutError:
+                line = {"kind": "alive"}
             if isinstance(line, JobMonError):
                 raise line
             yield line

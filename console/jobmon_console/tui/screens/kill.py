@@ -1,11 +1,13 @@
 """The dialog before a signal is sent: every target by name, Cancel first.
 
 The targets are those of the moment the key was pressed.  More than a handful,
-or another owner's job, ask for the number of targets to be typed.
+another owner's job, or one that its owner has tagged ``protected``, ask for the
+number of targets to be typed.
 """
 
 from collections.abc import Callable
 
+from rich.cells import cell_len
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
@@ -20,6 +22,7 @@ from jobmon_console.tui.states import job_look
 from jobmon_console.tui.widgets.bar import Bar
 from jobmon_console.tui.widgets.lines import Lines, Span
 
+PROTECTED = "protected"  # the name of a tag, whatever its value: this job is not to be killed by habit
 FEW = 5  # targets that need no number typed
 SEEN = 12  # targets on the screen at once
 FRAME = 10  # rows of the dialog around the targets, and of the screen around the dialog
@@ -31,6 +34,7 @@ class Targets(Lines):
     def __init__(self, targets: list[Target]) -> None:
         super().__init__("targets")
         self._targets = targets
+        self._room = 2 * SEEN  # rows that the screen has for them
         self.shots: list[Shot] = []
 
     def count(self) -> int:
@@ -39,7 +43,7 @@ class Targets(Lines):
 
     def breadth(self) -> int:
         """A command line may be longer than the dialog."""
-        return max((4 + len(str(target.row.get("command") or "")) for target in self._targets), default=0)
+        return max((4 + cell_len(self._command(target)) for target in self._targets), default=0)
 
     def spans(self, index: int) -> list[Span]:
         """A target."""
@@ -49,7 +53,7 @@ class Targets(Lines):
             if at < len(self.shots):
                 outcome = self.shots[at].outcome
                 return [("    → " + outcome.text, outcome.style)]
-            return [("    " + safe(str(row.get("command") or row.get("name") or "")), "dim")]
+            return [("    " + self._command(self._targets[at]), "dim")]
         look = job_look(row)
         return [
             (" " + safe(str(row.get("id") or "")), "strong"),
@@ -59,13 +63,23 @@ class Targets(Lines):
             (f"  {texts.NOTHING if not row.get('uuid') else safe(str(row['uuid']))}", "dim"),
         ]
 
+    def _command(self, target: Target) -> str:
+        return safe(str(target.row.get("command") or target.row.get("name") or ""))
+
     def on_mount(self) -> None:
         """All of it can be scrolled to."""
         self.resize_rows()
 
     def fit(self, rows: int) -> None:
         """As high as its rows, up to a limit and to what the screen has left for them."""
-        self.styles.height = max(2, min(self.count(), 2 * SEEN, rows))
+        self._room = rows
+        # Without a row of its own the scroll bar would stand on a target's outcome.
+        has_bar = 0 < self.size.width < self.breadth()
+        self.styles.height = max(2, min(self.count(), 2 * SEEN, rows - has_bar)) + has_bar
+
+    def on_resize(self) -> None:
+        """There is a scroll bar now, or none any more."""
+        self.fit(self._room)
 
 
 class Signals(Bar):
@@ -130,7 +144,12 @@ class Kill(Dialog[None]):
     @property
     def must_count(self) -> bool:
         """The number of targets has to be typed."""
-        return len(self._frozen) > FEW or self._is_foreign
+        return len(self._frozen) > FEW or self._is_foreign or self._is_protected
+
+    @property
+    def _is_protected(self) -> bool:
+        tags = (target.row.get("tags") for target in self._frozen)
+        return any(isinstance(each, dict) and PROTECTED in each for each in tags)
 
     @property
     def is_connected(self) -> bool:
@@ -141,6 +160,7 @@ class Kill(Dialog[None]):
         """What, to whom, and two buttons."""
         ask, count = Bar("how-many"), len(self._frozen)
         why = "other owners' jobs are among them: " if self._is_foreign else ""
+        why += "protected jobs are among them: " if self._is_protected and not why else ""
         ask.show([(f" {why}type {count} to confirm ", "warn")])
         with Vertical(id="kill"):
             yield self._title
@@ -191,6 +211,7 @@ class Kill(Dialog[None]):
             self._targets.shots = self._send(self._frozen, self._signals.signal)
             self._confirm.display = False
             self._signals.display = False
+            self.query("#count").set(display=False)
             self._cancel.label = Text("Close")
             self._cancel.focus()
             self._draw()

@@ -2,8 +2,10 @@
 
 from typing import ClassVar
 
+from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
+from textual.geometry import Size
 from textual.strip import Strip
 from textual.widget import Widget
 
@@ -27,6 +29,10 @@ class Bar(Widget, can_focus=False, inherit_bindings=False):
         if (left, right) != (self._left, self._right):
             self._left, self._right = left, right
             self.refresh()
+
+    def get_content_width(self, container: Size, viewport: Size) -> int:
+        """As wide as what it shows, where the sheet leaves that to it."""
+        return sum(cell_len(text) for text, _ in (*self._left, *self._right))
 
     def render_line(self, y: int) -> Strip:
         """The line; what is on the right gives way."""

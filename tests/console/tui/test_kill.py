@@ -1,0 +1,44 @@
+"""The dialog of signals asks for more than Enter where a mistake would be dear, and its outcomes can be read."""
+
+from typing import Any
+
+import pytest
+
+from jobmon_console.tui.app import Console
+
+
+@pytest.mark.parametrize(("tags", "is_counted"), [({"protected": ""}, True), ({"project": "protected"}, False)])
+async def test_a_job_that_its_owner_has_protected_asks_for_the_number(
+    console: Console,
+    source: Any,
+    make_record: Any,
+    settle: Any,
+    screen_text: Any,
+    tags: dict[str, str],
+    is_counted: bool,
+) -> None:
+    source.is_heard = True
+    source.jobs = {"uuid-1": make_record(1, tags=tags)}
+    async with console.run_test(size=(120, 40)) as pilot:
+        await settle(pilot, lambda: console.jobs.target)
+        await pilot.press("x")
+        await settle(pilot, lambda: "Send a signal to 1 job" in screen_text(console))
+        assert ("protected jobs are among them: type 1 to confirm" in screen_text(console)) is is_counted
+        await pilot.click("#send")
+        await settle(pilot, lambda: is_counted or "1 of 1 answered" in screen_text(console))
+
+        assert len([verb for verb, _ in source.asked if verb == "kill"]) == (not is_counted)
+
+
+async def test_the_outcome_is_seen_however_long_the_command_is(
+    console: Console, source: Any, make_record: Any, settle: Any, screen_text: Any
+) -> None:
+    source.is_heard = True
+    source.jobs = {"uuid-1": make_record(1, command="python train.py " + "--fold 7 " * 40)}
+    async with console.run_test(size=(120, 40)) as pilot:
+        await settle(pilot, lambda: console.jobs.target)
+        await pilot.press("x")
+        await settle(pilot, lambda: "python train.py --fold" in screen_text(console))
+        await pilot.press("tab", "enter")
+
+        await settle(pilot, lambda: "TERM to 2 processes" in screen_text(console))

@@ -81,6 +81,7 @@ def test_a_cell_is_cut_by_the_columns_it_takes() -> None:
     assert table.cut("数据数据", 5) == "数据…"
     assert table.cut("plain", 5) == "plain"
     assert table.cells_of("e\u0301数") == 3
+    assert table.cells_of("\u0e01\u0e31\u0e19") == 2, "a vowel above another letter, which combines with none"
     lines = table.lines([Column("A"), Column("N", is_number=True)], [["数", "1"], ["xyz", "22"]])
     assert lines == ["A     N", "数    1", "xyz  22"]
 

@@ -12,6 +12,7 @@ from jobmon_console.cli import screen
 from jobmon_console.safe import safe
 
 GAP = "  "
+_NO_WIDTH = ("Mn", "Me")  # categories of marks that stand on the character before
 _SHORTEST = 8  # columns; a cell is not cut below this as long as another is longer
 
 
@@ -50,7 +51,8 @@ def cells_of(text: str) -> int:
     if text.isascii():
         return len(text)
     return sum(
-        0 if unicodedata.combining(character) else 1 + (unicodedata.east_asian_width(character) in "WF")
+        # By category: the vowel signs of Thai and others take no column and have no combining class either.
+        0 if unicodedata.category(character) in _NO_WIDTH else 1 + (unicodedata.east_asian_width(character) in "WF")
         for character in text
     )
 

@@ -59,7 +59,8 @@ class Scrollback:
         """Add a note; give how many of the oldest rows were dropped."""
         dropped = self._cut(self._nuls.close())
         self._is_open = False
-        self.rows.append(Row(text.encode(), True, at=self._at))
+        # What an agent says may hold a surrogate: JSON can, UTF-8 cannot.
+        self.rows.append(Row(text.encode("utf-8", "backslashreplace"), True, at=self._at))
         return dropped + self._trim()
 
     def _extend(self, piece: bytes) -> None:

@@ -95,10 +95,7 @@ class Top(Pane):
             (" job   ", "dim"),
             (f"CPU {texts.percent(job.get('cpu_percent'))}%", "strong"),
             (f"  MEM {safe(memory.text)}", "warn" if memory.is_bad else "strong"),
-            (
-                f"  {safe(str(job.get('processes', '-')))} processes, {safe(str(job.get('threads', '-')))} threads",
-                "dim",
-            ),
+            (f"  {_counted(job, 'process', 'processes')}, {_counted(job, 'thread', 'threads')}", "dim"),
             (f"   sampled {texts.short_span(age)} ago", "dim" if age < 3 * DELAY else "warn"),
             *(
                 (f"  {safe(fact.text)}", "warn" if fact.is_bad else "plain")
@@ -131,6 +128,11 @@ class Top(Pane):
             spans.append((f"MEM {_bar(used)}", "warn" if used > 0.9 else "good"))
             spans.append((f" {texts.size(whole - free)} of {texts.size(whole)}", "dim"))
         return spans
+
+
+def _counted(job: dict[str, Any], one: str, several: str) -> str:
+    count = job.get(several)
+    return f"{safe(str(count if count is not None else texts.NOTHING))} {one if count == 1 else several}"
 
 
 def _bar(share: float) -> str:

@@ -211,6 +211,8 @@ STAGES = [
 IN_DETAIL = {live, not_permitted, notes, top, files, info}
 WITHOUT_JOBS = {loading, certificate, nothing_registered, nothing_matches}
 THEMED = [live, states, retrying, kill, found]
+OTHERS = ("high-contrast",)  # themes whose styles are golden beside those of the first
+NO_COLOR = "no-color"
 
 
 async def play(scene: Scene, stage: Stage, size: tuple[int, int]) -> tuple[str, str]:
@@ -265,6 +267,19 @@ async def test_a_state_looks_as_it_did(make_source: Any, make_record: Any, stage
     text, styled = await play(Scene(make_source, make_record, Appearance()), stage, SIZES[size])
 
     screens.check(styled if size == STYLED else text + "\n", f"{stage.__name__}-{size}")
+
+
+@pytest.mark.parametrize("theme", [*OTHERS, NO_COLOR])
+@pytest.mark.parametrize("stage", THEMED, ids=lambda stage: stage.__name__)
+async def test_a_theme_looks_as_it_did(
+    make_source: Any, make_record: Any, monkeypatch: pytest.MonkeyPatch, stage: Stage, theme: str
+) -> None:
+    if theme == NO_COLOR:
+        monkeypatch.setenv("NO_COLOR", "1")
+    look = Appearance("" if theme == NO_COLOR else theme)
+    _, styled = await play(Scene(make_source, make_record, look), stage, SIZES[STYLED])
+
+    screens.check(styled, f"{stage.__name__}-{STYLED}-{theme}")
 
 
 @pytest.mark.parametrize("stage", THEMED, ids=lambda stage: stage.__name__)

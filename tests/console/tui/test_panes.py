@@ -12,7 +12,7 @@ from jobmon_console.tui.panes import pane
 from jobmon_console.tui.panes.tree import arrange
 from jobmon_wire.cursor import Cursor
 from jobmon_wire.documents import write_document
-from jobmon_wire.frames import DATA, NOTE, Frame
+from jobmon_wire.frames import DATA, NOTE, RECORD, Frame
 
 
 async def test_choosing_another_job_cancels_the_streams_of_the_one_before(
@@ -35,6 +35,34 @@ async def test_only_the_tab_on_the_screen_asks(console: Console, source: Any, se
         await settle(pilot, lambda: "CPU 812%" in screen_text(console))
         await pilot.press("z", "z")
         await settle(pilot, lambda: source.open == [])
+
+
+@pytest.mark.parametrize("width", [160, 80, 60])
+async def test_the_tabs_name_the_job_that_is_shown_at_any_width(
+    console: Console, settle: Any, screen_text: Any, width: int
+) -> None:
+    async with console.run_test(size=(width, 40)) as pilot:
+        await settle(pilot, lambda: console.jobs.target)
+        await pilot.press("enter")
+        bar = console.jobs.detail.bar
+        job = str(console.jobs.target.row["id"])  # type: ignore[union-attr]
+
+        await settle(pilot, lambda: job in screen_text(console).splitlines()[bar.region.y])
+        row = screen_text(console).splitlines()[bar.region.y]
+        assert "1 Output" in row
+        assert all(f" {number} " in row for number in range(2, 7))
+
+
+async def test_one_process_is_not_several(console: Console, source: Any, settle: Any, screen_text: Any) -> None:
+    async def top(verb: str, arguments: dict[str, Any]) -> AsyncIterator[Frame]:
+        yield Frame(RECORD, bytes(16), write_document({"job": {"processes": 1, "threads": 1}, "processes": []}))
+        await asyncio.Event().wait()
+
+    source._answer = top
+    async with console.run_test(size=(140, 40)) as pilot:
+        await settle(pilot, lambda: console.jobs.target)
+        await pilot.press("2")
+        await settle(pilot, lambda: "1 process, 1 thread " in screen_text(console))
 
 
 async def test_scrolling_up_stops_following_and_the_end_resumes_it(

@@ -1,7 +1,10 @@
 """Every key of the table means what the table says, where it says, and nothing takes it away."""
 
 from collections import Counter
-from typing import Any
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+from unittest.mock import Mock
 
 import pytest
 from textual.binding import BindingsMap
@@ -14,8 +17,10 @@ from jobmon_console.errors import UsageError
 from jobmon_console.keys import KEYS, MOVES
 from jobmon_console.tui.app import Console
 from jobmon_console.tui.bindings import IN_DIALOGS
+from jobmon_console.tui.board import GROUPINGS
 from jobmon_console.tui.screens.jobs import JobsScreen
 from jobmon_console.tui.screens.kill import Kill
+from jobmon_console.tui.screens.view import HALF
 from jobmon_console.tui.widgets.filter import SelectorInput
 
 # What a person types into a text field edits the text: those keys are the field's while it has the focus.
@@ -113,6 +118,150 @@ async def test_every_key_of_a_scope_does_what_the_table_says(
                 await pilot.press(name)
 
                 assert done == [key.id], f"{name} should have been {key.id}"
+
+
+class Effect(NamedTuple):
+    """What pressing a key of the table changes, and in which way."""
+
+    before: tuple[str, ...]  # keys that lead to where it means something
+    look: Callable[[Console], Any]
+    is_right: Callable[[Any, Any], bool]  # what was before, and what is
+
+
+def changes(look: Callable[[Console], Any], *before: str) -> Effect:
+    """It becomes another."""
+    return Effect(before, look, lambda old, new: bool(old != new))
+
+
+def becomes(wanted: Any, look: Callable[[Console], Any], *before: str) -> Effect:
+    """It becomes this, and was not."""
+    return Effect(before, look, lambda old, new: bool(old != wanted and new == wanted))
+
+
+def _cursor(console: Console) -> int:
+    return console.jobs.table.cursor
+
+
+def _screen(console: Console) -> str:
+    return type(console.screen).__name__
+
+
+def _focus(console: Console) -> str:
+    return str(console.focused and console.focused.id)
+
+
+def _column(console: Console) -> int:
+    return console.jobs.detail.output.scroll_offset.x
+
+
+def _match(console: Console) -> int:
+    return console.jobs.detail.output._row
+
+
+FINDING = ("enter", "slash", *"step", "enter")
+EFFECTS = {
+    "up": Effect(("down", "down"), _cursor, lambda old, new: new == old - 1),
+    "down": Effect(("home",), _cursor, lambda old, new: new == old + 1),
+    "page_up": Effect(("end",), _cursor, lambda old, new: new < old - 1),
+    "page_down": Effect(("home",), _cursor, lambda old, new: new > old + 1),
+    "top": becomes(0, _cursor, "end"),
+    "bottom": Effect(("home",), _cursor, lambda old, new: new > old + 5),
+    "left": Effect(("enter", "right", "right"), _column, lambda old, new: new < old),
+    "right": Effect(("enter",), _column, lambda old, new: new > old),
+    "enter": becomes("output", _focus),
+    "escape": becomes("jobs", _focus, "enter"),
+    "next_pane": becomes("output", _focus),
+    "previous_pane": becomes("clusters", _focus),
+    "filter": becomes("filter-input", _focus),
+    "mark": becomes(1, lambda console: len(console.jobs.board.marks), "U"),
+    "mark_all": becomes(7, lambda console: len(console.jobs.board.marks), "U"),
+    "unmark_all": becomes(0, lambda console: len(console.jobs.board.marks), "A"),
+    "kill": becomes("Kill", _screen),
+    "sort": becomes("Menu", _screen),
+    "sort_left": changes(lambda console: console.jobs.board.sort),
+    "sort_right": changes(lambda console: console.jobs.board.sort),
+    "reverse": changes(lambda console: console.jobs.board.is_reversed),
+    "columns": becomes("Toggles", _screen),
+    "views": becomes("Menu", _screen),
+    "fold": Effect((), lambda console: console.jobs.table.count(), lambda old, new: new < old),
+    "grouping": changes(lambda console: console.jobs.board.grouping),
+    "pause": changes(lambda console: console.jobs.table.is_paused),
+    **{f"tab_{tab}": becomes(tab, lambda console: console.jobs.detail.tab, "5") for tab in keys.TABS if tab != "info"},
+    "tab_info": becomes("info", lambda console: console.jobs.detail.tab),
+    "previous_tab": becomes("info", lambda console: console.jobs.detail.tab, "6"),
+    "next_tab": becomes("top", lambda console: console.jobs.detail.tab),
+    "zoom": changes(lambda console: console.jobs.zoom),
+    "follow": changes(lambda console: console.jobs.detail.output.follows),
+    "stream": changes(lambda console: console.jobs.detail.output.file),
+    "find_next": changes(_match, *FINDING),
+    "find_previous": Effect(FINDING, _match, lambda old, new: new == old - 1),
+    "wrap": changes(lambda console: console.jobs.detail.output.is_folded),
+    "times": changes(lambda console: console.jobs.detail.output.has_times),
+    "rule": Effect((), lambda console: console.jobs.detail.output.count(), lambda old, new: new == old + 1),
+    "tail_file": becomes("out.log", lambda console: console.jobs.detail.output.file, "4", "tab", "down"),
+    "parent": becomes(".", lambda console: console.jobs.detail.files.list.path, "4", "tab", "home", "enter"),
+    "nodes": becomes("Nodes", _screen),
+    "activity": becomes("Activity", _screen),
+    "connect": becomes("Connect", _screen),
+    "save": becomes("Save", _screen),
+    "copy": Effect((), lambda console: console.clipboard, lambda old, new: new.startswith("8812-")),
+    "copy_command": Effect((), lambda console: console.clipboard, lambda old, new: new.startswith("jobmon jobs")),
+    "reconnect": changes(lambda console: len(console.feeds[0].source.asked)),  # type: ignore[attr-defined]
+    "palette": becomes("CommandPalette", _screen),
+    "help": becomes("Help", _screen),
+    "leave": Effect((), lambda console: console.exit.call_count, lambda old, new: new == old + 1),  # type: ignore[attr-defined]
+    "quit": Effect((), lambda console: console.exit.call_count, lambda old, new: new == old + 1),  # type: ignore[attr-defined]
+    "suspend": changes(lambda console: console.action_suspend_process.call_count),  # type: ignore[attr-defined]
+}
+
+
+def test_every_row_of_the_table_has_an_effect_that_is_looked_at() -> None:
+    assert set(EFFECTS) == {key.id for key in KEYS}
+
+
+@pytest.mark.parametrize("group", keys.GROUPS)
+async def test_every_key_has_its_effect(
+    group: str, console: Console, source: Any, settle: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source.is_heard = True
+    source.output = b"".join(b"step %d %s\n" % (at, b"x" * 300) for at in range(40))
+    async with console.run_test(size=(140, 40)) as pilot:
+        await settle(pilot, lambda: console.jobs.detail.output.count())
+        monkeypatch.setattr(console, "exit", Mock())
+        monkeypatch.setattr(console, "action_suspend_process", Mock())
+        for key in (key for key in KEYS if key.group == group):
+            for name in key.keys:
+                effect = EFFECTS[key.id]
+                await _to_the_table(console, pilot, settle)
+                for step in effect.before:
+                    await pilot.press(step)
+                    await settle(pilot, lambda: not console.jobs.target or console.jobs.detail.lines.count())
+                before = effect.look(console)
+                await pilot.press(name)
+
+                await settle(pilot, partial(_is_right, effect, console, before))
+
+
+def _is_right(effect: Effect, console: Console, before: Any) -> bool:
+    return effect.is_right(before, effect.look(console))
+
+
+async def _to_the_table(console: Console, pilot: Any, settle: Any) -> None:
+    """Out of everything, the cursor on a job in the middle, with its output beside it."""
+    jobs = console.jobs
+    while console.screen is not jobs or console.focused is not jobs.table or jobs.board.filter:
+        await pilot.press("escape")
+    console.clear_notifications()
+    console._clipboard = ""
+    jobs.board.folded.clear()
+    jobs.board.set_filter("")
+    jobs.table.is_paused = False
+    jobs.zoom, jobs.board.grouping = HALF, GROUPINGS[0]
+    jobs.detail.output.choose("stdout")
+    await pilot.press("1", "U")
+    jobs._rearrange()
+    jobs.table.go_to("job uuid-3")
+    await settle(pilot, lambda: jobs.detail.output.count() >= 40)
 
 
 async def test_letters_are_letters_while_a_filter_is_typed(console: Console, settle: Any) -> None:

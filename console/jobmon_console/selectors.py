@@ -5,11 +5,12 @@ have now.  Nothing here draws.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
+from jobmon_console.rows import Row
+from jobmon_console.sieve import Sieve
 from jobmon_wire.jobs import exit_text
-from jobmon_wire.matching import compile_selector
 from jobmon_wire.selectors import FIELDS, LONGEST, TEXT, All, Either, Node, Not, SelectorError, Test, parse_selector
 
 MOST = 12  # completions offered; more do not fit a line
@@ -26,7 +27,7 @@ _TYPICAL = {  # of the fields whose values are no list of words
     "gpu": ("<5%",),
 }
 
-Record = dict[str, Any]
+Record = Mapping[str, Any]
 
 
 class Completion(NamedTuple):
@@ -96,7 +97,7 @@ def values_of(field: str, records: Iterable[Record]) -> Counter[str]:
     return counted
 
 
-def clauses(text: str, me: str, now: Callable[[], float], records: Iterable[Record]) -> list[Clause]:
+def clauses(text: str, me: str, now: Callable[[], float], rows: Iterable[Row]) -> list[Clause]:
     """How many jobs each part matches by itself, where all parts must hold; one part alone says nothing new."""
     try:
         tree = parse_selector(text)
@@ -104,8 +105,8 @@ def clauses(text: str, me: str, now: Callable[[], float], records: Iterable[Reco
         return []
     if not isinstance(tree, All) or len(tree.parts) < 2:
         return []
-    rows = list(records)
-    return [Clause(written(part), sum(map(compile_selector(part, me, now), rows))) for part in tree.parts]
+    cells = [row.cells for row in rows]
+    return [Clause(written(part), sum(map(Sieve(part, me, now).wants, cells))) for part in tree.parts]
 
 
 def written(tree: Node) -> str:

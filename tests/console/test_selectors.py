@@ -8,6 +8,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from jobmon_console.errors import UsageError
+from jobmon_console.rows import Packer
 from jobmon_console.selectors import clauses, complete, values_of, written
 from jobmon_console.views import SHIPPED, check_view
 from jobmon_wire.selectors import FIELDS, All, Either, Not, SelectorError, parse_selector
@@ -102,10 +103,12 @@ def _flat(tree: Any) -> Any:
 
 
 def test_each_clause_is_counted_by_itself() -> None:
-    found = clauses("owner:alice (exit:3 or exit:TERM)", "", lambda: 0.0, JOBS)
+    rows = [Packer().pack(job) for job in JOBS]
+
+    found = clauses("owner:alice (exit:3 or exit:TERM)", "", lambda: 0.0, rows)
 
     assert found == [("owner:alice", 1), ("exit:3 or exit:TERM", 2)]
-    assert clauses("owner:alice", "", lambda: 0.0, JOBS) == []
+    assert clauses("owner:alice", "", lambda: 0.0, rows) == []
 
 
 def test_views_that_come_with_the_console_are_selectors() -> None:

@@ -133,7 +133,8 @@ def _follow(session: Session, selector: str, found: _Found) -> None:
                 leaving = list(mirror.rows) if line.get("kind") == "live" else line.get("uuids") or ()
                 before = {uuid: mirror.rows[uuid] for uuid in leaving if uuid in mirror.rows}
                 for uuid in mirror.apply(line):
-                    record = mirror.rows.get(uuid) or dict(before[uuid], gone=True)
+                    row = mirror.rows.get(uuid)
+                    record = dict(before[uuid].record(), gone=True) if row is None else row.record()
                     found.put((session.context, record))
     except JobMonError as error:
         end = error

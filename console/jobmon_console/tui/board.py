@@ -7,49 +7,30 @@ leaves it.  Nothing here draws.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable
-from itertools import islice
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
+from itertools import groupby, islice
 
-from jobmon_console.jobs import COUNTED, Predicate, Record, compile_filter, total
+from jobmon_console.jobs import COUNTED, total
+from jobmon_console.rows import PLACES, Row
 from jobmon_console.selectors import Clause, clauses, values_of
+from jobmon_console.sieve import Sieve
+from jobmon_console.tui.census import Census, place_of
 from jobmon_console.tui.feed import Feed
-from jobmon_console.tui.order import DEFAULT, SORTS, natural, sort
-from jobmon_wire.jobs import ENDED, RUNNING
+from jobmon_console.tui.groups import FRESH, NARROWED, STALE, Group, names_of
+from jobmon_console.tui.listing import CLUSTER, JOB, NODE, Block, Entry, Line, Listing
+from jobmon_console.tui.order import DEFAULT, SORTS, in_order, natural, order_of
+from jobmon_wire.jobs import ENDED
+from jobmon_wire.selectors import parse_selector
 
-JOB, ARRAY, CLUSTER, NODE = "job", "array", "cluster", "node"
-GROUPINGS = (("cluster", "node"), ("cluster",), ())
-LEAST_ARRAY = 3  # tasks of a job array under one heading that are folded to one line
+GROUPINGS: tuple[tuple[str, ...], ...] = (("cluster", "node"), ("cluster",), ())
 HOLD = 3.0  # s after a move in which a live column does not reorder the list under the cursor
 LARGE = 2000  # jobs; arranging fewer takes less than a frame, more wait for PACE
 SAMPLE = 20_000  # jobs whose values are offered as completions; all of 100,000 would take longer than a frame
+NAMES = 4096  # nodes whose place in the order is remembered
 PACE = 1.0  # s between two arrangements of a large list
 
-
-class Entry(NamedTuple):
-    """A job and the context through which it is seen."""
-
-    feed: Feed
-    row: Record
-
-
-class Line(NamedTuple):
-    """One line of the table."""
-
-    kind: str
-    # Never used for another line: "job <uuid>", "array <heading> <id>", "cluster <name>", "node <cluster> <name>".
-    key: str
-    entry: Entry | None = None
-    name: str = ""  # of a heading
-    jobs: int = 0  # under a heading
-    running: int = 0
-    is_folded: bool = False
-    is_ghost: bool = False  # left the list; shown until the cursor leaves it
-
-    @property
-    def uuid(self) -> str:
-        """Of the job; empty for a heading."""
-        return self.key[4:] if self.kind == JOB else ""
+_BATCH = PLACES["batch"]
 
 
 class Board:
@@ -63,8 +44,8 @@ class Board:
     def __init__(self, feeds: Iterable[Feed], now: Callable[[], float]) -> None:
         self.feeds = list(feeds)
         self.entries: dict[str, Entry] = {}
-        self.lines: list[Line] = []
-        self.index: dict[str, int] = {}  # of a line by its key
+        self.census = Census()
+        self.lines = Listing([], self._entry_of)
         self.marks: dict[str, None] = {}  # uuids, in the order they were marked
         self.folded: set[str] = set()  # headings
         self.opened: set[str] = set()  # arrays
@@ -77,17 +58,26 @@ class Board:
         self.clauses: list[Clause] = []  # of a filter that nothing matches: what each part does by itself
         self.is_dirty = True
         self._now = now
-        self._predicates: dict[str, Predicate] = {}  # by the name that "me" stands for
+        self._sieves: dict[str, Sieve] = {}  # by the name that "me" stands for; none without a filter
         self._arranged = float("-inf")  # s
+        self._arranged_by: tuple[tuple[str, ...], str, bool] | None = None  # grouping, column, direction
+        self._folded_by: set[str] = set()  # arrays that were open then
+        self._groups: dict[tuple[str, ...], Group] = {}  # by cluster and node, by cluster, or one
+        self._pending: dict[str, None] = {}  # uuids that came, changed or went since
+        self._left: dict[str, Entry] = {}  # those that went
 
     def update(self, feed: Feed, dirty: set[str]) -> None:
         """Take over what changed in one context's mirror."""
         for uuid in dirty:
             row, known = feed.mirror.rows.get(uuid), self.entries.get(uuid)
-            if row is None and known is not None and known.feed is feed:
-                self._let_go(uuid)
-            elif row is not None and (known is None or self._comes_first(feed, known.feed)):
-                self.entries[uuid] = Entry(feed, row)
+            if row is None:
+                if known is not None and known.feed is feed:
+                    self._let_go(uuid, known)
+            elif known is None:
+                self._admit(uuid, feed, row)
+            elif known.feed is feed or self._comes_first(feed, known.feed):
+                self._turn(known, feed, row)
+            self._pending[uuid] = None
         self.is_dirty = self.is_dirty or bool(dirty)
 
     def set_filter(self, text: str) -> None:
@@ -96,9 +86,13 @@ class Board:
         Raises:
             SelectorError: it names position and expectation.
         """
-        self._predicates = {feed.me: compile_filter(text, feed.me, self._now) for feed in self.feeds}
+        tree, before = parse_selector(text), self._sieves
         self.filter = text
-        self.is_dirty = True
+        self._sieves = {feed.me: Sieve(tree, feed.me, self._now) for feed in self.feeds} if text.strip() else {}
+        is_narrower = bool(before) and all(
+            me in before and sieve.narrows(before[me]) for me, sieve in self._sieves.items()
+        )
+        self._renew(NARROWED if is_narrower and self._sieves else STALE)
 
     def set_sort(self, column: str) -> None:
         """Sort by a column; by the same one again: the other way round."""
@@ -110,7 +104,7 @@ class Board:
         """The list should be arranged: something changed, and nobody's finger is on it."""
         if self.is_held(now, moved):
             return False
-        if not self.is_dirty and not (self.filter and now - self._arranged >= PACE):  # ages in filters grow
+        if not self.is_dirty and not (self._ages and now - self._arranged >= PACE):
             return False
         return len(self.entries) < LARGE or now - self._arranged >= PACE
 
@@ -120,28 +114,30 @@ class Board:
 
     def arrange(self, now: float, hold: str = "") -> None:
         """Make the lines anew; the line with the key ``hold`` stays even if its job left."""
-        before, at = self.lines, self.index.get(hold, -1)
-        matching = self.in_order()
-        self.matching = len(matching)
-        self.clauses = [] if matching or not self.filter else self._clauses()
-        self.groups = list(self._headings(self.entries.values()))
+        before, at = self.lines, self.lines.find(hold)
+        self._prepare()
+        self._place_all()
         self._open_array_of(hold)
-        self.lines = self._group(matching)
-        self._reindex()
-        if at >= 0 and hold not in self.index and before[at].kind == JOB:
+        self._sift()
+        self.matching = sum(len(group.shown) for group in self._groups.values())
+        self.clauses = [] if self.matching or not self.filter else self._clauses()
+        self.groups = list(self._headings())
+        self.lines = Listing(list(self._blocks()), self._entry_of)
+        if at >= 0 and hold not in self.lines and before[at].kind == JOB:
             self._keep(before, at)
+        self._left = {}
         self.marks = {uuid: None for uuid in self.marks if self._is_markable(uuid)}
         self.is_dirty, self._arranged = False, now
 
     def toggle_fold(self, key: str) -> str:
         """Fold or unfold a heading or an array, or what a job stands under; give the key of that."""
-        at = self.index.get(key)
-        if at is None:
+        at = self.lines.find(key)
+        if at < 0:
             return ""
         line = self.lines[at]
         if line.kind == JOB and line.entry is not None:
             array = self._array_key(line.entry)
-            key = array if array in self.arrays else heading_key(line.entry.row, self.grouping[-1:])
+            key = array if array in self.arrays else heading_key(place_of(line.entry.row)[: len(self.grouping)])
         if key in self.arrays:
             self.opened ^= {key}
         elif key:
@@ -155,17 +151,21 @@ class Board:
 
     def in_order(self) -> list[Entry]:
         """The jobs that match the filter, as they are sorted."""
-        return sort(self.select(), self.sort, self.is_reversed)
+        found = self.select()
+        for entry in found:
+            entry.order = order_of(entry.row, self.sort)
+        return in_order(found, self.is_reversed)
 
     def unfold(self, entry: Entry) -> None:
         """Open the headings a job stands under."""
-        self.folded -= {heading_key(entry.row, ("node",)), heading_key(entry.row, ("cluster",))}
+        cluster, node = place_of(entry.row)
+        self.folded -= {heading_key((cluster, node)), heading_key((cluster,))}
         self.opened.add(self._array_key(entry))
         self.is_dirty = True
 
     def counts(self) -> Counter[str]:
         """How many jobs are in which state."""
-        return Counter(str(entry.row.get("state") or "") for entry in self.entries.values())
+        return self.census.states
 
     def values(self, field: str) -> Counter[str]:
         """The values that jobs have of a selector's field, with their numbers."""
@@ -175,73 +175,136 @@ class Board:
 
     def current(self, key: str) -> Line | None:
         """The line with this key, with the newest row."""
-        at = self.index.get(key)
-        if at is None:
+        at = self.lines.find(key)
+        if at < 0:
             return None
         line = self.lines[at]
         entry = self.entries.get(line.uuid) if line.kind == JOB else None
         return line if entry is None else line._replace(entry=entry)
 
-    def _clauses(self) -> list[Clause]:
-        me = next((feed.me for feed in self.feeds if feed.me), "")
-        return clauses(self.filter, me, self._now, (entry.row for entry in self.entries.values()))
+    # Jobs that come, change and go
 
-    def _matches(self, entry: Entry) -> bool:
-        if not self.filter:
-            return True
-        predicate = self._predicates.get(entry.feed.me)
-        if predicate is None:  # the context said who "me" is after the filter was set
-            predicate = self._predicates[entry.feed.me] = compile_filter(self.filter, entry.feed.me, self._now)
-        return predicate(entry.row)
+    def _admit(self, uuid: str, feed: Feed, row: Row) -> None:
+        entry = self._left.pop(uuid, None)
+        if entry is None:
+            entry = Entry(feed, row)
+        else:  # it went a moment ago, and stands in its group still
+            entry.feed, entry.row = feed, row
+        self.entries[uuid] = entry
+        self.census.turn(None, row)
+
+    def _turn(self, entry: Entry, feed: Feed, row: Row) -> None:
+        self.census.turn(entry.row, row)
+        if entry.place is not None and names_of(entry.row) != names_of(row):
+            self._groups[entry.place].rename()
+        entry.feed, entry.row = feed, row
+
+    def _let_go(self, uuid: str, entry: Entry) -> None:
+        for feed in self.feeds:
+            if uuid in feed.mirror.rows:
+                self._turn(entry, feed, feed.mirror.rows[uuid])
+                return
+        del self.entries[uuid]
+        self._left[uuid] = entry
+        self.census.turn(entry.row, None)
 
     def _comes_first(self, feed: Feed, other: Feed) -> bool:
         return feed is other or self.feeds.index(feed) < self.feeds.index(other)
 
-    def _let_go(self, uuid: str) -> None:
-        del self.entries[uuid]
-        for feed in self.feeds:
-            if uuid in feed.mirror.rows:
-                self.entries[uuid] = Entry(feed, feed.mirror.rows[uuid])
-                return
+    def _entry_of(self, uuid: str) -> Entry | None:
+        return self.entries.get(uuid) or self._left.get(uuid)
 
     def _is_markable(self, uuid: str) -> bool:
         entry = self.entries.get(uuid)
         return entry is not None and entry.row.get("state") != ENDED
 
-    def _group(self, entries: list[Entry]) -> list[Line]:
-        self.arrays = {}
-        if not self.grouping:
-            return list(self._lines(entries))
-        members: dict[str, list[Entry]] = {}
-        for entry in entries:
-            members.setdefault(heading_key(entry.row, self.grouping[-1:]), []).append(entry)
-        lines: list[Line] = []
-        for heading in self._headings(entries):
-            lines.append(heading)
-            if not heading.is_folded:
-                lines.extend(self._lines(members.get(heading.key, [])))
-        return lines
+    # Arranging
 
-    def _lines(self, entries: list[Entry]) -> Iterable[Line]:
-        """The jobs under one heading; an array's tasks stand together, where its first one does."""
-        tasks: dict[str, list[Entry]] = {}
-        for entry in entries:
-            if array_of(entry.row):
-                tasks.setdefault(self._array_key(entry), []).append(entry)
-        self.arrays |= {key: found for key, found in tasks.items() if len(found) >= LEAST_ARRAY}
-        for entry in entries:
-            key = self._array_key(entry) if array_of(entry.row) else ""
-            if key not in self.arrays:
-                yield _job_line(entry)
-            elif tasks[key][0] is entry:
-                found, is_folded = tasks[key], key not in self.opened
-                running = sum(each.row.get("state") == RUNNING for each in found)
-                yield Line(ARRAY, key, None, array_of(entry.row), len(found), running, is_folded)
-                if not is_folded:
-                    yield from map(_job_line, found)
+    def _prepare(self) -> None:
+        """Begin anew where the list is to be grouped or sorted in another way."""
+        wanted = (self.grouping, self.sort, self.is_reversed)
+        if wanted == self._arranged_by:
+            return
+        self._arranged_by = wanted
+        self._groups = {}
+        for entry in self.entries.values():
+            entry.place = None
+        self._pending = dict.fromkeys(self.entries)
+
+    def _place_all(self) -> None:
+        """Put every job that came or changed where it belongs."""
+        pending, self._pending = self._pending, {}
+        for uuid in pending:
+            entry = self.entries.get(uuid)
+            if entry is not None:
+                self._place(entry)
+            elif uuid in self._left and (left := self._left[uuid]).place is not None:
+                self._groups[left.place].drop(left)
+        for group in [group for group in self._groups.values() if group.freshness == STALE]:
+            group.arrange(self.is_reversed)
+            if not group.members:
+                del self._groups[group.place]
+
+    def _place(self, entry: Entry) -> None:
+        place, array = place_of(entry.row)[: len(self.grouping)], array_of(entry.row)
+        order = order_of(entry.row, self.sort)
+        if entry.place != place or entry.array != array:
+            if entry.place is not None:
+                self._groups[entry.place].drop(entry)
+            entry.order, entry.array = order, array
+            self._group(place).put(entry)
+            return
+        group = self._groups[place]
+        if order != entry.order:
+            entry.order = order
+            group.shuffle()
+        if self._sieves:
+            group.touch()
+
+    def _group(self, place: tuple[str, ...]) -> Group:
+        group = self._groups.get(place)
+        if group is None:
+            group = self._groups[place] = Group(place, heading_key(place))
+        return group
+
+    @property
+    def _ages(self) -> bool:
+        """What matches changes with time alone."""
+        return any(sieve.depends_on_time for sieve in self._sieves.values())
+
+    def _sift(self) -> None:
+        if self._sieves and not {feed.me for feed in self.feeds} <= set(self._sieves):
+            self.set_filter(self.filter)  # a context has said who "me" is
+        if self._ages:
+            self._renew(STALE)
+        for sieve in self._sieves.values():
+            sieve.begin()
+        is_refolded, self._folded_by = self.opened != self._folded_by, set(self.opened)
+        self.arrays = {}
+        for group in self._groups.values():
+            if group.freshness != FRESH:
+                group.sift(self._sieves)
+                group.fold(self.opened)
+            elif group.arrays and is_refolded:
+                group.fold(self.opened)
+            self.arrays |= group.arrays
+
+    def _renew(self, freshness: int) -> None:
+        for group in self._groups.values():
+            group.freshness = max(group.freshness, freshness)
+        self.is_dirty = True
+
+    def _matches(self, entry: Entry) -> bool:
+        sieve = self._sieves.get(entry.feed.me)
+        return sieve is None or sieve.wants(entry.row.cells)
+
+    def _clauses(self) -> list[Clause]:
+        me = next((feed.me for feed in self.feeds if feed.me), "")
+        return clauses(self.filter, me, self._now, (entry.row for entry in self.entries.values()))
 
     def _array_key(self, entry: Entry) -> str:
-        return f"array {heading_key(entry.row, self.grouping[-1:])} {array_of(entry.row)}"
+        place = place_of(entry.row)[: len(self.grouping)]
+        return f"array {heading_key(place)} {array_of(entry.row)}"
 
     def _open_array_of(self, hold: str) -> None:
         """The line under the cursor must not go into an array that became large enough to be folded."""
@@ -249,54 +312,83 @@ class Board:
         if entry is not None and array_of(entry.row):
             self.opened.add(self._array_key(entry))
 
-    def _headings(self, entries: Iterable[Entry]) -> Iterable[Line]:
-        totals: dict[str, list[int]] = {}
-        nodes: dict[str, dict[str, str]] = {}  # cluster: node's key: node
-        for entry in entries:
-            cluster, node = str(entry.row.get("cluster") or ""), str(entry.row.get("node") or "")
-            key = heading_key(entry.row, ("node",))
-            nodes.setdefault(cluster, {})[key] = node
-            for counted in (totals.setdefault("cluster " + cluster, [0, 0]), totals.setdefault(key, [0, 0])):
-                counted[0] += 1
-                counted[1] += entry.row.get("state") == RUNNING
-        for cluster in sorted(nodes):
-            yield self._heading(CLUSTER, "cluster " + cluster, cluster, totals)
-            if "cluster " + cluster not in self.folded and "node" in self.grouping:
-                for key, node in sorted(nodes[cluster].items(), key=lambda pair: natural(pair[1])):
-                    yield self._heading(NODE, key, node, totals)
+    # Lines
 
-    def _heading(self, kind: str, key: str, name: str, totals: dict[str, list[int]]) -> Line:
-        jobs, running = totals[key]
-        return Line(kind, key, None, name, jobs, running, key in self.folded)
+    def _blocks(self) -> Iterator[Block]:
+        """What is shown, under its headings."""
+        if not self.grouping:
+            yield from (Block(None, group.place, group.body) for group in self._groups.values())
+            return
+        shown = sorted((group for group in self._groups.values() if group.shown), key=_by_name)
+        for cluster, groups in groupby(shown, key=_cluster):
+            parts = list(groups)
+            jobs, running = sum(len(part.shown) for part in parts), sum(map(self._running, parts))
+            heading = self._heading(CLUSTER, (cluster,), jobs, running)
+            if self.grouping == ("cluster",):
+                yield Block(heading, None if heading.is_folded else (cluster,), parts[0].body)
+                continue
+            yield Block(heading, None, [])
+            for part in () if heading.is_folded else parts:
+                node = self._heading(NODE, part.place, len(part.shown), self._running(part))
+                yield Block(node, None if node.is_folded else part.place, part.body)
 
-    def _keep(self, before: list[Line], at: int) -> None:
+    def _running(self, group: Group) -> int:
+        if len(group.shown) < len(group.members):
+            return group.running
+        if len(group.place) > 1:
+            return self.census.nodes[group.place[0], group.place[1]].running
+        return sum(tally.running for (cluster, _), tally in self.census.nodes.items() if (cluster,) == group.place)
+
+    def _headings(self) -> Iterator[Line]:
+        """Clusters and nodes of all jobs."""
+        for cluster, keys in groupby(sorted(self.census.nodes, key=_name_key), key=lambda key: key[0]):
+            nodes = [(key, self.census.nodes[key]) for key in keys]
+            jobs, running = sum(tally.jobs for _, tally in nodes), sum(tally.running for _, tally in nodes)
+            heading = self._heading(CLUSTER, (cluster,), jobs, running)
+            yield heading
+            if not heading.is_folded and "node" in self.grouping:
+                for key, tally in nodes:
+                    yield self._heading(NODE, key, tally.jobs, tally.running)
+
+    def _heading(self, kind: str, place: tuple[str, ...], jobs: int, running: int) -> Line:
+        key = heading_key(place)
+        return Line(kind, key, None, place[-1], jobs, running, key in self.folded)
+
+    def _keep(self, before: Listing, at: int) -> None:
+        """Let the job of that line stand behind what stood before it."""
         ghost = before[at]._replace(is_ghost=True)
-        for line in reversed(before[:at]):
-            if line.key in self.index:
-                self.lines.insert(self.index[line.key] + 1, ghost)
-                break
-        else:
-            self.lines.insert(0, ghost)
-        self._reindex()
-
-    def _reindex(self) -> None:
-        self.index = {line.key: at for at, line in enumerate(self.lines)}
+        for number in reversed(range(at)):
+            place = self.lines.find(before[number].key)
+            if place >= 0:
+                self.lines.haunt(ghost, place + 1)
+                return
+        self.lines.haunt(ghost, 0)
 
 
-def heading_key(row: dict[str, Any], grouping: tuple[str, ...]) -> str:
-    """The key of the heading a job stands under; empty without grouping."""
-    cluster = str(row.get("cluster") or "")
-    if grouping == ("node",):
-        return f"node {cluster} {row.get('node') or ''}"
-    return "cluster " + cluster if grouping else ""
+def heading_key(place: tuple[str, ...]) -> str:
+    """The key of the heading of a cluster and node, or of a cluster; empty without grouping."""
+    if len(place) > 1:
+        return f"node {place[0]} {place[1]}"
+    return f"cluster {place[0]}" if place else ""
 
 
-def array_of(row: dict[str, Any]) -> str:
+def array_of(row: Row) -> str:
     """The id of the job array a job is a task of; empty if it is none."""
-    batch = row.get("batch")
-    array = batch.get("array") if isinstance(batch, dict) else None
+    labels = row.cells[_BATCH]
+    if type(labels) is not tuple or "array" not in labels[0]:
+        return ""
+    array = labels[1 + labels[0].index("array")]
     return array.rpartition("_")[0] if isinstance(array, str) else ""
 
 
-def _job_line(entry: Entry) -> Line:
-    return Line(JOB, "job " + str(entry.row["uuid"]), entry)
+@lru_cache(maxsize=NAMES)
+def _name_key(place: tuple[str, ...]) -> tuple[str, ...]:
+    return (place[0], *map(natural, place[1:]))
+
+
+def _by_name(group: Group) -> tuple[str, ...]:
+    return _name_key(group.place)
+
+
+def _cluster(group: Group) -> str:
+    return group.place[0]

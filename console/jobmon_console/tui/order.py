@@ -5,15 +5,17 @@ so that the list does not jump when it is made anew.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from operator import attrgetter
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from jobmon_console.tui import texts
 from jobmon_wire.jobs import STATES
 
-LONGEST_NUMBER = 18  # digits; a name may be thousands of them, and int() takes quadratic time
+LONGEST_NUMBER = 0x10000  # digits that are counted; a name may have millions
 
-_DIGITS = re.compile(r"(\d+)")
+_ORDER = attrgetter("order")
+_DIGITS = re.compile(r"[0-9]+")
 
 
 class Sort(NamedTuple):
@@ -21,46 +23,42 @@ class Sort(NamedTuple):
 
     id: str
     title: str
-    value: Callable[[dict[str, Any]], Any]  # None: not known
+    value: Callable[[Mapping[str, Any]], Any]  # None: not known
     is_live: bool = False  # changes all the time, so that the list would never stand still
 
 
-class HasRow(Protocol):
-    """Something that holds a public job record."""
-
-    @property
-    def row(self) -> dict[str, Any]:
-        """The record."""
-
-
-def _text(field: str) -> Callable[[dict[str, Any]], Any]:
+def _text(field: str) -> Callable[[Mapping[str, Any]], Any]:
     return lambda row: natural(str(row[field])) if row.get(field) not in (None, "") else None
 
 
-def _number(field: str) -> Callable[[dict[str, Any]], Any]:
-    def value(row: dict[str, Any]) -> Any:
+def _number(field: str) -> Callable[[Mapping[str, Any]], Any]:
+    def value(row: Mapping[str, Any]) -> Any:
         number = row.get(field)
         return -number if isinstance(number, (int, float)) else None  # the largest is what one looks for
 
     return value
 
 
-def natural(text: str) -> list[tuple[int, int, str]]:
-    """A key for text with digits as numbers: job 9 comes before job 10."""
-    return [_part(part) for part in _DIGITS.split(text) if part]
+def natural(text: str) -> str:
+    """A key for text with digits as numbers: job 9 comes before job 10.
+
+    One string, not a list of parts: a sixth of the memory, and compared at once.
+    """
+    return _DIGITS.sub(_number_key, text.casefold())
 
 
-def _part(part: str) -> tuple[int, int, str]:
-    is_number = part.isdecimal() and len(part) <= LONGEST_NUMBER
-    return (0, int(part), "") if is_number else (1, 0, part.casefold())
+def _number_key(digits: re.Match[str]) -> str:
+    # What has more digits is larger; of as many the text says it.  Before whatever else can be printed.
+    number = digits[0].lstrip("0")
+    return f"\x01{chr(min(len(number), LONGEST_NUMBER))}{number}"
 
 
-def _started(row: dict[str, Any]) -> Any:
+def _started(row: Mapping[str, Any]) -> Any:
     started = texts.moment(row.get("started"))
     return None if started is None else -started
 
 
-def _state(row: dict[str, Any]) -> Any:
+def _state(row: Mapping[str, Any]) -> Any:
     state = row.get("state")
     return STATES.index(state) if state in STATES else None
 
@@ -81,19 +79,27 @@ SORTS = {
 }
 DEFAULT = "elapsed"
 
-Rowed = TypeVar("Rowed", bound=HasRow)
+
+class Ordered(Protocol):
+    """Something that knows what it is sorted by."""
+
+    @property
+    def order(self) -> Any:
+        """From ``order_of``."""
 
 
-def sort(entries: list[Rowed], column: str, is_reversed: bool) -> list[Rowed]:
-    """The entries in order."""
-    value = SORTS[column].value
-    known: list[tuple[Any, str, Rowed]] = []
-    unknown: list[Rowed] = []
-    for entry in entries:
-        key = value(entry.row)
-        if key is None:
-            unknown.append(entry)
-        else:
-            known.append((key, str(entry.row.get("id")), entry))
-    known.sort(key=lambda one: one[:2], reverse=is_reversed)
-    return [entry for _, _, entry in known] + unknown
+Sorted = TypeVar("Sorted", bound=Ordered)
+
+
+def order_of(row: Mapping[str, Any], column: str) -> Any:
+    """What a record is sorted by; None where the value is unknown."""
+    value = SORTS[column].value(row)
+    return None if value is None else (value, str(row.get("id")))
+
+
+def in_order(entries: list[Sorted], is_reversed: bool) -> list[Sorted]:
+    """The entries in their order."""
+    known = [entry for entry in entries if entry.order is not None]
+    unknown = [entry for entry in entries if entry.order is None] if len(known) < len(entries) else []
+    known.sort(key=_ORDER, reverse=is_reversed)
+    return known + unknown

@@ -11,7 +11,7 @@ from textual.command import DiscoveryHit, Hit, Hits, Provider
 
 from jobmon_console.keys import KEYS, Key, shown
 from jobmon_console.safe import safe
-from jobmon_console.tui.board import Entry
+from jobmon_console.tui.listing import Entry
 from jobmon_console.tui.screens.jobs import JobsScreen
 from jobmon_console.tui.states import job_look
 from jobmon_console.views import SHIPPED

@@ -4,6 +4,7 @@ A state is never told by colour alone.  The styles are those of ``theme``;
 nothing here draws.
 """
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from jobmon_console import link
@@ -37,7 +38,7 @@ _LINKS = {
 }
 
 
-def job_look(row: dict[str, Any]) -> Look:
+def job_look(row: Mapping[str, Any]) -> Look:
     """The state of a job, with how it ended."""
     state = str(row.get("state") or "")
     if state != jobs.ENDED:
@@ -51,7 +52,7 @@ def job_look(row: dict[str, Any]) -> Look:
     return Look("✗", "ended " + how, "bad")
 
 
-def health_look(row: dict[str, Any]) -> Look:
+def health_look(row: Mapping[str, Any]) -> Look:
     """The health of a job; an empty word where there is nothing to say."""
     health = safe(str(row.get("health") or ""))
     if health in ("", "ok") or row.get("state") == jobs.ENDED:

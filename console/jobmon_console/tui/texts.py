@@ -3,6 +3,7 @@
 Nothing here draws or makes outside text safe; what comes in is safe already.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from rich.cells import cell_len, set_cell_size
@@ -66,7 +67,7 @@ def moment(value: Any) -> float | None:
         return None
 
 
-def elapsed(row: dict[str, Any], now: float) -> float | None:
+def elapsed(row: Mapping[str, Any], now: float) -> float | None:
     """How long a job has run, or ran, s."""
     started = moment(row.get("started"))
     if started is None:

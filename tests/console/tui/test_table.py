@@ -51,7 +51,7 @@ def test_the_job_under_the_cursor_stays_whatever_changes_and_the_others_are_righ
             board.set_filter(change[0])
         now += 1.0
         board.arrange(now, key)
-        key = key if key in board.index else next((line.key for line in board.lines if line.kind == JOB), "")
+        key = key if key in board.lines else next((line.key for line in board.lines if line.kind == JOB), "")
 
         jobs = [line for line in board.lines if line.kind == JOB]
         folded = {str(e.row["uuid"]) for line in board.lines if line.is_folded for e in board.arrays.get(line.key, ())}
@@ -61,7 +61,7 @@ def test_the_job_under_the_cursor_stays_whatever_changes_and_the_others_are_righ
             str(e.row["uuid"]) for e in board.select()
         }
         assert [line.key for line in jobs if line.is_ghost] in ([], [key])
-        assert not key or board.index[key] == [line.key for line in board.lines].index(key)
+        assert not key or board.lines.find(key) == [line.key for line in board.lines].index(key)
 
 
 def test_unknown_values_come_last_whichever_way_round() -> None:

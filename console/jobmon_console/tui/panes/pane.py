@@ -5,11 +5,11 @@ cancels it.  What comes is taken on the screen's tick.  When nobody answers, the
 pane says so and asks again after a while, as long as that can help.
 """
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from jobmon_console.errors import JobMonError
 from jobmon_console.following import passes
-from jobmon_console.jobs import Record
 from jobmon_console.safe import safe
 from jobmon_console.tui.feed import Feed
 from jobmon_console.tui.source import Reading, Source
@@ -25,7 +25,7 @@ class Target(NamedTuple):
 
     feed: Feed
     uuid: str
-    row: Record
+    row: Mapping[str, Any]
 
     @property
     def source(self) -> Source:

@@ -5,7 +5,8 @@ One method per key, named after its id; those of the rest are in ``jobs``.
 
 from jobmon_console.preferences import Preferences
 from jobmon_console.safe import safe
-from jobmon_console.tui.board import GROUPINGS, Entry
+from jobmon_console.tui.board import GROUPINGS
+from jobmon_console.tui.listing import Entry
 from jobmon_console.tui.order import SORTS
 from jobmon_console.tui.screens.ask import Ask
 from jobmon_console.tui.screens.menu import Menu
@@ -234,4 +235,4 @@ class JobsList(JobsView, inherit_bindings=True):
 
 
 def _runs(entry: Entry) -> bool:
-    return entry.row.get("state") != ENDED
+    return bool(entry.row.get("state") != ENDED)

@@ -6,9 +6,9 @@ the key's id.
 
 from jobmon_console.keys import MOVES, TABS
 from jobmon_console.safe import safe
-from jobmon_console.tui.board import JOB
 from jobmon_console.tui.explain import FIRST_JOB
 from jobmon_console.tui.layout import SINGLE
+from jobmon_console.tui.listing import JOB
 from jobmon_console.tui.screens import commands
 from jobmon_console.tui.screens.activity import Activity
 from jobmon_console.tui.screens.connect import Connect

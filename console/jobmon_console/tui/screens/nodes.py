@@ -1,11 +1,12 @@
 """The page of nodes: what runs where, how busy it is, and where agents are silent."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from jobmon_console.safe import safe
 from jobmon_console.tui import texts
-from jobmon_console.tui.board import Board, Entry
+from jobmon_console.tui.board import Board
+from jobmon_console.tui.listing import Entry
 from jobmon_console.tui.order import natural
 from jobmon_console.tui.screens.page import Page
 from jobmon_console.tui.widgets.lines import Lines, Span
@@ -25,7 +26,7 @@ class Node:
         self.cpu, self.memory = 0.0, 0
         self.heard: float | None = None  # s since 1970, of the last word of any of its agents
 
-    def add(self, row: dict[str, Any]) -> None:
+    def add(self, row: Mapping[str, Any]) -> None:
         """Count one of its jobs."""
         state = row.get("state")
         self.jobs += 1

@@ -25,7 +25,7 @@ def header(board: Board, steady: float, now: float, read_only: bool) -> tuple[li
         left.append((f"  {safe(feed.name)} ", "bar"))
         left.append((f"{look.glyph} {look.word}", _BAR_STYLES.get(look.style, "bar")))
     states = board.counts()
-    nodes = len({(entry.row.get("cluster"), entry.row.get("node")) for entry in board.entries.values()})
+    nodes = len(board.census.nodes)
     counts = f"{texts.plural(len(board.entries), 'job')}  {states[RUNNING]:,} running  {texts.plural(nodes, 'node')}"
     left.append((f"   {counts}", "bar"))
     return left, [(time.strftime("%H:%M:%SZ ", time.gmtime(now)), "bar")]

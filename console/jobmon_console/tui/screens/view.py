@@ -15,9 +15,9 @@ from textual.screen import Screen
 from jobmon_console.keys import BY_ID, DETAIL, FILES, LIST, OUTPUT, SCREEN, TABLE
 from jobmon_console.selectors import Completion, complete
 from jobmon_console.tui.bindings import SCREEN_KEYS, bindings
-from jobmon_console.tui.board import ARRAY, JOB
 from jobmon_console.tui.explain import explain
 from jobmon_console.tui.layout import LAYOUTS, LEAST, SINGLE, TINY, WIDE, layout
+from jobmon_console.tui.listing import ARRAY, JOB
 from jobmon_console.tui.panes.detail import Detail
 from jobmon_console.tui.panes.pane import Target
 from jobmon_console.tui.panes.tabs import TabBar
@@ -102,7 +102,8 @@ class JobsView(Screen[None], inherit_bindings=False):
         now = self.site.steady()
         late, self._paced = now - self._paced - QUICK, now
         self._slowness = min(SLOWEST, self._slowness * 2) if late > LATE else max(1, self._slowness - 1)
-        usual = AWAY if not self.app.app_focus else QUICK if now - self._typed < TYPING else TICK
+        is_busy = now - self._typed < TYPING or any(feed.is_behind for feed in self.board.feeds)
+        usual = AWAY if not self.app.app_focus else QUICK if is_busy else TICK
         if now - self._ticked >= usual * self._slowness - QUICK / 2:
             self.tick()
 
@@ -295,10 +296,10 @@ class JobsView(Screen[None], inherit_bindings=False):
         entry = self.board.entries.get(uuid)
         if entry is None:
             return False
-        if "job " + uuid not in self.board.index:
+        if "job " + uuid not in self.board.lines:
             self.board.unfold(entry)
             self.set_filter(self.board.filter)
-        if "job " + uuid not in self.board.index:
+        if "job " + uuid not in self.board.lines:
             self.filter.input.value = ""
             self.set_filter("")
         return self.table.go_to("job " + uuid)

@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 from jobmon_console.safe import safe
 from jobmon_console.tui import texts
-from jobmon_console.tui.board import CLUSTER, Board, Line
+from jobmon_console.tui.board import Board
+from jobmon_console.tui.listing import CLUSTER, Line
 from jobmon_console.tui.states import link_look
 from jobmon_console.tui.widgets.lines import Lines, Span
 

@@ -5,7 +5,7 @@ the columns that can use it.  Nothing here draws; cells are safe text.
 """
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from jobmon_console.safe import safe
@@ -17,7 +17,7 @@ GAP = 1  # cells between columns
 BUSY = 5.0  # percent of a core; less is drawn dim, so that the busy ones stand out
 
 Cell = tuple[str, str]  # text, name of a style
-Record = dict[str, Any]
+Record = Mapping[str, Any]
 
 
 class Column(NamedTuple):

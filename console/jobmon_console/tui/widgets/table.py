@@ -10,7 +10,8 @@ from typing import Any
 
 from jobmon_console.safe import safe
 from jobmon_console.tui import texts
-from jobmon_console.tui.board import ARRAY, CLUSTER, JOB, Board, Entry, Line
+from jobmon_console.tui.board import Board
+from jobmon_console.tui.listing import ARRAY, CLUSTER, JOB, Entry, Line
 from jobmon_console.tui.order import SORTS
 from jobmon_console.tui.states import Look, job_look, link_look
 from jobmon_console.tui.widgets.columns import GAP, Column, choose
@@ -87,8 +88,8 @@ class JobTable(Lines):
 
     def settle(self) -> None:
         """The lines were arranged anew: put the cursor back on its line."""
-        at = self.board.index.get(self.key)
-        if at is None:
+        at = self.board.lines.find(self.key)
+        if at < 0:
             at = min(self.cursor, max(0, self.count() - 1))
             if not self.key:
                 at = next((i for i, line in enumerate(self.board.lines) if line.kind in (JOB, ARRAY)), 0)
@@ -112,10 +113,10 @@ class JobTable(Lines):
 
     def go_to(self, key: str) -> bool:
         """Put the cursor on the line with this key, if it is in the list."""
-        at = self.board.index.get(key)
-        if at is not None:
+        at = self.board.lines.find(key)
+        if at >= 0:
             self.place(at)
-        return at is not None
+        return at >= 0
 
     def first_job(self) -> None:
         """Put the cursor on the first job."""

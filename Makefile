@@ -37,7 +37,7 @@ format: $(READY)
 agent: $(READY)  ## the one-file agent for the worker nodes; PYTHONS="..." names theirs, else those on PATH
 	$(BIN)/jobmon agent --out jobmond.pyz $(if $(PYTHONS),--python $(PYTHONS))
 
-bench: $(READY)  ## what commands, the server and the agent cost, beside the least that anything could; a quarter of an hour
+bench: $(READY)  ## what each part costs, beside the least that anything could; half an hour
 	$(BIN)/python benchmarks/all.py
 
 pictures: $(READY)  ## the documentation's pictures, made from the program itself

@@ -13,9 +13,9 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
-from benchmarks import agent, commands, server
+from benchmarks import agent, commands, console, server
 from benchmarks.table import show
 
 if __name__ == "__main__":
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that nothing is left behind
-    show(itertools.chain(commands.rows(), server.rows(), agent.rows()))
+    show(itertools.chain(commands.rows(), server.rows(), agent.rows(), console.rows()))

@@ -135,6 +135,14 @@ async def test_lines_that_came_are_dated_those_from_before_are_not(
         assert [":" in row.split("│")[-1].split("fresh")[0] for row in rows] == [False, True]
 
 
+async def test_what_was_passed_over_is_said_where_it_does_not_scroll_away(
+    console: Console, source: Any, settle: Any, screen_text: Any
+) -> None:
+    source.notes = [{"kind": "skipped", "bytes": 3 * 2**20}, {"kind": "skipped", "bytes": 2**20}]
+    async with console.run_test(size=(140, 40)) as pilot:
+        await settle(pilot, lambda: "4.0M skipped" in screen_text(console))
+
+
 async def test_a_rule_stands_below_what_had_come(console: Console, settle: Any, screen_text: Any) -> None:
     async with console.run_test(size=(140, 40)) as pilot:
         await settle(pilot, lambda: "step 39" in screen_text(console))

@@ -54,6 +54,7 @@ class Output(Pane):
         self._buffer = Scrollback()
         self._folding = Folding(self._text)
         self._place = Place()
+        self._skipped = 0  # bytes that came faster than they could be shown
         self._unseen = 0  # lines that came since following stopped
         self._has_begun = False  # what was there before has come
         self._row = 0  # of the match that was gone to last
@@ -104,6 +105,8 @@ class Output(Pane):
         if self._buffer.lines:
             lines = texts.plural(self._buffer.lines, "line")
             spans.append((f"  {lines}, {texts.size(self._buffer.bytes)}", "dim"))
+        if self._skipped:  # the lines that say so scroll by as fast as the others
+            spans.append((f"  {texts.size(self._skipped)} skipped", "warn"))
         if self.problem and self.count():
             spans.append((f"  {self.problem}", "warn"))
         if self.search:
@@ -159,6 +162,8 @@ class Output(Pane):
     def _take_note(self, note: dict[str, Any]) -> None:
         if note.get("kind") == "hole" and isinstance(note.get("bytes"), int):
             self._buffer.skip(note["bytes"])
+        if note.get("kind") == "skipped" and isinstance(note.get("bytes"), int):
+            self._skipped += note["bytes"]
         if words := told(note, self.file):
             self._note(words)
 
@@ -174,7 +179,7 @@ class Output(Pane):
         self._folding.restart(self._folding.width)
         self.search = Search(self.search.text, self._text)
         self._place = Place()
-        self._unseen, self._row = 0, 0
+        self._unseen = self._row = self._skipped = 0
         self._has_begun = False
         self.follows = True
 

@@ -48,12 +48,23 @@ class Scrollback:
 
     def _cut(self, data: bytes) -> int:
         *whole, rest = data.split(b"\n")
-        for piece in whole:
-            self._extend(piece)
+        if whole and self._is_open:
+            self._extend(whole.pop(0))
             self._is_open = False
+        self._add(whole)
         if rest:
             self._extend(rest)
         return self._trim()
+
+    def _add(self, lines: list[bytes]) -> None:
+        """Take whole lines, most of them short: a job may print 50,000 a second."""
+        widest = max(map(len, lines), default=0)
+        if widest > LONGEST:
+            self.rows += [Row(line[:LONGEST], False, max(0, len(line) - LONGEST), self._at) for line in lines]
+        else:
+            self.rows += [Row(line, False, 0, self._at) for line in lines]
+        self.lines += len(lines)
+        self.widest = max(self.widest, min(widest, LONGEST))
 
     def note(self, text: str) -> int:
         """Add a note; give how many of the oldest rows were dropped."""

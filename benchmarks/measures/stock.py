@@ -25,7 +25,11 @@ LINE = "{:>12} event a line as a job prints one, of seventy-one characters"
 class Table(App[None]):
     """The table, and how many rows it has."""
 
-    CSS = "DataTable > .datatable--cursor, DataTable:focus > .datatable--cursor { background: #2c405c; }"
+    CSS = """
+    DataTable > .datatable--cursor, DataTable:focus > .datatable--cursor { background: #2c405c; }
+    DataTable { height: 1fr; }
+    #title { height: 1; width: 100%; }
+    """
     BINDINGS: ClassVar[list[BindingType]] = [("j", "down", "Down"), ("slash", "narrow", "Narrow")]
 
     def __init__(self, rows: int, rate: int) -> None:

@@ -39,7 +39,7 @@ class Answer(NamedTuple):
     """How long something took to be seen, ms."""
 
     wall: float
-    alone: float  # less the time in which another program had the processor
+    alone: float  # less the time in which the program waited for a processor
     cpu: float  # of the program
 
 
@@ -166,12 +166,8 @@ class Terminal:
         return Answer(wall * 1e3, (wall - self._queued() + queued) * 1e3, (self.cpu() - used) * 1e3)
 
     def _queued(self) -> float:
-        """Seconds that the program and this one have waited for a processor."""
-        waited = 0.0
-        for pid in (self.process.pid, os.getpid()):
-            for thread in Path(f"/proc/{pid}/task").glob("*/schedstat"):
-                waited += int(thread.read_text().split()[1]) / 1e9
-        return waited
+        """Seconds that the program's first thread, which draws, has waited for a processor."""
+        return int(Path(f"/proc/{self.process.pid}/schedstat").read_text().split()[1]) / 1e9
 
     def cpu(self) -> float:
         """Seconds of CPU it has used, all threads."""

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from itertools import pairwise
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -116,7 +117,7 @@ def test_the_outlook_of_a_group_is_true_of_each_of_its_jobs(
 
 
 @settings(max_examples=150, deadline=None)
-@given(SELECTORS, st.sampled_from(["n", "1", " ann", "e", "", " cpu>1"]), st.lists(RECORDS, max_size=4))
+@given(SELECTORS, st.sampled_from(["n", "1", " ann", "e", "", " cpu>1", ",bob", "*"]), st.lists(RECORDS, max_size=4))
 def test_a_narrower_filter_wants_nothing_that_the_wider_one_does_not(
     text: str, more: str, records: list[dict[str, Any]]
 ) -> None:
@@ -129,11 +130,68 @@ def test_a_narrower_filter_wants_nothing_that_the_wider_one_does_not(
         assert wide.wants(cells) or not narrow.wants(cells)
 
 
+JOBS = [
+    {
+        "uuid": uuid, "id": id_, "name": name, "owner": owner, "owner_name": ME if owner == "ann" else "/CN=bob",
+        "node": node, "cluster": "c1", "state": state, "health": "ok", "reason": None, "command": "python3 run.py",
+        "exit": {"code": 0, "signal": None} if state == "ended" else None, "batch": {"array": id_}, "tags": {"a": name},
+    }
+    for uuid, id_, name, owner, node, state in (
+        ("u1", "7_1", "ann", "ann", "n1", "running"), ("u2-ann", "7_12", "Annual", "bob", "n12", "ended"),
+        ("u3", "bob-8", None, "bob", "n1", "silent"), ("u4", "8_1", "x1", "ann", "n2", "running"),
+    )
+]  # fmt: skip
+VALUES = (
+    "ann",
+    "a",
+    "n1",
+    "N1",
+    "bob",
+    "7_1",
+    "run",
+    "silent",
+    "me",
+    "0",
+    "x*",
+    "?n*",
+    "CN=an",
+    "u2-a",
+    "ann,bob",
+    "run.py",
+)
+
+
+@pytest.mark.parametrize("operator", [":", "=", "!="])
+def test_each_field_with_each_operator_is_what_it_is_to_the_selector(operator: str) -> None:
+    packer = Packer()
+    rows = [packer.pack(job) for job in JOBS]
+    for text in [field + operator + value for field in FIELDS for value in VALUES] + list(VALUES):
+        sieve = _sieve(text)
+        if sieve is None:
+            continue
+        predicate = compile_selector(parse_selector(text), ME, lambda: NOW)
+        wanted = [predicate(job) for job in JOBS]
+
+        assert [sieve.wants(row.cells) for row in rows] == wanted, text
+        for row, verdict in zip(rows, wanted, strict=True):
+            common = {"cluster": row["cluster"], "node": row["node"]}
+            assert sieve.outlook(common, lambda row=row: _words([row])) in (None, verdict), text
+
+
 def test_a_word_that_grows_is_narrower() -> None:
     texts = ["w", "wn", "wn0", "wn0 state:run", "wn0 state:run name:re", "wn0 state:run name:rec"]
     sieves = [_sieve(text) for text in texts]
 
     assert all(narrow and wide and narrow.narrows(wide) for wide, narrow in pairwise(sieves))
+
+
+def test_a_second_value_and_a_star_are_not_narrower() -> None:
+    for wide, other in (("name:ann", "name:ann,bob"), ("name:an", "name:an*"), ("owner:m", "owner:me")):
+        sieves = _sieve(wide), _sieve(other)
+
+        assert sieves[0]
+        assert sieves[1]
+        assert not sieves[1].narrows(sieves[0])
 
 
 def test_only_ages_depend_on_time() -> None:

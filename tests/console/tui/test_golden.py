@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from textual.widgets import Input
 
 from jobmon_console.appearance import THEME_NAMES, Appearance
 from jobmon_console.errors import CredentialRefusedError, RefusedError, UnreachableError
@@ -223,6 +224,8 @@ async def play(scene: Scene, stage: Stage, size: tuple[int, int]) -> tuple[str, 
     async with console.run_test(size=size) as pilot:
         await _until(console, lambda: console.jobs.table.count() or stage in WITHOUT_JOBS)
         await _stillness(console)
+        for field in console.jobs.query(Input):
+            field.cursor_blink = False
         scene.then()
         await pilot.press(*keys)
         scene.steady += scene.later

@@ -4,7 +4,7 @@ import os
 import platform
 from typing import Any, Dict, Iterator, List, Optional
 
-from jobmon_agent import VERSION, batch, node, reason
+from jobmon_agent import VERSION, batch, node, reason, tags
 from jobmon_agent.health import Health
 from jobmon_agent.job import Job
 from jobmon_agent.members import Members, group_of
@@ -37,7 +37,7 @@ def registration(job: Job, facts: Dict[str, Any]) -> Registration:
         memory=int(around["memory"]),
         kernel=str(around["kernel"])[:255],
         batch=labels,
-        tags={},
+        tags=tags.read_tags(_text(os.fsencode(os.environ.get(tags.VARIABLE, "")))),
         stdout=facts["stdout_kind"],
         stderr=facts["stderr_kind"],
     )

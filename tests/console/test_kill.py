@@ -73,6 +73,19 @@ def test_nobody_left_to_signal_is_said(at_fake: Run, fake: Any, fleet: Any) -> N
     assert signalled(fake) == []
 
 
+@pytest.mark.parametrize(("answer", "sent"), [("y\n", 0), ("2\n", 2)])
+def test_jobs_that_their_owner_has_protected_are_counted_however_few(
+    context: Any, fake: Any, fleet: Any, clean_environment: None, answer: str, sent: int
+) -> None:
+    fake.rows("GET /v1/jobs", fleet[0], dict(fleet[1], tags={"protected": ""}))
+    words, environ = ["kill", "@state:running"], {"JOBMON_CREDENTIAL": context.credential}
+
+    _, seen = answer_prompt(words, environ, b"to go on: ", answer)
+
+    assert "2 jobs, with protected ones" in seen
+    assert len(signalled(fake)) == sent
+
+
 @pytest.mark.parametrize(
     ("words", "answer", "status", "sent"),
     [

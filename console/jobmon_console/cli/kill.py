@@ -1,7 +1,8 @@
 """``jobmon kill``: a signal to every process of the jobs, and to nothing else.
 
 One job named by its id needs no question.  Several, or a selector, are listed
-first; more than a few are confirmed by typing how many they are.
+first; more than a few, or any that its owner has tagged ``protected``, are
+confirmed by typing how many they are.
 """
 
 import argparse
@@ -15,6 +16,7 @@ from jobmon_wire.frames import RECORD
 from jobmon_wire.jobs import ALIVE
 
 TYPED_ABOVE = 5  # targets; above it the number is typed, so that a habit of pressing y is no answer
+PROTECTED = "protected"  # name of the tag
 LISTED = 12  # targets shown before the question
 
 
@@ -82,6 +84,10 @@ def _told(result: Record) -> str:
     return text
 
 
+def _is_protected(target: reach.Target) -> bool:
+    return PROTECTED in ((target.record or {}).get("tags") or {})
+
+
 def _is_confirmed(targets: list[reach.Target], signal: str) -> bool:
     if not screen.can_ask():
         raise UsageError(
@@ -91,8 +97,10 @@ def _is_confirmed(targets: list[reach.Target], signal: str) -> bool:
     if len(targets) > LISTED:
         screen.put(f"and {len(targets) - LISTED} more")
     screen.flush()
-    if len(targets) > TYPED_ABOVE:
-        return screen.ask(f"{signal} to these {len(targets)} jobs? Type their number to go on: ") == str(len(targets))
+    are_protected = any(map(_is_protected, targets))
+    if len(targets) > TYPED_ABOVE or are_protected:
+        who = f"{words.plural(len(targets), 'job')}{', with protected ones' if are_protected else ''}"
+        return screen.ask(f"{signal} to {who}? Type their number to go on: ") == str(len(targets))
     return screen.ask(f"{signal} to {words.plural(len(targets), 'job')}? [y/N] ").lower() in ("y", "yes")
 
 

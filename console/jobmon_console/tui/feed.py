@@ -136,8 +136,9 @@ class Feed:
 def _freeze() -> None:
     """Let the garbage collector look at no job again: a look at all of 100,000 holds the keys up for 100 ms.
 
-    Rows and their places refer to nothing that could refer to them, so that nothing is leaked.
+    What an earlier connection had is let go first, or each new one would keep the rubbish of the last.
     """
     gc.enable()
+    gc.unfreeze()
     gc.collect()
     gc.freeze()

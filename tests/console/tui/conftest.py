@@ -1,7 +1,8 @@
 """A server's answers without a server: what the console's tests put behind its screens."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+import gc
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import pytest
@@ -222,6 +223,13 @@ class Clock:
 
     def __call__(self) -> float:
         return self.at
+
+
+@pytest.fixture(autouse=True)
+def nothing_frozen() -> Iterator[None]:
+    """A console lets the collector pass over what is there when its list is complete; a test's is soon rubbish."""
+    yield
+    gc.unfreeze()
 
 
 @pytest.fixture

@@ -1,6 +1,8 @@
 """A feed that lost its connection is told what has changed since, and holds what the server holds."""
 
 import asyncio
+import gc
+import weakref
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -88,3 +90,31 @@ async def test_what_somebody_else_was_shown_is_no_start() -> None:
     await told(script, 1)
 
     assert script.resumed == ["", ""]
+
+
+class Ring:
+    """Something that refers to itself, as what a connection leaves when it has ended."""
+
+    def __init__(self) -> None:
+        self.self = self
+
+
+async def test_a_complete_list_lets_go_of_what_an_earlier_connection_left() -> None:
+    sync = {"kind": "sync", "epoch": "e", "total": 1, "counts": {}}
+    ring = Ring()
+    left = weakref.ref(ring)
+    await told(Script([sync, jobs("a"), {"kind": "live", "seq": 1}]), 1)
+
+    del ring
+    gc.collect()
+    assert left() is not None, "it was passed over, as the jobs are"
+    assert gc.isenabled()
+
+    await told(Script([sync, jobs("a"), {"kind": "live", "seq": 1}]), 1)
+    assert left() is None
+
+
+async def test_a_list_that_breaks_off_leaves_the_collector_at_work() -> None:
+    await told(Script([{"kind": "sync", "epoch": "e", "total": 2, "counts": {}}, jobs("a")]), 1)
+
+    assert gc.isenabled()

@@ -60,6 +60,26 @@ async def test_activity_shows_what_was_done_newest_first(
         await settle(pilot, lambda: console.screen is console.jobs)
 
 
+async def test_the_cursor_stays_on_its_action_when_newer_ones_come(
+    console: Console, source: Any, settle: Any, screen_text: Any
+) -> None:
+    first = {"at": 1.7e9, "who": "alice", "verb": "tail", "id": "8812", "decision": "allowed"}
+    source.audit = [dict(first, at=1.6e9, verb="top"), first]
+    async with console.run_test(size=(140, 30)) as pilot:
+        await settle(pilot, lambda: console.jobs.target)
+        await pilot.press("f3")
+        await settle(pilot, lambda: "top" in screen_text(console))
+        await pilot.press("down")
+        rows = console.screen.rows
+        assert rows.rows[rows.cursor]["verb"] == "top"
+
+        source.audit = [dict(first, at=1.8e9, verb="kill"), dict(source.audit[0], outcome="done"), first]
+        await pilot.press("R")
+        await settle(pilot, lambda: "kill" in screen_text(console))
+
+        assert rows.rows[rows.cursor]["verb"] == "top"
+
+
 async def test_connections_tell_the_state_and_the_remedy(
     make_source: Any, make_record: Any, settle: Any, screen_text: Any
 ) -> None:

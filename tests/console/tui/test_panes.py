@@ -161,6 +161,24 @@ async def test_files_are_entered_previewed_and_followed(
         assert source.asked[-1][1]["file"] == "data/out.log"
 
 
+async def test_the_cursor_stays_on_its_file_when_others_come_before_it(
+    console: Console, source: Any, settle: Any, screen_text: Any
+) -> None:
+    files = console.jobs.detail.files.list
+    async with console.run_test(size=(140, 40)) as pilot:
+        await settle(pilot, lambda: console.jobs.target)
+        await pilot.press("4", "enter")
+        await settle(pilot, lambda: "out.log" in screen_text(console))
+        await pilot.press("down")
+        assert files.chosen["name"] == "out.log"
+
+        source.entries = [dict(source.entries[1], name="a.log"), *source.entries]
+        await pilot.press("R")
+        await settle(pilot, lambda: "a.log" in screen_text(console))
+
+        assert files.chosen["name"] == "out.log"
+
+
 async def test_info_and_events_show_what_is_known(console: Console, settle: Any, screen_text: Any) -> None:
     async with console.run_test(size=(140, 60)) as pilot:
         await settle(pilot, lambda: console.jobs.target)

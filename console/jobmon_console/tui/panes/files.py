@@ -36,7 +36,7 @@ class FileList(Pane):
         self.path = "."
         self._entries: list[dict[str, Any]] = []
         self._left_out = 0
-        self._came_from = ""
+        self._came_from = ""  # name of the entry that the cursor is to stand on
 
     def count(self) -> int:
         """Entries, the way up among them."""
@@ -78,6 +78,11 @@ class FileList(Pane):
         self.cursor = min(self.cursor, max(0, len(self._entries) - 1))
         self.post_message(self.Moved(self))
 
+    def renew(self) -> None:
+        """List anew; the cursor stays on its file, wherever that stands then."""
+        self._came_from = self._came_from or str(self.chosen.get("name") or "")
+        super().renew()
+
     def clear(self) -> None:
         """Nothing is known of the directory."""
         self._entries, self._left_out, self.cursor = [], 0, 0
@@ -85,7 +90,7 @@ class FileList(Pane):
     def select(self, target: Target | None) -> None:
         """Another job: its sandbox from the top."""
         if target is None or self.target is None or target.uuid != self.target.uuid:
-            self.path, self._came_from = ".", ""
+            self.path, self._came_from, self._entries = ".", "", []
         super().select(target)
 
     def enter(self, name: str) -> None:
@@ -94,7 +99,7 @@ class FileList(Pane):
             if self.path == ".":
                 return
             self._came_from = posixpath.basename(self.path)
-        self.path = self.path_of(name)
+        self.path, self._entries = self.path_of(name), []
         self.renew()
         self.taken()
 

@@ -58,8 +58,10 @@ class ActivityRows(Lines):
                 self.problems.append(f"{safe(feed.name)}: {safe(str(reading.error))}")
         found = [row for _, _, rows in self._readings for row in rows]
         found.sort(key=lambda row: texts.moment(row.get("at")) or 0.0, reverse=True)
+        under = _action(self.rows[self.cursor]) if self.cursor < len(self.rows) else None
         self.rows, self._readings, self.is_asking = found, [], False
-        self.cursor = max(0, min(self.cursor, len(found) - 1))
+        places = [at for at, row in enumerate(found) if _action(row) == under]
+        self.cursor = places[0] if places else max(0, min(self.cursor, len(found) - 1))
 
     def stop(self) -> None:
         """Nobody looks any more."""
@@ -138,6 +140,11 @@ class Activity(Page):
     def on_unmount(self) -> None:
         """Cancel what is under way."""
         self._activity.stop()
+
+
+def _action(row: dict[str, Any]) -> tuple[Any, ...]:
+    """What does not change of an action while its outcome does."""
+    return tuple(str(row.get(key)) for key in ("at", "who", "verb", "job"))
 
 
 def _person(name: str) -> str:

@@ -198,3 +198,19 @@ async def test_a_save_that_is_given_up_leaves_nothing_and_asks_no_more(
         await settle(pilot, lambda: "cat" not in source.open)
 
     assert list(tmp_path.iterdir()) == []
+
+
+async def test_colours_of_the_output_are_seen_folded_and_found_through(
+    console: Console, source: Any, settle: Any, screen_text: Any
+) -> None:
+    source.output = b"fine \x1b[31mfai\x1b[1mlure\x1b[0m \x1b]0;title\x07\n"
+    async with console.run_test(size=(120, 40)) as pilot:
+        await settle(pilot, lambda: "fine failure" in screen_text(console))
+        output = console.jobs.detail.output
+
+        assert output.spans(0)[1:] == [("fine ", "plain"), ("failure", "bad"), (" ␛]0;title␇", "plain")]
+
+        output.find("e f")
+        assert [text for text, style in output.spans(0) if style == "found"] == ["e ", "f"]
+        console.jobs.detail.output.toggle_fold()
+        assert tuple(style for text, style in output.spans(0) if text in ("f", "ailure")) == ("found", "bad")

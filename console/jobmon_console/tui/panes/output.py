@@ -12,7 +12,7 @@ from typing import Any
 
 from textual import events
 
-from jobmon_console import calls
+from jobmon_console import calls, sgr
 from jobmon_console.errors import JobMonError
 from jobmon_console.following import Place, passes, told
 from jobmon_console.replies import Kept
@@ -71,17 +71,21 @@ class Output(Pane):
 
     def spans(self, index: int) -> list[Span]:
         """A line or a piece of one, or a note about the stream."""
-        piece = self._folding.pieces[index] if self.is_folded else Piece(index, 0, len(self._text(index)))
-        row, text = self._buffer.rows[piece.row], self._text(piece.row)
+        line = self._line(self._folding.pieces[index].row if self.is_folded else index)
+        text = line.text
+        piece = self._folding.pieces[index] if self.is_folded else Piece(index, 0, len(text))
+        row = self._buffer.rows[piece.row]
         before = (self._time(row) if piece.start == 0 else "").ljust(CLOCK) if self.has_times else ""
         spans: list[Span] = [(" " + before, "dim")]
-        style, at = "info" if row.is_note else "plain", piece.start
-        for begin, end in self.search.places(text):
-            begin, end = max(begin, at), min(end, piece.end)
-            if begin < end:
-                spans += [(text[at:begin], style), (text[begin:end], "found")]
-                at = end
-        spans.append((text[at : piece.end], style))
+        places = self.search.places(text)
+        for run in sgr.cover(line.runs, piece.start, piece.end):
+            at = run.start
+            for begin, end in places:
+                begin, end = max(begin, at), min(end, run.end)
+                if begin < end:
+                    spans += [(text[at:begin], run.style), (text[begin:end], "found")]
+                    at = end
+            spans.append((text[at : run.end], run.style))
         if row.hidden and piece.end == len(text):
             spans.append((f" … {texts.size(row.hidden)} more", "info"))
         return spans
@@ -91,10 +95,14 @@ class Output(Pane):
         return MARGIN + (CLOCK if self.has_times else 0)
 
     def _text(self, row: int) -> str:
+        return self._line(row).text
+
+    def _line(self, row: int) -> sgr.Line:
         found = self._buffer.rows[row]
         if found.is_note:
-            return f"── {safe(found.data)} ──"
-        return safe(found.data.removesuffix(b"\r"), tabs=TAB)
+            text = f"── {safe(found.data)} ──"
+            return sgr.Line(text, (sgr.Run(0, len(text), "info"),))
+        return sgr.read_line(found.data.removesuffix(b"\r"), TAB)
 
     def _time(self, row: Row) -> str:
         return "" if row.at is None else time.strftime("%H:%M:%S", time.gmtime(row.at))

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 JITTER = 0.1  # of the interval, either way: agents that started together drift apart
 DOUBT = 0.5  # of the interval, until the second beat when the first is not answered
-AS_BEFORE = 2  # beats that say what the last one said, before the job is looked at again: a look costs as much as one
+AS_BEFORE = 1  # beats that say what the last one said, before the job is looked at again: a look costs as much as one
 _MS = 1000  # in a second
 
 

@@ -57,6 +57,7 @@ while True:
 """
 _READY = re.compile(r"JOBMON_CONFIG=(\S+) jobmon console --context (\S+)")
 _JOB = re.compile(r"\d{7}_\d+")
+REGULAR = 120.0  # s between a job's beats, as rare as a site may have them: each is a change, and RATE is all of them
 _COUNT = re.compile(r"([\d,]+) jobs? ")
 _SKIPPED = re.compile(r"[\d.]+[BKMGTP] skipped")
 _NAMES = re.compile(r"\d{7}(?:_\d+)?|job-\d+|wn\d+")
@@ -181,7 +182,9 @@ def console(config: str, context: str) -> Terminal:
 @contextmanager
 def fleet(jobs: int, rate: int) -> Iterator[tuple[str, str]]:
     """A server with its jobs; configuration, and the context of one who sees all of them."""
-    options = ["--jobs", str(jobs), "--seeded", "1", "--rate", str(rate), "--real", "0", "--serve"]
+    more = max(0.0, rate - jobs / REGULAR)
+    options = ["--jobs", str(jobs), "--seeded", "1", "--rate", str(more), "--real", "0", "--serve"]
+    options += ["--interval", str(REGULAR)]
     with tempfile.TemporaryFile("w+") as said:
         command = [sys.executable, str(Path(__file__).with_name("fleet.py")), *options]
         process = subprocess.Popen(command, stdout=said, stderr=subprocess.STDOUT)

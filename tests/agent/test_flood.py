@@ -3,6 +3,7 @@
 import json
 import subprocess
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import pytest
@@ -61,7 +62,12 @@ def test_a_job_that_is_followed_loses_nothing_of_its_rate(python: Path, pythons:
 
 
 def is_as_fast(followed: list[dict[str, Any]], alone: list[dict[str, Any]]) -> bool:
-    """Whether a followed job neither works more for its lines nor is held up in its writes."""
-    works = max(run["best"] for run in followed) < 0.95 * max(run["best"] for run in alone)
+    """Whether a followed job neither works more for its lines nor is held up in its writes.
+
+    Either the fastest of all runs are alike, or the runs of the same moment: one that is alone by luck on a
+    machine that other work slows would else outdo all that follow.
+    """
+    fastest = max(run["best"] for run in followed) / max(run["best"] for run in alone)
+    beside = median(run["best"] / other["best"] for run, other in zip(followed, alone, strict=True))
     held = min(run["held"] / run["lines"] for run in followed) * 1e6  # of a second, at a million lines a second
-    return not works and held <= 0.05
+    return max(fastest, beside) >= 0.95 and held <= 0.05

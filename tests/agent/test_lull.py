@@ -108,7 +108,7 @@ def answered(field: Field) -> Any:
     return act
 
 
-def test_beats_go_on_one_after_the_other_and_the_job_is_looked_at_at_every_third(field: Field) -> None:
+def test_beats_go_on_one_after_the_other_and_the_job_is_looked_at_at_every_second(field: Field) -> None:
     lull = field.settle()
     before = field.ends.highest
 
@@ -116,7 +116,7 @@ def test_beats_go_on_one_after_the_other_and_the_job_is_looked_at_at_every_third
 
     assert ready == [(-5, select.POLLIN)]
     assert field.ends.highest == before + 7
-    assert field.looks == 3 == -(-7 // (1 + AS_BEFORE))
+    assert field.looks == 4 == -(-7 // (1 + AS_BEFORE))
     assert field.beats.works
     between = field.pauses[2::2]  # from an answer to the next beat
     assert all(900 * INTERVAL <= pause <= 1100 * INTERVAL for pause in between)

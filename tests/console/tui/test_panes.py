@@ -179,6 +179,42 @@ async def test_the_cursor_stays_on_its_file_when_others_come_before_it(
         assert files.chosen["name"] == "out.log"
 
 
+async def test_a_file_that_went_does_not_take_the_cursor_when_it_comes_back(
+    console: Console, source: Any, settle: Any, screen_text: Any
+) -> None:
+    files, (data, log) = console.jobs.detail.files.list, source.entries
+    async with console.run_test(size=(140, 40)) as pilot:
+        await settle(pilot, lambda: console.jobs.target)
+        await pilot.press("4", "enter")
+        await settle(pilot, lambda: "out.log" in screen_text(console))
+        await pilot.press("down")
+
+        for entries in ([data], [data, log]):
+            source.entries = entries
+            await pilot.press("R")
+            await settle(pilot, lambda entries=entries: files.count() == len(entries) and files.reading is None)
+
+        assert files.chosen["name"] == "data"
+
+
+async def test_the_cursor_is_where_it_was_when_the_tab_is_seen_again(
+    console: Console, source: Any, settle: Any, screen_text: Any
+) -> None:
+    files = console.jobs.detail.files.list
+    async with console.run_test(size=(140, 40)) as pilot:
+        await settle(pilot, lambda: console.jobs.target)
+        await pilot.press("4", "enter")
+        await settle(pilot, lambda: "out.log" in screen_text(console))
+        await pilot.press("down", "5")
+        await settle(pilot, lambda: "Registration" in screen_text(console))
+
+        source.entries = [dict(source.entries[1], name="a.log"), *source.entries]
+        await pilot.press("4")
+        await settle(pilot, lambda: files.count() == 3 and files.reading is None)
+
+        assert files.chosen["name"] == "out.log"
+
+
 async def test_info_and_events_show_what_is_known(console: Console, settle: Any, screen_text: Any) -> None:
     async with console.run_test(size=(140, 60)) as pilot:
         await settle(pilot, lambda: console.jobs.target)

@@ -10,6 +10,7 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal
 
 from jobmon_console import calls, hexdump
+from jobmon_console.errors import JobMonError
 from jobmon_console.safe import safe
 from jobmon_console.tui import texts
 from jobmon_console.tui.panes.pane import Pane, Target
@@ -36,7 +37,8 @@ class FileList(Pane):
         self.path = "."
         self._entries: list[dict[str, Any]] = []
         self._left_out = 0
-        self._came_from = ""  # name of the entry that the cursor is to stand on
+        self._wanted = ""  # name of the entry that the cursor is to stand on when all are listed
+        self._is_listed = False  # all of them are
 
     def count(self) -> int:
         """Entries, the way up among them."""
@@ -56,6 +58,7 @@ class FileList(Pane):
         if not target.is_alive:
             self.problem = self.nobody(target)
             return None
+        self._hold()
         self._entries = [] if self.path == "." else [{"name": PARENT, "kind": "directory"}]
         source, call = target.source, calls.query(target.uuid, "ls", {"path": self.path})
         return Reading[Frame](lambda: source.frames(call))
@@ -68,20 +71,31 @@ class FileList(Pane):
         elif item.type == NOTE and item.document().get("kind") == "more":
             self._left_out = int(item.document().get("entries") or 0)
 
+    def ended(self, error: JobMonError | None) -> None:
+        """The directory is listed, or cannot be."""
+        super().ended(error)
+        self._is_listed = error is None
+
     def taken(self) -> None:
-        """Back on the directory one came out of."""
+        """Back on the directory one came out of, or on the file that was under the cursor."""
         super().taken()
-        names = [entry.get("name") for entry in self._entries]
-        if self._came_from in names and self.reading is None:
-            self.place(names.index(self._came_from))
-            self._came_from = ""
+        if self._is_listed and self._wanted:
+            names = [entry.get("name") for entry in self._entries]
+            if self._wanted in names:
+                self.place(names.index(self._wanted))
+            self._wanted = ""
         self.cursor = min(self.cursor, max(0, len(self._entries) - 1))
         self.post_message(self.Moved(self))
 
     def renew(self) -> None:
-        """List anew; the cursor stays on its file, wherever that stands then."""
-        self._came_from = self._came_from or str(self.chosen.get("name") or "")
+        """List anew."""
+        self._hold()
         super().renew()
+
+    def _hold(self) -> None:
+        """Let the cursor stay on its file, wherever that stands in the next listing."""
+        self._wanted = self._wanted or str(self.chosen.get("name") or "")
+        self._is_listed = False
 
     def clear(self) -> None:
         """Nothing is known of the directory."""
@@ -90,7 +104,7 @@ class FileList(Pane):
     def select(self, target: Target | None) -> None:
         """Another job: its sandbox from the top."""
         if target is None or self.target is None or target.uuid != self.target.uuid:
-            self.path, self._came_from, self._entries = ".", "", []
+            self.path, self._wanted, self._entries = ".", "", []
         super().select(target)
 
     def enter(self, name: str) -> None:
@@ -98,7 +112,7 @@ class FileList(Pane):
         if name == PARENT:
             if self.path == ".":
                 return
-            self._came_from = posixpath.basename(self.path)
+            self._wanted = posixpath.basename(self.path)
         self.path, self._entries = self.path_of(name), []
         self.renew()
         self.taken()

@@ -93,6 +93,9 @@ def missing(flavour: str) -> str:
     return ""
 
 
+TAGS = "project=apollo"  # in the user's environment, which sbatch hands on
+
+
 class Slurm:
     """One cluster of one node."""
 
@@ -126,7 +129,7 @@ class Slurm:
         done = subprocess.run(
             command,
             cwd=cwd or "/",
-            env=self.environment,
+            env=self.environment | {"JOBMON_TAGS": TAGS},
             user=self.user.pw_uid,
             group=self.user.pw_gid,
             extra_groups=[],

@@ -45,6 +45,7 @@ def test_a_job_is_followed_to_its_end(cluster: Cluster) -> None:
     assert followed.returncode == 0
     assert (row["exit"]["code"], row["reason"]) == (3, None)
     assert (row["batch"]["system"], row["batch"]["id"], row["batch"]["cluster"]) == ("slurm", job.number, "testcl")
+    assert row["tags"] == {"project": "apollo"}
     assert "ended 3" in job.shown()
     if cluster.slurm.flavour == CGROUP:
         # Nothing outlives the job there, so by itself the agent takes the mode that holds the end up.

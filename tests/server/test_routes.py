@@ -88,7 +88,7 @@ async def test_a_job_is_found_by_uuid_id_and_prefix(house: House) -> None:
         for reference in (first.uuid, first.uuid[:13], "470.0", "470"):
             assert (await alice.get(f"/v1/jobs/{reference}")).json()["uuid"] == first.uuid
         ambiguous = await alice.get("/v1/jobs/47")
-        absent = await alice.get("/v1/jobs/48")
+        absent = await alice.get("/v1/jobs/48x")  # no uuid begins so
 
     assert code(ambiguous) == (409, "ambiguous-job")
     assert [each["id"] for each in ambiguous.json()["error"]["candidates"]] == ["470.0", "471.0"]

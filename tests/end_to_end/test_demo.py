@@ -49,7 +49,9 @@ def test_a_demo_that_is_stopped_leaves_no_process_and_no_file(tmp_path: Path, nu
 @pytest.mark.parametrize("end", ["quit", "closed"])
 def test_a_demo_on_a_terminal_shows_the_console_and_leaves_nothing(tmp_path: Path, end: str) -> None:
     (tmp_path / "rest").mkdir()
-    terminal = Terminal(tmp_path / "tmux", [*JOBMON, "demo", "--jobs", "2"], {"TMPDIR": str(tmp_path / "rest")})
+    (tmp_path / "home").mkdir()
+    settings = {"TMPDIR": str(tmp_path / "rest"), "HOME": str(tmp_path / "home"), "XDG_CONFIG_HOME": ""}
+    terminal = Terminal(tmp_path / "tmux", [*JOBMON, "demo", "--jobs", "2"], settings)
     try:
         terminal.wait_for("demo-print-1", "● running")
         (directory,) = (tmp_path / "rest").iterdir()
@@ -64,5 +66,6 @@ def test_a_demo_on_a_terminal_shows_the_console_and_leaves_nothing(tmp_path: Pat
 
         wait_until(lambda: not list((tmp_path / "rest").iterdir()))
         wait_until(lambda: not [pid for pid in kept if is_running(pid)])
+        assert not list((tmp_path / "home").rglob("console.json")), "how it was left was kept for one's own console"
     finally:
         terminal.close()

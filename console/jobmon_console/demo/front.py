@@ -109,7 +109,8 @@ def _show(site: dict[str, Any]) -> int:
 
     # The console takes a TERM as a wish to leave and gives the terminal back; so it shall take the end of the time.
     signal.signal(signal.SIGALRM, lambda number, frame: signal.raise_signal(signal.SIGTERM))
-    status = run(load_contexts(Flags(), {"JOBMON_CONFIG": site["config"]}))
+    environ = {"JOBMON_CONFIG": site["config"]}  # how it is left is kept there, too, and goes with the demo
+    status = run(load_contexts(Flags(), environ), environ=environ)
     return 0 if status - BY_SIGNAL in STOPS else status
 
 

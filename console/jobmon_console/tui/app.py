@@ -8,9 +8,8 @@ import asyncio
 import os
 import random
 import signal
-import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, ClassVar
 
@@ -27,6 +26,7 @@ from jobmon_console.safe import safe
 from jobmon_console.tui.bindings import APP_KEYS, bindings
 from jobmon_console.tui.board import Board
 from jobmon_console.tui.clients import LazyClient
+from jobmon_console.tui.farewell import BY_SIGNAL, Farewell
 from jobmon_console.tui.feed import Feed
 from jobmon_console.tui.filters import AsciiFilter, ControlFilter
 from jobmon_console.tui.keystrokes import Keystrokes
@@ -38,8 +38,6 @@ from jobmon_console.tui.source import Source
 from jobmon_console.tui.theme import DARK, THEMES
 
 STOPPING = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
-BY_SIGNAL = 128  # plus the signal's number: the exit status of one that was asked to stop
-FAREWELL = 3.0  # s for giving the terminal back; one that hung up takes nothing, and Textual would wait for ever
 WELCOME = "Welcome.  ? shows every key, / filters, Enter opens a job, Ctrl-Q leaves."
 VOLLEY_TICK = 0.25  # s between looks at signals on their way
 
@@ -84,7 +82,7 @@ class Console(App[None]):
         self.feeds = [Feed(name, source, steady, chance) for name, source in sources]
         self.site = Site(Board(self.feeds, now), Volley(), now, steady, read_only)
         self.jobs = JobsScreen(self.site, select)
-        self.last_resort: threading.Timer | None = None  # ends the process when a stop hangs
+        self.farewell: Farewell | None = None  # of a console that has a process of its own
         self._tasks: list[asyncio.Task[None]] = []
         self._keystrokes = Keystrokes(self, lambda: self.focused or self.screen, super().on_event)
         for theme in THEMES.values():
@@ -110,6 +108,8 @@ class Console(App[None]):
         loop = asyncio.get_running_loop()
         for number in STOPPING:
             loop.add_signal_handler(number, self._stop, int(number))
+        if self.farewell is not None:
+            self.farewell.heed(STOPPING)
 
     async def on_unmount(self) -> None:
         """End every task: the terminal is given back by Textual."""
@@ -150,10 +150,6 @@ class Console(App[None]):
         self.theme = theme
 
     def _stop(self, number: int) -> None:
-        if self.last_resort is None:
-            self.last_resort = threading.Timer(FAREWELL, os._exit, (BY_SIGNAL + number,))
-            self.last_resort.daemon = True
-            self.last_resort.start()
         self.exit(return_code=BY_SIGNAL + number)
 
     def _look_at_shots(self) -> None:
@@ -176,6 +172,7 @@ def run(
     select: str = "",
     read_only: bool = False,
     look: Appearance = Appearance(),  # noqa: B008 - a value that never changes
+    environ: Mapping[str, str] = os.environ,
 ) -> int:
     """The console on this terminal, until it is left; its exit status.
 
@@ -184,13 +181,14 @@ def run(
         select: the filter to begin with.
         read_only: nothing may act on a job.
         look: how it is drawn.
+        environ: names the configuration file, beside which is kept how the console was left.
     """
     clients = [LazyClient(context) for context in contexts]
     for client in clients:
         client.open()
-    keeper = Keeper.of(os.environ, [context.name for context in contexts])
+    keeper = Keeper.of(environ, [context.name for context in contexts])
     app = Console([(client.name, client) for client in clients], select, read_only, keeper=keeper, look=look)
+    app.farewell = Farewell()
     app.run(mouse=look.has_mouse)
-    if app.last_resort is not None:
-        app.last_resort.cancel()
+    app.farewell.over()
     return app.return_code or 0

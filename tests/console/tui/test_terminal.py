@@ -18,8 +18,10 @@ from tests.console.tui.hostile import leaked, seen
 
 SCRIPT = """
 import sys
+import threading
 from jobmon_console.appearance import Appearance
 from jobmon_console.tui.app import Console
+from jobmon_console.tui.farewell import Farewell
 from jobmon_console.tui.filters import ControlFilter
 from tests.console.tui.hostile import HostileSource, evil
 words = sys.argv[1:]
@@ -34,7 +36,11 @@ if "careless" in words:  # the control: nobody makes text safe
 app = Console([("caf", HostileSource())], look=Appearance(is_ascii="ascii" in words))
 if "crash" in words:
     app.jobs.do_wrap = lambda: 1 / 0
+if "stuck" in words:
+    app.jobs.do_wrap = lambda: threading.Event().wait()
+app.farewell = Farewell()
 app.run(mouse="no-mouse" not in words)
+app.farewell.over()
 sys.exit(app.return_code or 0)
 """
 ENTER, LEAVE = b"\x1b[?1049h", b"\x1b[?1049l"  # the alternate screen
@@ -153,6 +159,19 @@ def test_the_terminal_is_given_back_and_the_exit_status_passed_on(
     assert_given_back(terminal)
     behind = terminal.written.rpartition(LEAVE)[2]
     assert SEQUENCE.sub(b"", behind).strip() == b"", "nothing is written behind the screen"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_console_that_is_stuck_ends_all_the_same(terminals: Callable[..., Terminal], number: int) -> None:
+    terminal = terminals("stuck")
+    terminal.sees(seen("stdout"))
+    terminal.type(b"w")
+    while terminal._read(STILL):  # until the key was heard, and nothing is drawn any more
+        pass
+
+    terminal.process.send_signal(number)
+
+    assert terminal.end() == 128 + number
 
 
 def test_a_fault_of_the_console_gives_the_terminal_back_and_says_no_secret(terminals: Callable[..., Terminal]) -> None:

@@ -215,6 +215,35 @@ async def test_the_cursor_is_where_it_was_when_the_tab_is_seen_again(
         assert files.chosen["name"] == "out.log"
 
 
+async def test_why_there_are_no_files_is_seen_whole_in_a_narrow_pane(
+    console: Console, source: Any, make_record: Any, settle: Any, screen_text: Any
+) -> None:
+    source.jobs = {"uuid-1": make_record(1, state="ended", exit={"code": 0})}
+    async with console.run_test(size=(80, 24)) as pilot:
+        await settle(pilot, lambda: console.jobs.target)
+        await pilot.press("4")
+
+        def said() -> bool:
+            words = " ".join(line.partition("▕")[0].strip() for line in screen_text(console).splitlines())
+            return "the job has ended: there is nobody to ask" in " ".join(words.split())
+
+        await settle(pilot, said)
+
+
+@pytest.mark.parametrize("columns", range(78, 83))
+async def test_the_tabs_name_the_job_at_every_width(
+    console: Console, source: Any, make_record: Any, settle: Any, screen_text: Any, columns: int
+) -> None:
+    source.jobs = {"uuid-1": make_record(1, id="demo-crash-1", state="ended", exit={"signal": "SEGV"})}
+    async with console.run_test(size=(columns, 24)) as pilot:
+        await settle(pilot, lambda: console.jobs.target)
+        await pilot.press("enter")
+        await settle(
+            pilot,
+            lambda: any("1 Output" in line and "demo-crash-1" in line for line in screen_text(console).splitlines()),
+        )
+
+
 async def test_info_and_events_show_what_is_known(console: Console, settle: Any, screen_text: Any) -> None:
     async with console.run_test(size=(140, 60)) as pilot:
         await settle(pilot, lambda: console.jobs.target)

@@ -216,7 +216,7 @@ class Preview(Pane):
         if not self.file or self.target is None:
             return []
         if self.problem:
-            return [[(f" {self.problem}", "warn")]]
+            return self.sentence(self.problem, "warn")[1:]
         return [[(" …" if self.reading else " empty", "dim")]]
 
 

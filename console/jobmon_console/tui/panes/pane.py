@@ -5,6 +5,7 @@ cancels it.  What comes is taken on the screen's tick.  When nobody answers, the
 pane says so and asks again after a while, as long as that can help.
 """
 
+import textwrap
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -17,6 +18,7 @@ from jobmon_console.tui.widgets.lines import Lines, Span
 from jobmon_wire.jobs import ALIVE, ENDED, LOST
 from jobmon_wire.verbs import ArgumentError
 
+LEAST = 16  # cells; in a pane that is narrower the end of a line is not seen
 ASK_AGAIN = 3.0  # s after nobody answered
 
 
@@ -122,10 +124,15 @@ class Pane(Lines):
     def emptiness(self) -> list[list[Span]]:
         """Why there are no rows."""
         if self.target is None:
-            return [[], [("  No job is chosen", "dim")]]
+            return self.sentence("No job is chosen", "dim")
         if self.problem:
-            return [[], [("  " + self.problem, "warn")]]
-        return [[], [(f"  asking {safe(str(self.target.row.get('node') or 'the node'))} …", "dim")]]
+            return self.sentence(self.problem, "warn")
+        return self.sentence(f"asking {safe(str(self.target.row.get('node') or 'the node'))} …", "dim")
+
+    def sentence(self, text: str, style: str) -> list[list[Span]]:
+        """A sentence in place of rows; it is seen whole in a narrow pane."""
+        lines = textwrap.wrap(text, max(LEAST, self.size.width - 3))
+        return [[], *([("  " + line, style)] for line in lines)]
 
     def nobody(self, target: Target) -> str:
         """Why a job that does not run cannot be asked."""

@@ -41,8 +41,9 @@ class Bar(Widget, can_focus=False, inherit_bindings=False):
             return Strip.blank(width, style)
         left, right = self._strip(self._left), self._strip(self._right)
         space = width - left.cell_length - right.cell_length
-        if space > 0:
-            left = Strip([*left, Segment(" " * space), *right])
+        if space >= 0:
+            gap = [Segment(" " * space)] if space else []
+            left = Strip([*left, *gap, *right])
         return left.crop_extend(0, width, style).apply_style(style)
 
     def _strip(self, spans: list[Span]) -> Strip:

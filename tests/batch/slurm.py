@@ -29,7 +29,9 @@ PROGRAMS = {
     "slurmd": "slurmd",
     "sbatch": "slurm-client",
 }  # and the Debian packages that hold them
-HASTE = 1.0  # s between two requests to start a job now: each has the scheduler begin anew
+# s from a job's waiting to a request to start it now, and between two of them: each has the scheduler begin anew, and
+# a job that comes back within the very second in which it was killed is one that slurmd refuses, and Slurm calls failed.
+HASTE = 1.2
 START = 30.0  # s; half a second is usual
 KILL_WAIT = 3  # s between TERM and KILL; 30 is Slurm's own
 
@@ -101,7 +103,7 @@ class Slurm:
 
     def __init__(self, flavour: str) -> None:
         self.flavour = flavour
-        self._hastened = 0.0  # s, when a job was last asked to start now
+        self._hastened: dict[str, float] = {}  # s, when a job was first seen waiting, or last asked to start now
         # Not pytest's directory, which is root's alone: jobs run as somebody else.
         self.home = Path(tempfile.mkdtemp(prefix="jobmon-slurm-"))
         self.home.chmod(0o711)
@@ -156,8 +158,8 @@ class Slurm:
     def hasten(self, job: str) -> bool:
         """Have a requeued job start now, as Slurm itself waits two minutes; whether it runs."""
         state = self.state(job)
-        if state == "PENDING" and time.monotonic() - self._hastened > HASTE:
-            self._hastened = time.monotonic()
+        if state == "PENDING" and time.monotonic() - self._hastened.setdefault(job, time.monotonic()) > HASTE:
+            self._hastened[job] = time.monotonic()
             # Again and again: while the first run is not cleared away, Slurm puts the start off anew.
             subprocess.run(
                 ["scontrol", "update", f"JobId={job}", "StartTime=now"],

@@ -241,6 +241,15 @@ def test_a_status_told_by_a_trap_is_right(
     assert found == {**right, **dict.fromkeys([*unknown, "an old trap that exits"])}
 
 
+def runs(shell: int, program: bytes) -> bool:
+    """Whether a child of the shell is that program already."""
+    children = Path(f"/proc/{shell}/task/{shell}/children").read_text().split()
+    try:
+        return any(Path(f"/proc/{child}/comm").read_bytes() == program + b"\n" for child in children)
+    except OSError:  # a child is gone
+        return False
+
+
 @pytest.mark.promise(28)
 @pytest.mark.parametrize("shell", SHELLS + OTHERS)
 def test_a_shell_that_dies_of_a_signal_is_never_said_to_have_exited(
@@ -248,20 +257,24 @@ def test_a_shell_that_dies_of_a_signal_is_never_said_to_have_exited(
 ) -> None:
     launcher.agent = forgetful
     jobs = []
-    for body in ("true; sleep 60; exit 0", "set -e; sleep 60; exit 0", "(exit 3); while true; do true; done; exit 3"):
+    sleeps = ("true; echo on; /bin/sleep 60; exit 0", "set -e; echo on; /bin/sleep 60; exit 0")
+    for body in (*sleeps, "(exit 3); echo on; while true; do true; done; exit 3"):
         for number in (signal.SIGTERM, signal.SIGKILL, signal.SIGHUP, signal.SIGINT, signal.SIGUSR1):
             words = ["busybox", "sh"] if shell == "busybox" else [shell]
-            script = f"{evaluated(launcher)}\necho on; {body}"
-            jobs.append((number, launcher.start([*words, "-c", script], stdout=-1, start_new_session=True)))
-    for number, job in jobs:
+            script = f"{evaluated(launcher)}\n{body}"
+            jobs.append(
+                (number, body in sleeps, launcher.start([*words, "-c", script], stdout=-1, start_new_session=True))
+            )
+    for number, is_asleep, job in jobs:
         assert job.stdout.readline() == b"on\n"
-        time.sleep(0.02)  # so that the next command runs already
+        if is_asleep:  # a child that is not yet its program takes the signal as the shell would, and forgets it
+            until(lambda job=job: runs(job.pid, b"sleep"))
         os.killpg(job.pid, number)
         job.wait(10)
 
     until(lambda: len(server.ends) == len(jobs) and not launcher.processes())
 
-    statuses = {job.pid: job.returncode for _, job in jobs}
+    statuses = {job.pid: job.returncode for *_, job in jobs}
     for end in server.ends:
         told = end["exit"]
         # Some have begun within the same millisecond.

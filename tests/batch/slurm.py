@@ -30,7 +30,7 @@ PROGRAMS = {
     "sbatch": "slurm-client",
 }  # and the Debian packages that hold them
 # s from a job's waiting to a request to start it now, and between two of them: each has the scheduler begin anew, and
-# a job that comes back within the very second in which it was killed is one that slurmd refuses, and Slurm calls failed.
+# a job that comes back within the second in which it was killed is one that slurmd refuses, and Slurm calls failed.
 HASTE = 1.2
 START = 30.0  # s; half a second is usual
 KILL_WAIT = 3  # s between TERM and KILL; 30 is Slurm's own

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from jobmon_console.rows import COMMON, OBJECTS, PLACES, SHARED, Row, opened
-from jobmon_wire.matching import WORD_KEYS, compile_selector
+from jobmon_wire.matching import compile_selector
 from jobmon_wire.selectors import (
     AGE,
     MOMENT,
@@ -62,7 +62,9 @@ class Sieve:
         self._clock = now
         self._now = now()
         self.depends_on_time = False
+        self._judged: dict[tuple[str, Test], _Verdicts] = {}
         self.wants = self._compile(tree)
+        self._wants_named = self._named(tree) if isinstance(tree, Test) and not tree.field else self.wants
 
     def outlook(self, common: Mapping[str, str], words: Callable[[], str]) -> bool | None:
         """Of jobs that have something in common: all are meant, none is, or (None) each has to be looked at.
@@ -72,6 +74,10 @@ class Sieve:
             words: gives ids, names, owners and those' whole names, of all of them, in lower case.
         """
         return _outlook(self.tree, common, words)
+
+    def among(self, common: Mapping[str, str]) -> Wanted:
+        """``wants``, of jobs with that in common of which ``outlook`` cannot say: it need not look at that again."""
+        return self._wants_named if "node" in common and "cluster" in common else self.wants
 
     def narrows(self, other: "Sieve") -> bool:
         """Whatever this one means the other means as well; false where that is not plain."""
@@ -124,21 +130,27 @@ class Sieve:
         return compared
 
     def _word(self, test: Test) -> Wanted:
+        named, (node, of_node), (cluster, of_cluster) = (
+            self._named(test),
+            self._verdicts("node", test),
+            self._verdicts("cluster", test),
+        )
+        return lambda cells: of_node[cells[node]] or of_cluster[cells[cluster]] or named(cells)
+
+    def _named(self, test: Test) -> Wanted:
+        """Whether the word is in what belongs to the job itself: its id, its name, its owner."""
         judge = compile_selector(test, self._me, self._clock)
-        verdicts = [(PLACES[key], _Verdicts(key, judge)) for key in WORD_KEYS if key in SHARED]
-        (name, of_name), (owner, of_owner), (node, of_node), (cluster, of_cluster) = verdicts
-        is_wild, word = bool(set(test.value) & _WILD), test.value.lower()
+        (name, of_name), (owner, of_owner) = self._verdicts("name", test), self._verdicts("owner", test)
+        if set(test.value) & _WILD:
+            return lambda cells: of_name[cells[name]] or of_owner[cells[owner]] or judge({"id": cells[_ID]})
+        word = test.value.lower()
+        return lambda cells: of_name[cells[name]] or of_owner[cells[owner]] or word in str(cells[_ID]).lower()
 
-        def found(cells: Cells) -> bool:
-            return (
-                of_name[cells[name]]
-                or of_owner[cells[owner]]
-                or of_node[cells[node]]
-                or of_cluster[cells[cluster]]
-                or (judge({"id": cells[_ID]}) if is_wild else word in str(cells[_ID]).lower())
-            )
-
-        return found
+    def _verdicts(self, key: str, test: Test) -> tuple[int, "_Verdicts"]:
+        """The place of a field, and the verdicts on its values."""
+        if (key, test) not in self._judged:
+            self._judged[key, test] = _Verdicts(key, compile_selector(test, self._me, self._clock))
+        return PLACES[key], self._judged[key, test]
 
 
 class _Verdicts(dict[Any, bool]):

@@ -13,13 +13,14 @@ from itertools import groupby, islice
 
 from jobmon_console.jobs import COUNTED, total
 from jobmon_console.rows import PLACES, Row
-from jobmon_console.selectors import Clause, clauses, values_of
+from jobmon_console.selectors import clauses, values_of
 from jobmon_console.sieve import Sieve
 from jobmon_console.tui.census import Census, place_of
 from jobmon_console.tui.feed import Feed
 from jobmon_console.tui.groups import FRESH, NARROWED, STALE, Group, names_of
 from jobmon_console.tui.listing import CLUSTER, JOB, NODE, Block, Entry, Line, Listing
 from jobmon_console.tui.order import DEFAULT, SORTS, in_order, natural, order_of
+from jobmon_console.tui.reasons import Reasons
 from jobmon_wire.jobs import ENDED
 from jobmon_wire.selectors import parse_selector
 
@@ -55,7 +56,7 @@ class Board:
         self.filter = ""  # the last good one
         self.matching = 0
         self.groups: list[Line] = []  # headings of all jobs, whatever the filter
-        self.clauses: list[Clause] = []  # of a filter that nothing matches: what each part does by itself
+        self.reasons = Reasons()  # of a filter that nothing matches
         self.is_dirty = True
         self._now = now
         self._sieves: dict[str, Sieve] = {}  # by the name that "me" stands for; none without a filter
@@ -120,7 +121,9 @@ class Board:
         self._open_array_of(hold)
         self._sift()
         self.matching = sum(len(group.shown) for group in self._groups.values())
-        self.clauses = [] if self.matching or not self.filter else self._clauses()
+        self.reasons.ask("" if self.matching else self.filter)
+        if self.reasons.are_wanted and len(self.entries) < LARGE:
+            self.explain()
         self.groups = list(self._headings())
         self.lines = Listing(list(self._blocks()), self._entry_of)
         if at >= 0 and hold not in self.lines and before[at].kind == JOB:
@@ -128,6 +131,12 @@ class Board:
         self._left = {}
         self.marks = {uuid: None for uuid in self.marks if self._is_markable(uuid)}
         self.is_dirty, self._arranged = False, now
+
+    def explain(self) -> None:
+        """Find out why the filter matches nothing."""
+        me = next((feed.me for feed in self.feeds if feed.me), "")
+        rows = (entry.row for entry in self.entries.values())
+        self.reasons.give(clauses(self.filter, me, self._now, rows))
 
     def toggle_fold(self, key: str) -> str:
         """Fold or unfold a heading or an array, or what a job stands under; give the key of that."""
@@ -297,10 +306,6 @@ class Board:
     def _matches(self, entry: Entry) -> bool:
         sieve = self._sieves.get(entry.feed.me)
         return sieve is None or sieve.wants(entry.row.cells)
-
-    def _clauses(self) -> list[Clause]:
-        me = next((feed.me for feed in self.feeds if feed.me), "")
-        return clauses(self.filter, me, self._now, (entry.row for entry in self.entries.values()))
 
     def _array_key(self, entry: Entry) -> str:
         place = place_of(entry.row)[: len(self.grouping)]

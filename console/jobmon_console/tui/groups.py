@@ -115,7 +115,7 @@ class Group:
             members = [entry for entry in members if sieves[entry.feed.me].wants(entry.row.cells)]
         else:
             (sieve,) = sieves.values()
-            outlook, wants = sieve.outlook(self._common, self._all_words), sieve.wants
+            outlook, wants = sieve.outlook(self._common, self._all_words), sieve.among(self._common)
             if outlook is not True:
                 members = [] if outlook is False else [entry for entry in members if wants(entry.row.cells)]
         self.shown = members

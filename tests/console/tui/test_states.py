@@ -6,6 +6,7 @@ import pytest
 
 from jobmon_console import link
 from jobmon_console.errors import CredentialRefusedError, UnreachableError
+from jobmon_console.tui import board
 from jobmon_console.tui.app import Console
 from jobmon_console.tui.layout import layout
 
@@ -51,6 +52,23 @@ async def test_nothing_matches_names_the_filter_and_escape_clears_it(
         await pilot.press("escape")
 
         assert console.jobs.target is not None
+
+
+async def test_of_a_long_list_the_reasons_come_when_nobody_types_and_are_those_of_the_filter(
+    console: Console, settle: Any, screen_text: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(board, "LARGE", 1)
+    async with console.run_test(size=(120, 30)) as pilot:
+        await settle(pilot, lambda: console.jobs.target)
+        console.jobs.set_filter("owner:alice zzz")
+        first = list(console.jobs.board.reasons.clauses)
+        await settle(pilot, lambda: "zzz  0" in screen_text(console))
+        console.jobs.set_filter("owner:alice yyy")
+        second = list(console.jobs.board.reasons.clauses)
+        await settle(pilot, lambda: "yyy  0" in screen_text(console))
+
+        assert first == second == []
+        assert [clause.jobs > 0 for clause in console.jobs.board.reasons.clauses] == [True, False]
 
 
 async def test_a_server_that_is_away_is_tried_again_and_its_jobs_stay_dim(

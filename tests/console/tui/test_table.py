@@ -149,6 +149,25 @@ async def test_a_wrong_filter_points_at_the_character_and_keeps_the_last_good_li
         assert console.jobs.board.matching == 1
 
 
+async def test_a_letter_of_a_filter_and_another_number_of_jobs_lay_nothing_out_anew(
+    console: Console, settle: Any
+) -> None:
+    async with console.run_test(size=(140, 60)) as pilot:
+        await settle(pilot, lambda: console.jobs.target)
+        await pilot.press("slash", "t", "r")
+        await settle(pilot, lambda: console.jobs.board.filter == "tr")
+        await settle(pilot, lambda: console.jobs.table.count() == console.jobs.table.virtual_size.height - 2)
+        widgets = [console.jobs.table, console.jobs.clusters, console.jobs.filter.input]
+        before = [widget._layout_updates for widget in widgets]
+        for count, letter in enumerate("ain-3", 3):
+            await pilot.press(letter)
+            await settle(pilot, lambda count=count: len(console.jobs.board.filter) == count)
+
+        assert console.jobs.board.matching == 1
+        assert console.jobs.table.virtual_size.height == 5
+        assert [widget._layout_updates for widget in widgets] == before
+
+
 async def test_what_is_typed_in_one_burst_behind_the_slash_reaches_the_filter(console: Console, settle: Any) -> None:
     async with console.run_test(size=(140, 30)) as pilot:
         await settle(pilot, lambda: console.jobs.target)

@@ -67,6 +67,7 @@ class JobsView(Screen[None], inherit_bindings=False):
         self.small = Bar("small")
         self._drawn = float("-inf")  # s, when all rows were last painted
         self._dirty: set[str] = set()
+        self._unexplained = self.board.lines  # at the last tick
         self._ticked = self._typed = float("-inf")  # s, the last tick and the last key
         self._paced = site.steady()  # s, when the pace was looked at
         self._slowness = 1  # times as long as usual between ticks
@@ -132,7 +133,15 @@ class JobsView(Screen[None], inherit_bindings=False):
         else:
             self.table.refresh_jobs(self._dirty)
         self._dirty = set()
+        self._explain_nothing()
         self.sight()
+
+    def _explain_nothing(self) -> None:
+        """Say why nothing matches, once the list is the same at two ticks: nobody waits for it who types on."""
+        if self.board.reasons.are_wanted and self._unexplained is self.board.lines:
+            self.board.explain()
+            self.table.refresh()
+        self._unexplained = self.board.lines
 
     def sight(self) -> None:
         """Let the detail pane be about the job under the cursor."""
@@ -222,7 +231,7 @@ class JobsView(Screen[None], inherit_bindings=False):
 
     def _explain(self, width: int) -> list[list[tuple[str, str]]]:
         board = self.board
-        return explain(board.feeds, board.filter, width, self.site.steady(), len(board.entries), board.clauses)
+        return explain(board.feeds, board.filter, width, self.site.steady(), len(board.entries), board.reasons.clauses)
 
     # Filter
 

@@ -7,7 +7,9 @@ from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
+from textual.geometry import Size
 from textual.message import Message
+from textual.reactive import Reactive
 from textual.widgets import Input
 
 from jobmon_console.preferences import HISTORY
@@ -26,6 +28,8 @@ class FilterInput(Input, inherit_bindings=False):
     """A text field with the keys that edit text, and none that scroll."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*Input.BINDINGS]
+
+    virtual_size = Reactive(Size(0, 0))  # the field is as wide as it is: a letter lays nothing out anew
 
     def __init__(self, name: str = "filter-input") -> None:
         super().__init__(id=name, max_length=LONGEST, compact=True, select_on_focus=False)

@@ -13,6 +13,7 @@ from rich.style import Style
 from textual import events
 from textual.geometry import Region, Size
 from textual.message import Message
+from textual.reactive import Reactive
 from textual.scroll_view import ScrollView
 from textual.selection import Selection
 from textual.strip import Strip
@@ -31,6 +32,8 @@ class Lines(ScrollView, can_focus=True, inherit_bindings=False):
     HAS_CURSOR = False
     IS_SELECTABLE = False  # text can be selected with the mouse; costs a few microseconds a span
     HEADS = 0  # rows above the others that do not scroll
+
+    virtual_size = Reactive(Size(0, 0))  # another number of rows moves no other widget: nothing is laid out anew
 
     class Moved(Message):
         """The cursor is on another row."""
@@ -118,6 +121,10 @@ class Lines(ScrollView, can_focus=True, inherit_bindings=False):
         size = Size(self.breadth(), self.count() + self.HEADS)
         if size != self.virtual_size:
             self.virtual_size = size
+
+    def watch_virtual_size(self, size: Size) -> None:
+        """The scrollbars follow at once; one that comes or goes lays the screen out anew."""
+        self._scroll_update(size)
 
     def refresh_row(self, index: int) -> None:
         """Paint a row again, if it is seen."""

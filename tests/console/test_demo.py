@@ -7,6 +7,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -119,7 +120,9 @@ def test_ports_that_were_taken_meanwhile_are_exchanged_for_others(start_front, t
     _, stderr = front.communicate(timeout=20)
 
     inits = [line.split() for line in (tmp_path / "notes").read_text().splitlines() if "--init" in line]
-    assert len(inits) == len({line[line.index("--users-port") + 1] for line in inits}) == 5
+    ports = [line[line.index("--users-port") + 1] for line in inits]
+    assert len(ports) == 5
+    assert all(old != new for old, new in pairwise(ports))  # the kernel may give one of long ago again
     assert stderr == "jobmon: found no free ports in 5 tries; end what takes them, then try again\n"
 
 

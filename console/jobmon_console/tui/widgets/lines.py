@@ -116,6 +116,16 @@ class Lines(ScrollView, can_focus=True, inherit_bindings=False):
         elif self.cursor >= top + height:
             self.scroll_to(y=self.cursor - height + 1, animate=False)
 
+    @property
+    def allow_vertical_scroll(self) -> bool:
+        """As far as there are rows, also before the scroll bar of a list that just became longer is there."""
+        return self.max_scroll_y > 0
+
+    def on_resize(self) -> None:
+        """The cursor stays in sight."""
+        if self.HAS_CURSOR:
+            self.call_after_refresh(self.reveal)
+
     def resize_rows(self) -> None:
         """The number or the breadth of rows changed."""
         size = Size(self.breadth(), self.count() + self.HEADS)

@@ -11,6 +11,7 @@ from textual.containers import Horizontal
 
 from jobmon_console import calls, hexdump
 from jobmon_console.errors import JobMonError
+from jobmon_console.following import passes
 from jobmon_console.safe import safe
 from jobmon_console.tui import texts
 from jobmon_console.tui.panes.pane import Pane, Target
@@ -36,9 +37,11 @@ class FileList(Pane):
         super().__init__("file-list")
         self.path = "."
         self._entries: list[dict[str, Any]] = []
+        self._coming: list[dict[str, Any]] | None = None  # of the answer under way
+        self._is_growing = False  # they are shown as they come: there was nothing to keep
+        self._is_whole = False  # they take the place of those shown
         self._left_out = 0
-        self._wanted = ""  # name of the entry that the cursor is to stand on when all are listed
-        self._is_listed = False  # all of them are
+        self._wanted = ""  # name of the directory that one came out of, until the cursor is on it
 
     def count(self) -> int:
         """Entries, the way up among them."""
@@ -58,63 +61,76 @@ class FileList(Pane):
         if not target.is_alive:
             self.problem = self.nobody(target)
             return None
-        self._hold()
-        self._entries = [] if self.path == "." else [{"name": PARENT, "kind": "directory"}]
+        self._coming, self._is_whole, self._left_out = self._way_up(), False, 0
+        self._is_growing = len(self._entries) <= len(self._coming)
         source, call = target.source, calls.query(target.uuid, "ls", {"path": self.path})
         return Reading[Frame](lambda: source.frames(call))
 
     def take(self, item: Any) -> None:
         """Some entries."""
-        if item.type == RECORD:
+        if item.type == RECORD and self._coming is not None:
             found = item.document().get("entries")
-            self._entries += [e for e in found if isinstance(e, dict)] if isinstance(found, list) else []
+            self._coming += [e for e in found if isinstance(e, dict)] if isinstance(found, list) else []
         elif item.type == NOTE and item.document().get("kind") == "more":
             self._left_out = int(item.document().get("entries") or 0)
 
     def ended(self, error: JobMonError | None) -> None:
-        """The directory is listed, or cannot be."""
+        """The directory is listed, or cannot be; when it broke off, what is shown stays."""
         super().ended(error)
-        self._is_listed = error is None
+        self._is_whole = not passes(error)
 
     def taken(self) -> None:
-        """Back on the directory one came out of, or on the file that was under the cursor."""
+        """The cursor stays on its entry, and that where it is on the screen; the list moves behind it."""
+        line = self.cursor - self.scroll_offset.y
+        if self._coming is not None and (self._is_whole or self._is_growing):
+            self._adopt(list(self._coming))
         super().taken()
-        if self._is_listed and self._wanted:
-            names = [entry.get("name") for entry in self._entries]
-            if self._wanted in names:
-                self.place(names.index(self._wanted))
-            self._wanted = ""
-        self.cursor = min(self.cursor, max(0, len(self._entries) - 1))
+        if self.scroll_offset.y > 0:
+            self.scroll_to(y=max(0, self.cursor - line), animate=False)
+        self.reveal()
+        self.call_after_refresh(self.reveal)  # a list that just became longer than the screen scrolls only then
         self.post_message(self.Moved(self))
 
-    def renew(self) -> None:
-        """List anew."""
-        self._hold()
-        super().renew()
+    def _adopt(self, entries: list[dict[str, Any]]) -> None:
+        names = [entry.get("name") for entry in entries]
+        name = self._wanted if self._wanted in names else self.chosen.get("name")
+        self.cursor = names.index(name) if name in names else max(0, min(self.cursor, len(entries) - 1))
+        self._entries = entries
+        if self._is_whole or name == self._wanted:
+            self._wanted = ""
+        if self._is_whole:
+            self._coming = None
 
-    def _hold(self) -> None:
-        """Let the cursor stay on its file, wherever that stands in the next listing."""
-        self._wanted = self._wanted or str(self.chosen.get("name") or "")
-        self._is_listed = False
+    def _way_up(self) -> list[dict[str, Any]]:
+        return [] if self.path == "." else [{"name": PARENT, "kind": "directory"}]
+
+    def cursor_moved(self) -> None:
+        """A person went elsewhere meanwhile."""
+        self._wanted = ""
+
+    def stop(self) -> None:
+        """What came of an answer that is given up is nothing."""
+        super().stop()
+        self._coming = None
 
     def clear(self) -> None:
-        """Nothing is known of the directory."""
-        self._entries, self._left_out, self.cursor = [], 0, 0
+        """Nothing is known of the directory but the way up."""
+        self._entries, self._left_out, self.cursor = self._way_up(), 0, 0
 
     def select(self, target: Target | None) -> None:
         """Another job: its sandbox from the top."""
         if target is None or self.target is None or target.uuid != self.target.uuid:
-            self.path, self._wanted, self._entries = ".", "", []
+            self.path, self._wanted = ".", ""
         super().select(target)
 
     def enter(self, name: str) -> None:
         """Into a directory, or out of this one."""
-        if name == PARENT:
-            if self.path == ".":
-                return
-            self._wanted = posixpath.basename(self.path)
-        self.path, self._entries = self.path_of(name), []
-        self.renew()
+        if name == PARENT and self.path == ".":
+            return
+        self.stop()
+        self._wanted = posixpath.basename(self.path) if name == PARENT else ""
+        self.path, self.problem = self.path_of(name), ""
+        self.clear()
         self.taken()
 
     def head(self, y: int) -> list[Span]:
@@ -152,6 +168,7 @@ class Preview(Pane):
         self._buffer = Scrollback()
         self._bytes = b""
         self._dump: list[str] = []  # of a file that is no text
+        self._is_stale = False  # what is shown is of the answer before
 
     def count(self) -> int:
         """Lines."""
@@ -164,7 +181,9 @@ class Preview(Pane):
     def ask(self, target: Target) -> Reading[Any] | None:
         """The file's first bytes."""
         if not self.file or not target.is_alive:
+            self.problem = self.nobody(target)
             return None
+        self._is_stale = True
         source = target.source
         call = calls.query(target.uuid, "head", {"file": self.file, "bytes": PREVIEW})
         return Reading[Frame](lambda: source.frames(call))
@@ -172,9 +191,17 @@ class Preview(Pane):
     def take(self, item: Any) -> None:
         """Some bytes."""
         if item.type == DATA:
+            if self._is_stale:
+                self.clear()
             self._buffer.feed(item.payload)
             self._bytes += item.payload
             self._draw_dump()
+
+    def ended(self, error: JobMonError | None) -> None:
+        """An answer without bytes is that of an empty file, or of none; when it broke off, what is shown stays."""
+        super().ended(error)
+        if self._is_stale and not passes(error):
+            self.clear()
 
     def on_resize(self) -> None:
         """As many bytes a line as have room."""
@@ -186,7 +213,7 @@ class Preview(Pane):
 
     def clear(self) -> None:
         """Another file."""
-        self._buffer, self._bytes, self._dump = Scrollback(), b"", []
+        self._buffer, self._bytes, self._dump, self._is_stale = Scrollback(), b"", [], False
 
     def choose(self, file: str) -> None:
         """Show this file; the request waits for the tick, so that a moving cursor does not ask for each."""
@@ -194,6 +221,7 @@ class Preview(Pane):
             self.file = file
             self.problem = ""
             self.renew()
+            self.clear()
             self.scroll_to(x=0, y=0, animate=False)
             self.taken()
 
@@ -217,7 +245,7 @@ class Preview(Pane):
             return []
         if self.problem:
             return self.sentence(self.problem, "warn")[1:]
-        return [[(" …" if self.reading else " empty", "dim")]]
+        return [[(" empty" if self._has_asked and self.reading is None else " …", "dim")]]
 
 
 class Files(Horizontal):

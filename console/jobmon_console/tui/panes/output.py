@@ -191,6 +191,11 @@ class Output(Pane):
         self._has_begun = False
         self.follows = True
 
+    def renew(self) -> None:
+        """Follow from the beginning: a stream goes on where it was, or starts anew."""
+        super().renew()
+        self.clear()
+
     def taken(self) -> None:
         """Draw, and stay at the end when following."""
         self._has_begun = self._has_begun or bool(self._buffer.rows)

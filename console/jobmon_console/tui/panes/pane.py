@@ -84,8 +84,8 @@ class Pane(Lines):
         self.stop()
         self.problem = ""
         self.clear()
-        self.scroll_to(x=0, y=0, animate=False)
         self.taken()
+        self.scroll_to(x=0, y=0, animate=False)
 
     def changed(self, old: Target, new: Target) -> None:
         """The record of the job is newer."""
@@ -105,9 +105,8 @@ class Pane(Lines):
             self._empty(self.reading)
 
     def renew(self) -> None:
-        """Ask again now."""
+        """Ask again now; what is shown stays until the answer is another."""
         self.stop()
-        self.clear()
 
     def stop(self) -> None:
         """Nobody looks at this any more."""

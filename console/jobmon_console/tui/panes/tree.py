@@ -30,6 +30,7 @@ class Tree(Pane):
         self._coming: list[Process] = []
         self._rows: list[tuple[str, Process]] = []  # branches drawn before the name, process
         self._came = 0.0  # s, when the list came
+        self._top: int | None = None  # the row to begin with, when it is drawn next
 
     def count(self) -> int:
         """Processes."""
@@ -54,8 +55,16 @@ class Tree(Pane):
         """The list is whole: draw it, and ask again in a while."""
         super().ended(error)
         if error is None:
-            self._rows, self._came = arrange(self._coming), self._now
+            old, self._rows, self._came = self._rows, arrange(self._coming), self._now
+            self._top = _follow(old, self._rows, self.scroll_offset.y)
             self.later(AGAIN)
+
+    def taken(self) -> None:
+        """The processes that are looked at stay where they are on the screen."""
+        super().taken()
+        if self._top is not None:
+            self.scroll_to(y=self._top, animate=False)
+            self._top = None
 
     def clear(self) -> None:
         """Another job."""
@@ -128,6 +137,22 @@ def arrange(processes: list[Process]) -> list[tuple[str, Process]]:
         for at, child in reversed(list(enumerate(below))):
             waiting.append((child, under, "└─ " if at == len(below) - 1 else "├─ ", depth + 1))
     return rows
+
+
+def _follow(old: list[tuple[str, Process]], new: list[tuple[str, Process]], top: int) -> int:
+    """The first row to be seen of new rows: the first process seen of the old ones that is still there does not move.
+
+    At the top one stays at the top: what comes there is seen.
+    """
+    rows = {_identity(process): at for at, (_, process) in enumerate(new)}
+    for line, (_, process) in enumerate(old[top:] if top else ()):
+        if _identity(process) in rows:
+            return max(0, rows[_identity(process)] - line)
+    return top
+
+
+def _identity(process: Process) -> tuple[str, str]:
+    return str(process.get("pid")), str(process.get("started"))
 
 
 def _command(process: Process) -> str:

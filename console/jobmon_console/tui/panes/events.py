@@ -3,6 +3,7 @@
 from typing import Any
 
 from jobmon_console import calls
+from jobmon_console.errors import JobMonError
 from jobmon_console.safe import safe
 from jobmon_console.tui import texts
 from jobmon_console.tui.panes.pane import Pane, Target
@@ -28,31 +29,63 @@ class Events(Pane):
     def __init__(self) -> None:
         super().__init__("events")
         self._events: list[dict[str, Any]] = []
+        self._dropped = 0  # events before those, that were known
+        self._scrolled = 0  # of them, those whose rows the screen does not count any more
+        self._told = 0  # events of this answer
+        self._is_at_end = True  # and stays there
 
     def count(self) -> int:
         """Events."""
         return len(self._events)
 
     def ask(self, target: Target) -> Reading[Any] | None:
-        """The log, and what is added to it."""
-        self._events = []
+        """The log from its beginning, and what is added to it."""
+        self._told = 0
         source, call = target.source, calls.log(target.uuid, follow=target.is_alive)
         return Reading[dict[str, Any]](lambda: source.rows(call))
 
     def take(self, item: Any) -> None:
-        """One event."""
-        self._events.append(item)
-        del self._events[:-KEPT]
+        """One event; when the log is told again, those that are known already are passed over."""
+        at, self._told = self._told - self._dropped, self._told + 1
+        if at < 0 or self._events[at : at + 1] == [item]:
+            return
+        self._events[at:] = [item]
+        over = max(0, len(self._events) - KEPT)
+        del self._events[:over]
+        self._dropped += over
+
+    def ended(self, error: JobMonError | None) -> None:
+        """The log was told to its end: there is nothing more in it."""
+        super().ended(error)
+        if error is None:
+            del self._events[max(0, self._told - self._dropped) :]
 
     def clear(self) -> None:
         """Another job."""
-        self._events = []
+        self._events, self._dropped, self._scrolled, self._told, self._is_at_end = [], 0, 0, 0, True
 
     def taken(self) -> None:
-        """The newest event is at the end: stay there."""
-        is_at_end = self.scroll_offset.y >= self.max_scroll_y
+        """The newest event is at the end: stay there; elsewhere stay at the event that is read."""
+        top = self.scroll_offset.y - (self._dropped - self._scrolled)
+        self._scrolled = self._dropped
         super().taken()
-        if is_at_end:
+        if self._is_at_end:
+            self.call_after_refresh(self._to_end)
+        else:
+            self.scroll_to(y=max(0, top), animate=False)
+
+    def on_resize(self) -> None:
+        """The end is elsewhere now."""
+        self._is_at_end = self._is_at_end or self.scroll_offset.y >= self.max_scroll_y
+        self.call_after_refresh(self._to_end)
+
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        """Scrolled by a key, the mouse or the end of the list: it stays at the end, if it is there now."""
+        super().watch_scroll_y(old_value, new_value)
+        self._is_at_end = round(new_value) >= self.max_scroll_y
+
+    def _to_end(self) -> None:
+        if self._is_at_end:
             self.scroll_to(y=self.max_scroll_y, animate=False)
 
     def breadth(self) -> int:

@@ -109,6 +109,7 @@ class FakeSource:
             "killed": [],
             "left": [],
         }
+        self.kill_answers: dict[str, dict[str, Any] | JobMonError] = {}  # by uuid, where it is another
         self._lines: asyncio.Queue[dict[str, Any] | JobMonError] = asyncio.Queue()
 
     def change(self, *jobs: dict[str, Any]) -> None:
@@ -204,9 +205,10 @@ class FakeSource:
             if verb == "cat" and self.is_endless:
                 await asyncio.Event().wait()
         elif verb == "kill":
-            if isinstance(self.kill_answer, JobMonError):
-                raise self.kill_answer
-            yield frame(RECORD, self.kill_answer)
+            answer = self.kill_answers.get(self.asked[-1][1]["job"], self.kill_answer)
+            if isinstance(answer, JobMonError):
+                raise answer
+            yield frame(RECORD, answer)
 
     async def aclose(self) -> None:
         pass

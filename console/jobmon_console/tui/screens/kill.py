@@ -244,7 +244,7 @@ class Kill(Dialog[None]):
             text = f" {done} of {len(shots)} answered" + ("; this may be closed, they go on" if waits else "")
             self._effect.show([(text, "info" if waits else "good")])
         elif not self.is_connected:
-            self._effect.show([(" Not connected to every target's server: nothing can be sent now", "warn")])
+            self._effect.show([(" Not connected to every target: nothing can be sent", "warn")])
         else:
             signal = self._signals.signal
             self._effect.show([(f" {signal} {EFFECTS[signal]}", "dim")])

@@ -24,7 +24,9 @@ from _operator import _compare_digest as _equal  # what hmac.compare_digest is
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, Optional, Tuple
+    from typing import Any, Dict, Optional, Tuple, Union
+
+    Key = Union[bytes, bytearray]
 
 BEAT = 1  # agent to server: seen, echo, vitals
 ACK = 2  # server to agent, only in answer to a BEAT or a BYE, and never longer: pending, challenge, interval, again
@@ -37,6 +39,7 @@ CHALLENGE_BYTES = 8
 TAG_BYTES = 16  # a forger's chance is 2**-128 a try
 LONGEST = 128  # bytes; a datagram of any size below is never split on the way
 WINDOW = 64  # counters; as many datagrams may arrive out of order
+ALL_TAKEN = 2**WINDOW - 1  # what a window has taken; bit n: the counter n below the highest
 
 _MAGIC = 0x4A  # "J"
 _VERSION = 1
@@ -90,6 +93,20 @@ def derive_keys(secret: bytes, session: bytes, fingerprint: bytes) -> "Tuple[byt
     )
 
 
+def is_new(highest: int, taken: int, counter: int) -> bool:
+    """Whether a counter may still be taken, where ``highest`` and the bits of ``taken`` were."""
+    age = highest - counter
+    return age < 0 or (age < WINDOW and not taken >> age & 1)
+
+
+def taken_after(highest: int, taken: int, counter: int) -> int:
+    """The bits of what is taken when a counter is that ``is_new``; they count from the new highest one."""
+    age = highest - counter
+    if age >= 0:
+        return taken | 1 << age
+    return (taken << -age | 1) & ALL_TAKEN if age > -WINDOW else 1
+
+
 class Window:
     """The counters of one direction that have been taken: each is taken once, the very old ones never."""
 
@@ -97,21 +114,16 @@ class Window:
 
     def __init__(self, highest: int = 0) -> None:
         self.highest = highest
-        self._taken = (1 << WINDOW) - 1  # bit n: highest - n; nothing at or below a given start is taken
+        self._taken = ALL_TAKEN  # nothing at or below a given start is taken
 
     def is_new(self, counter: int) -> bool:
         """Whether it may still be taken."""
-        age = self.highest - counter
-        return age < 0 or (age < WINDOW and not self._taken >> age & 1)
+        return is_new(self.highest, self._taken, counter)
 
     def take(self, counter: int) -> None:
         """Note that it was taken."""
-        age = self.highest - counter
-        if age < 0:
-            self._taken = (self._taken << -age | 1) & ((1 << WINDOW) - 1) if age > -WINDOW else 1
-            self.highest = counter
-        else:
-            self._taken |= 1 << age
+        self._taken = taken_after(self.highest, self._taken, counter)
+        self.highest = max(self.highest, counter)
 
 
 class Ends:
@@ -142,8 +154,7 @@ class Ends:
     def seal(self, type_: int, body: bytes) -> bytes:
         """A datagram; no two are the same."""
         self.counter += 1
-        content = _HEAD.pack(_MAGIC, _VERSION, type_, 0, self.session, self.counter) + body
-        return content + _tag(self._own, type_, content)
+        return seal(self._own, type_, self.session, self.counter, body)
 
     def own_series(self, type_: int) -> "Series":
         """What this end sends of a type; who writes it counts on in ``counter``."""
@@ -173,10 +184,10 @@ class Ends:
         type_, session, counter = head
         if session != self.session or not self._window.is_new(counter):
             return None
-        if not _equal(_tag(self._other, type_, datagram[:-TAG_BYTES]), bytes(datagram[-TAG_BYTES:])):
-            return None
-        self._window.take(counter)
-        return datagram[HEAD_BYTES:-TAG_BYTES]
+        body = read_body(self._other, type_, datagram)
+        if body is not None:
+            self._window.take(counter)
+        return body
 
 
 class Series:
@@ -196,6 +207,19 @@ class Series:
     def __init__(self, session: bytes, key: bytes, type_: int) -> None:
         self.start = _HEAD.pack(_MAGIC, _VERSION, type_, 0, session, 0)[: -_NUMBER.size]
         self.tag: "Any" = blake2s(key=key, digest_size=TAG_BYTES, person=_PERSONS[type_])
+
+
+def seal(key: "Key", type_: int, session: bytes, counter: int, body: bytes) -> bytes:
+    """A datagram under a key; the counter was never used with it."""
+    content = _HEAD.pack(_MAGIC, _VERSION, type_, 0, session, counter) + body
+    return content + _tag(key, type_, content)
+
+
+def read_body(key: "Key", type_: int, datagram: bytes) -> "Optional[bytes]":
+    """The body of what has the form of a datagram; None where it was not sealed with the key."""
+    if not _equal(_tag(key, type_, datagram[:-TAG_BYTES]), bytes(datagram[-TAG_BYTES:])):
+        return None
+    return datagram[HEAD_BYTES:-TAG_BYTES]
 
 
 def read_head(datagram: bytes, expected: "Tuple[int, ...]") -> "Optional[Tuple[int, bytes, int]]":
@@ -314,5 +338,5 @@ def read_bye(body: bytes) -> "Tuple[bytes, float, int, str]":
     return echo, ended / 1000.0, status, SOURCES[source] if source < len(SOURCES) else "unknown"
 
 
-def _tag(key: bytes, type_: int, content: bytes) -> bytes:
+def _tag(key: "Key", type_: int, content: bytes) -> bytes:
     return blake2s(content, key=key, digest_size=TAG_BYTES, person=_PERSONS[type_]).digest()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -13,6 +13,23 @@ from jobmon_server.jobs import Job, new_job
 from jobmon_server.lines import document
 from jobmon_server.packing import Figures, put_figures
 from jobmon_wire.jobs import RUNNING
+
+
+class Reach(NamedTuple):
+    """How a job's agent was heard by datagram in its session."""
+
+    counter: int = 0  # the highest that was taken
+    address: tuple[Any, ...] | None = None  # where it was heard last, and answered there
+
+
+class Kept(NamedTuple):
+    """A job that was kept."""
+
+    job: Job
+    reach: Reach
+
+
+NEVER_HEARD = Reach()
 
 
 class Facts(msgspec.Struct, gc=False):
@@ -61,25 +78,24 @@ class Facts(msgspec.Struct, gc=False):
 _SAME = (
     *("health_reason", "exit", "reason", "progress", "state", "health", "process_state", "is_told", "serial"),
     *("issued", "expires", "started", "ended", "registered", "epoch", "last_seen"),
-    *("renew", "opened", "counter", "address"),
+    *("renew", "opened"),
 )
 _decoder = msgspec.json.Decoder(Facts)
 
 
-def write_facts(job: Job) -> bytes:
+def write_facts(job: Job, reach: Reach = NEVER_HEARD) -> bytes:
     """The job as it is kept."""
     name, command, batch, tags = job.description()
     figures = {field: getattr(job, field) for field in Figures._fields}
     same = {field: getattr(job, field) for field in _SAME}
     owner, cluster = job.realm.owner_rdns, job.realm.cluster
+    said: dict[str, Any] = {"command": command, "batch": batch, "tags": tags}
     return document(
-        Facts(
-            job.uuid, job.id, owner, cluster, job.node, name, command=command, batch=batch, tags=tags, **same, **figures
-        )
+        Facts(job.uuid, job.id, owner, cluster, job.node, name, **said, **same, **figures, **reach._asdict())
     )
 
 
-def read_facts(text: bytes) -> Job:
+def read_facts(text: bytes) -> Kept:
     """The job that was kept; nobody has heard how its agent is reached now."""
     try:
         facts = _decoder.decode(text)
@@ -91,4 +107,4 @@ def read_facts(text: bytes) -> Job:
     for field in _SAME:
         setattr(job, field, getattr(facts, field))
     job.packed = put_figures(job.packed, Figures(*(getattr(facts, field) for field in Figures._fields)))
-    return job
+    return Kept(job, Reach(facts.counter, facts.address))

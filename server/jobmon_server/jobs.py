@@ -54,16 +54,15 @@ class Job(msgspec.Struct, gc=False):
     realm: Realm
     node: str = ""
     notes: Notes = NONE
-    renew: float = 0.0  # when its certificate is to be renewed; 0: never
-    opened: float = 0.0  # when its agent's session by datagram began
-    counter: int = 0  # the highest of that session's that was taken
-    address: tuple[Any, ...] | None = None  # where its agent was heard last, and answered there
 
     health_reason = Noted[str | None]("health_reason")
     exit = Noted[dict[str, Any] | None]("exit")
     reason = Noted[str | None]("reason")  # why the batch system ended it, or is about to
     progress = Noted[str | None]("progress")
     slot = packing.integer("slot")  # in the registry
+    line = packing.integer("line")  # in the switchboard
+    renew = packing.number("renew")  # when its certificate is to be renewed; 0: never
+    opened = packing.number("opened")  # when its agent's session by datagram began
     state = packing.choice("state", KNOWN_STATES)
     health = packing.choice("health", HEALTHS)
     callback = packing.maybe_choice("callback", CALLBACKS)
@@ -203,7 +202,7 @@ class Job(msgspec.Struct, gc=False):
         """Judge the job's health."""
         numbers = LAYOUT.unpack_from(self.packed, len(self.packed) - LAYOUT.size)
         health, reason = _health(numbers, now)
-        if health != HEALTHS[numbers[2]] or reason != self.notes.health_reason:
+        if health != HEALTHS[numbers[5]] or reason != self.notes.health_reason:
             self.health, self.health_reason = health, reason
 
 
@@ -248,7 +247,7 @@ def check_moment(field: str, seconds: float | None) -> float | None:
 
 def _health(numbers: tuple[Any, ...], now: float) -> tuple[str, str | None]:
     """Health, of the packed numbers: each beat is judged, and to read them one by one takes five times as long."""
-    _, state, _, _, process_state, _, _, issued, expires, started, _, _, _, last_seen, *figures = numbers
+    _, _, _, _, state, _, _, process_state, _, _, issued, expires, started, _, _, _, last_seen, *figures = numbers
     if KNOWN_STATES[state] == SILENT:
         return "silent", f"no word from its agent since {write_moment(last_seen)}"
     if KNOWN_STATES[state] != RUNNING:

@@ -1,7 +1,7 @@
 """What a job is, packed: attributes that take few bytes, as a server knows 100,000 jobs by heart.
 
 A number of Python's takes 32 bytes and another 8 for the reference to it, and a
-job has twenty; packed they take 125 together, at the end of ``job.packed``.
+job has twenty; packed they take 145 together, at the end of ``job.packed``.
 ``Packed`` is an attribute that reads its place there and writes it anew.
 ``Noted`` is one that few jobs have.  What is not known is None.
 """
@@ -19,6 +19,9 @@ T = TypeVar("T")
 # Every number with its code of ``struct``: what stays, what changes seldom, then what every beat brings.
 _CODES = {
     "slot": "I",
+    "line": "I",
+    "renew": "d",
+    "opened": "d",
     "state": "B",
     "health": "B",
     "callback": "B",
@@ -236,4 +239,6 @@ def _read_serial(packed: bytes) -> str:
 
 
 # A job of which nothing is known yet.
-FRESH = put_figures(LAYOUT.pack(0, 0, 0, 0, 0, 0, bytes(20), 0, 0, _UNKNOWN, _UNKNOWN, *(0.0,) * 8, 0, 0), Figures())
+FRESH = put_figures(
+    LAYOUT.pack(0, 0, 0.0, 0.0, 0, 0, 0, 0, 0, bytes(20), 0, 0, _UNKNOWN, _UNKNOWN, *(0.0,) * 8, 0, 0), Figures()
+)

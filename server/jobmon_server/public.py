@@ -25,8 +25,8 @@ def public(job: Job) -> dict[str, Any]:
     name, command, batch, tags = job.description()
     # Once, not field by field: a list holds thousands.
     numbers = LAYOUT.unpack_from(job.packed, len(job.packed) - LAYOUT.size)
-    _, state, health, callback, process_state, _, _, _, _, started, ended, registered, _, last_seen = numbers[:14]
-    cpu_percent, rss_bytes, memory_limit, output_bytes, output_at, oom_kills, processes = numbers[14:]
+    state, health, callback, process_state, _, _, _, _, started, ended, registered, _, last_seen = numbers[4:17]
+    cpu_percent, rss_bytes, memory_limit, output_bytes, output_at, oom_kills, processes = numbers[17:]
     return {
         "id": job.id,
         "uuid": job.uuid,

@@ -181,13 +181,14 @@ class Registry:
             self.unsaved.add(job.uuid)
             if job.state in ALIVE:
                 self._deadlines.put(job.slot, 0.0)  # what silence means for it may be different, too
-            self._notice(job)
+            self._notice(job, job.slot)
 
     def felt(self, job: Job) -> None:
         """Tell that a beat has brought something; the next one will bring it again."""
         if self._jobs.get(job.uuid) is job:
-            self._beaten[job.slot] = True
-            self._notice(job)
+            slot = job.slot
+            self._beaten[slot] = True
+            self._notice(job, slot)
 
     def beaten(self) -> list[str]:
         """The uuids of jobs of which beats have brought what is not saved; they count as saved then."""
@@ -219,8 +220,7 @@ class Registry:
                 del self._realms[scope]
         self._told.pop(realm, None)
 
-    def _notice(self, job: Job) -> None:
-        slot = job.slot
+    def _notice(self, job: Job, slot: int) -> None:
         self._lines.pop(job.uuid, None)
         self.change += 1
         self._changes[slot] = self.change
@@ -344,7 +344,7 @@ class Registry:
                 self._deadlines.put(slot, now + min(max(left, 0.0), RECHECK - slot % SPREAD))
         for job in turned:
             self.unsaved.add(job.uuid)
-            self._notice(job)
+            self._notice(job, job.slot)
         return turned
 
     def _turn(self, job: Job, state: str, now: float) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlite3
 from typing import Any, NamedTuple, Protocol
 
-from jobmon_server.facts import write_facts
+from jobmon_server.facts import NEVER_HEARD, Reach, write_facts
 from jobmon_server.jobs import Job
 from jobmon_server.lines import document
 from jobmon_wire.records import EndReport, Registration
@@ -91,9 +91,15 @@ class Conclusion(NamedTuple):
 class Snapshot:
     """A job's latest facts, taken now; with them what it said of itself or how it ended."""
 
-    def __init__(self, job: Job, said: Registration | None = None, report: EndReport | None = None) -> None:
+    def __init__(
+        self,
+        job: Job,
+        said: Registration | None = None,
+        report: EndReport | None = None,
+        reach: Reach = NEVER_HEARD,  # as of a session that begins, or ends
+    ) -> None:
         self.uuid = job.uuid
-        self.facts = write_facts(job)
+        self.facts = write_facts(job, reach)
         self.registration = None if said is None else document(said.document())
         self.report = report
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from jobmon_pki.ledger import Issued, Ledger
@@ -20,6 +20,7 @@ from jobmon_server.admission import Admission
 from jobmon_server.audit import Audit
 from jobmon_server.channel import Channel
 from jobmon_server.configuration import Configuration
+from jobmon_server.facts import Kept
 from jobmon_server.hearing import Datagrams, Ears, Hearing
 from jobmon_server.jobs import Job, new_job
 from jobmon_server.peer import Peer
@@ -28,7 +29,7 @@ from jobmon_server.renewal import Renewals
 from jobmon_server.rows import Event, Snapshot
 from jobmon_server.store import Store
 from jobmon_wire import limits
-from jobmon_wire.jobs import ENDED, restarts
+from jobmon_wire.jobs import ALIVE, ENDED, restarts
 from jobmon_wire.records import TCP, EndReport, Registration
 from jobmon_wire.records import Configuration as Answer
 
@@ -183,15 +184,14 @@ class Sessions:
         """
         self._ears.endings.over(uuid, told)
 
-    def restore(self, jobs: Iterable[Job]) -> None:
-        """Know the agents of an earlier run of the server again, so that their beats are understood."""
-        if self._configuration().callback == TCP:
-            return
-        fingerprints = self._ledger.fingerprints(JOB)
-        for job in jobs:
+    def restore(self, kept: Iterable[Kept]) -> Iterator[Job]:
+        """Know the agents of an earlier run of the server again, so that their beats are understood; yield the jobs."""
+        fingerprints = {} if self._configuration().callback == TCP else self._ledger.fingerprints(JOB)
+        for job, reach in kept:
             fingerprint = fingerprints.get(job.serial)
-            if fingerprint is not None and job.opened:
-                self._ears.beats.restore(job, fingerprint)
+            if fingerprint is not None and job.opened and job.state in ALIVE:
+                self._ears.beats.restore(job, fingerprint, reach)
+            yield job
 
     def patience(self, job: Job) -> float:
         """Seconds without a sign of life after which a job counts as silent: three beats, by whichever way it beats."""

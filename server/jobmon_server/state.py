@@ -35,7 +35,7 @@ from jobmon_server.sessions import Sessions
 from jobmon_server.shells import Shells
 from jobmon_server.store import Store, StoreFullError, open_store
 from jobmon_server.watch import Watch
-from jobmon_wire.jobs import ALIVE, LOST
+from jobmon_wire.jobs import LOST
 
 LOOK = 1.0  # s between two looks for silent jobs
 WRITE = 0.2  # s until a deferred row is on the disk
@@ -66,7 +66,7 @@ class State:
         self.store = store
         self.registry = Registry(opened=clock())
         admission = Admission()
-        self.beats = Beats(secret, lambda: self.configuration.beat, admission.window, clock)
+        self.beats = Beats(secret, self.registry.get, lambda: self.configuration.beat, admission.window, clock)
         self.exchange = Exchange(self.beats, lambda: self.configuration.callback)
         self.events = Events(store)
         self.audit = Audit(store, self.events, site.cluster, clock)
@@ -109,10 +109,8 @@ class State:
             raise
         state = State(configuration, site, store, ledger, secret, clock)
         store.conclude(clock())
-        state.registry.fill(store.load())
-        jobs = [job for job in state.registry if job.state in ALIVE]
+        state.registry.fill(state.sessions.restore(store.load()))
         state.beats.begin_after(max((job.last_seen for job in state.registry), default=0.0))
-        state.sessions.restore(jobs)
         return state
 
     async def start(self) -> None:
@@ -159,7 +157,7 @@ class State:
             uuids = [self.registry.unsaved.pop() for _ in range(min(SAVED_AT_ONCE, len(self.registry.unsaved)))]
             jobs = [job for job in map(self.registry.get, uuids) if job is not None]
             try:
-                await self.store.append(*map(Snapshot, jobs))
+                await self.store.append(*(Snapshot(job, reach=self.beats.reach(job)) for job in jobs))
             except StoreFullError:
                 self.registry.unsaved.update(uuids)
                 raise
@@ -170,8 +168,8 @@ class State:
         uuids = [uuid for uuid in self.registry.outlived(before) if self.exchange.channel(uuid) is None]
         await self.store.forget(uuids, before)
         for uuid in uuids:
+            self.sessions.forget(uuid)  # by way of the registry
             self.registry.remove(uuid)
-            self.sessions.forget(uuid)
             self.endings.forget(uuid)
 
 

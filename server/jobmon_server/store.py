@@ -18,8 +18,7 @@ from typing import Any, NamedTuple
 
 from jobmon_pki.database import DatabaseError, open_database
 from jobmon_server.errors import ServerError
-from jobmon_server.facts import read_facts
-from jobmon_server.jobs import Job
+from jobmon_server.facts import Kept, read_facts
 from jobmon_server.rows import Conclusion, Orphans, Removal, Row
 
 VERSION = 1
@@ -155,7 +154,7 @@ class Store:
         except sqlite3.Error as error:
             raise StoreFullError(f"the server cannot write its store: {error}") from error
 
-    def load(self) -> Iterator[Job]:
+    def load(self) -> Iterator[Kept]:
         """Every job that is kept."""
         for (facts,) in self._connection.execute("SELECT facts FROM jobs"):
             yield read_facts(facts)

@@ -49,6 +49,11 @@ class Member:
         self._woken: asyncio.Future[float] | None = None
         self.agent = LightAgent(certificate, OUTSIDE, self._wake)
 
+    @property
+    def job(self) -> Job:
+        """Its job."""
+        return self._job
+
     def register(self) -> None:
         """Be told the session by the server."""
         told = self._server.open(self._job, self._fingerprint)
@@ -85,7 +90,7 @@ class Flock:
         self._members: list[Member] = []
 
     async def __aenter__(self) -> "Flock":
-        self._server = Beats(bytes(32), lambda: BEAT_INTERVAL, lambda number: 60.0, time.time)
+        self._server = Beats(bytes(32), self._find, lambda: BEAT_INTERVAL, lambda number: 60.0, time.time)
         self._server.listener = Deaf()
         self._server.listen(bind_datagrams(Address(OUTSIDE, PORT)))
         for number in range(self._size):
@@ -97,6 +102,9 @@ class Flock:
         while not all(member.is_reachable for member in self._members):
             await asyncio.sleep(0.05)
         return self
+
+    def _find(self, uuid: str) -> Job | None:
+        return next((member.job for member in self._members if member.job.uuid == uuid), None)
 
     async def __aexit__(self, *_: object) -> None:
         for member in self._members:

@@ -12,6 +12,7 @@ import pytest
 from jobmon_server.admission import Admission
 from jobmon_server.beats import AGE, BUFFER, GRACE, REST, SPREAD, TURN
 from jobmon_server.beats_key import derive
+from jobmon_server.facts import NEVER_HEARD
 from jobmon_server.jobs import Job
 from jobmon_wire import datagrams, frames
 from jobmon_wire.datagrams import ACK, BEAT, BYE, WAKE, Ends
@@ -290,7 +291,8 @@ async def test_a_restarted_server_understands_beats_and_takes_no_old_one_for_a_s
     old = node.beat()
     node.send(old)
     await node.hear()
-    house.state.registry.get(agent.uuid).counter = 0  # as when the server is killed before it has written it down
+    job = house.state.registry.get(agent.uuid)
+    house.state.beats._lines.highest[job.line] = 0  # as when the server is killed before it has written it down
     await house.stop()
     await house.start()
     job = house.state.registry.get(agent.uuid)
@@ -376,7 +378,7 @@ async def test_thousands_of_agents_go_on_beating_after_a_restart_and_none_regist
         credential_job = msgspec.structs.replace(jobs[0], uuid=f"{number:08x}-0000-4000-8000-000000000000")
         jobs.append(credential_job)
         state.registry.add(credential_job)
-        state.beats.restore(credential_job, _fingerprint(house, credential_job))
+        state.beats.restore(credential_job, _fingerprint(house, credential_job), NEVER_HEARD)
     await agent.close()
     await house.stop()
     await house.start()
@@ -385,7 +387,7 @@ async def test_thousands_of_agents_go_on_beating_after_a_restart_and_none_regist
     beats = house.state.beats
     for heard, job in enumerate(jobs):
         told = _session(house, job)
-        again = Node(house, told, _fingerprint(house, job), job.counter)
+        again = Node(house, told, _fingerprint(house, job), beats.reach(job).counter)
         again.socket = node.socket
         for _ in range(2):
             beats.take(again.beat(), node.socket.getsockname(), 1e6 + heard)
@@ -480,12 +482,12 @@ async def test_the_bell_shows_in_the_list_as_it_is_now(house: House, agent: Agen
 
     await node.prove()
     assert job.callback == "udp"
-    house.state.beats._jobs[agent.uuid].heard -= 3 * PING  # no datagram came for three beats
+    house.state.beats._lines.heard[job.line] -= 3 * PING  # no datagram came for three beats
     await agent.vitals()
     await until(lambda: job.callback == "tcp")
     await node.prove()
     assert job.callback == "udp"
-    house.state.beats._jobs[agent.uuid].heard -= 3 * PING
+    house.state.beats._lines.heard[job.line] -= 3 * PING
     await agent.close()
 
     await until(lambda: job.callback is None)

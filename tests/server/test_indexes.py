@@ -1,9 +1,11 @@
 """Indexes hold, after whatever came and went, what a look at every job would find."""
 
+import random
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobmon_server.indexes import Deadlines, Groups, Sorted
+from jobmon_server.indexes import Deadlines, Groups, Randoms, Sorted
 
 SLOTS = st.integers(0, 12)
 
@@ -64,3 +66,51 @@ def test_deadlines_name_each_slot_once_and_at_its_last_moment(steps: list[tuple[
             assert len(found) == len(set(found)) == min(len(due), 3)
             assert set(found) <= due
             naive = {slot: moment for slot, moment in naive.items() if slot not in found}
+
+
+ALIKE = [place + (high << 56) for high in (0, 1, 2, 255) for place in (0, 1, 2, 3, 61, 62, 63, 125, 126, 127)]
+
+
+class Rash(Randoms):
+    """One that only frees the place of what it forgets."""
+
+    def take(self, slot: int) -> None:
+        """As told."""
+        self._places[self._places.index(slot)] = 0
+        self._count -= 1
+
+
+def differs(index: Randoms, numbers: list[int]) -> bool:
+    """Whether it ever knows other slots than a dict, while numbers that share their places come and go."""
+    model: dict[int, int] = {}
+    free = list(range(len(set(numbers)), 0, -1))
+    for number in numbers:
+        if number in model:
+            index.take(model[number])
+            free.append(model.pop(number))
+        else:
+            model[number] = free.pop()
+            index.put(model[number], number)
+        found = {each: index.find(each) for each in ALIKE}
+        if len(index) != len(model) or found != {each: model.get(each, 0) for each in ALIKE}:
+            return True
+    return False
+
+
+@given(st.lists(st.sampled_from(ALIKE), max_size=120))
+def test_random_numbers_lead_to_their_slots_whatever_comes_and_goes(numbers: list[int]) -> None:
+    assert not differs(Randoms(), numbers)
+
+
+def test_who_only_frees_a_place_loses_what_stands_behind_it() -> None:
+    assert differs(Rash(), [0, 1 << 56, 0])
+
+
+def test_many_random_numbers_are_found_and_others_are_not() -> None:
+    draw, index = random.Random(7), Randoms()
+    numbers = [draw.getrandbits(64) for _ in range(5000)]
+    for slot, number in enumerate(numbers, 1):
+        index.put(slot, number)
+
+    assert [index.find(number) for number in numbers] == list(range(1, 5001))
+    assert not any(index.find(draw.getrandbits(64)) for _ in range(5000))

@@ -71,7 +71,7 @@ def test_what_is_kept_is_read_as_it_was(name: str, command: str, labels: dict[st
     job.tell(name, command, labels, {"k": command})
     job.last_seen, job.oom_kills, job.state = last, 3, "lost"
 
-    again = read_facts(write_facts(job))
+    again = read_facts(write_facts(job)).job
 
     assert (again.name, again.command, again.batch, again.tags) == (name, command, labels, {"k": command})
     assert public(again) == public(job)
@@ -84,7 +84,7 @@ def test_facts_of_an_earlier_server_are_read() -> None:
         b'"state":"silent","exit":null,"started":1.5,"batch":{"system":"slurm"},"tags":{},"processes":3,"callback":"tcp"}'
     )
 
-    job = read_facts(text)
+    job = read_facts(text).job
 
     assert (job.id, job.owner, job.state, job.started, job.batch) == ("1", "alice", "silent", 1.5, {"system": "slurm"})
     assert (job.processes, job.callback) == (3, None)

@@ -44,7 +44,7 @@ async def test_a_job_comes_back_as_it_was_saved(store: Store) -> None:
 
     await store.append(Snapshot(job))
 
-    (found,) = store.load()
+    ((found, _),) = store.load()
     assert found == job
     assert found.owner_rdns == ALICE
 
@@ -115,7 +115,7 @@ async def test_a_forgotten_job_leaves_its_audit_and_nothing_else(store: Store) -
 
     await store.forget(["u-1"], 10.0)
 
-    assert [job.uuid for job in store.load()] == ["u-2"]
+    assert [job.uuid for job, _ in store.load()] == ["u-2"]
     assert [len(store.events(uuid, 0)) for uuid in ("u-1", "u-2", "never-began")] == [0, 1, 0]
     assert list(store.actions("uuid = ?", ["u-1"], 10))
 

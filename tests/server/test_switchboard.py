@@ -1,0 +1,92 @@
+"""A line of the switchboard is an end of a session: it takes and sends what ``datagrams.Ends`` does, and no more."""
+
+import random
+
+import pytest
+
+from jobmon_server.switchboard import NONE, Switchboard
+from jobmon_wire import datagrams
+from jobmon_wire.datagrams import ACK, BEAT, Ends
+from tests.server.house import a_job
+
+BODY = datagrams.write_beat(0, bytes(8), bytes(60))
+BASE = 1000
+
+
+def keys(number: int) -> tuple[bytes, bytes, bytes]:
+    """Session and the keys up and down."""
+    session = number.to_bytes(8, "big")
+    return session, *datagrams.derive_keys(bytes(32), session, bytes(32))
+
+
+@pytest.fixture
+def board() -> Switchboard:
+    """An empty one."""
+    return Switchboard(BASE)
+
+
+def test_a_line_takes_what_the_other_end_of_any_session_takes(board: Switchboard) -> None:
+    draw = random.Random(3)
+    session, up, down = keys(1)
+    line, model = board.open(a_job("u-1"), session, up, down, 100), Ends(session, down, up, heard=100)
+    sender = Ends(session, up, down)
+
+    for _ in range(2000):
+        sender.counter = max(0, model.highest + draw.randrange(-80, 4))
+        beat = sender.seal(BEAT, BODY)
+        head = datagrams.read_head(beat, (BEAT,))
+        assert head is not None
+        assert board.read(line, head, beat) == model.open_read(beat, head)
+        assert board.highest[line] == model.highest
+
+
+def test_what_is_sent_has_counters_above_the_base_and_the_key_of_its_direction(board: Switchboard) -> None:
+    session, up, down = keys(1)
+    line = board.open(a_job("u-1"), session, up, down, 0)
+    board.base = 2 * BASE  # as when the clock was found set back
+
+    sent = [board.seal(line, session, ACK, datagrams.write_ack(0, bytes(8), 25.0)) for _ in range(2)]
+
+    agent = Ends(session, up, down, heard=2 * BASE)
+    assert all(agent.open(each, (ACK,)) for each in sent)
+    assert board.counter(line) == agent.highest == 2 * BASE + 2
+
+
+def test_a_line_that_is_given_anew_knows_nothing_of_the_session_before(board: Switchboard) -> None:
+    session, up, down = keys(1)
+    line = board.open(a_job("u-1"), session, up, down, 7)
+    board.heard[line] = board.end[line] = 9.0
+    board.move(line, ("192.0.2.1", 1))
+    old = Ends(session, up, down, 8).seal(BEAT, BODY)
+    for _ in range(9):
+        board.may_speak(line, 1.0)
+    board.seal(line, session, ACK, bytes(24))
+    board.close(line)
+    assert board.find(session) == NONE
+    assert bytes(board._keys).strip(b"\0") == b""
+
+    other, *others = keys(2)
+    again = board.open(a_job("u-2"), other, *others, 0)
+
+    assert (again, len(board), [job.uuid for job in board]) == (line, 1, ["u-2"])
+    assert (board.heard[line], board.end[line], board.highest[line]) == (0, 0, 0)
+    assert (board.address(line), board.counter(line)) == (None, BASE)
+    assert board.may_speak(line, 1.0)
+    head = datagrams.read_head(old, (BEAT,))
+    assert head is not None
+    assert board.read(line, head, old) is None
+    fresh = Ends(other, *others).seal(BEAT, BODY)
+    head = datagrams.read_head(fresh, (BEAT,))
+    assert head is not None
+    assert board.read(line, head, fresh) == BODY
+
+
+@pytest.mark.parametrize("address", [("192.0.2.1", 65535), ("2001:db8::1", 7, 0, 0), ("fe80::1", 7, 0, 2)])
+def test_an_address_of_either_family_is_kept_whole(board: Switchboard, address: tuple[object, ...]) -> None:
+    line = board.open(a_job("u-1"), *keys(1), 0)
+
+    assert board.address(line) is None
+    board.move(line, ("192.0.2.9", 1))
+    board.move(line, address)
+
+    assert board.address(line) == address

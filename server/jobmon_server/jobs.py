@@ -169,8 +169,16 @@ class Job(msgspec.Struct, gc=False):
         check_moment("output_at", vitals.output_at)
         if vitals.reason:
             self.reason = readable(vitals.reason)
-        said = vitals.cpu_percent, vitals.rss_bytes, vitals.memory_limit, vitals.output_bytes, vitals.output_at
-        self.packed = packing.put_beat(self.packed, now, Figures(*said, vitals.oom_kills, vitals.processes))
+        figures = Figures(
+            vitals.cpu_percent,
+            vitals.rss_bytes,
+            vitals.memory_limit,
+            vitals.output_bytes,
+            vitals.output_at,
+            vitals.oom_kills,
+            vitals.processes,
+        )
+        self.packed = packing.put_beat(self.packed, now, figures)
         if vitals.state != self.process_state:
             self.process_state = vitals.state
 

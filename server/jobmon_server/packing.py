@@ -230,7 +230,9 @@ def _float(value: float | None) -> float:
 
 
 def _count(value: int | None) -> int:
-    return _NO_COUNT if value is None else max(min(value, _MOST), -_MOST)
+    if value is None:
+        return _NO_COUNT
+    return value if -_MOST <= value <= _MOST else max(min(value, _MOST), -_MOST)
 
 
 def _read_serial(packed: bytes) -> str:

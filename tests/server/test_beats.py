@@ -379,6 +379,7 @@ async def test_thousands_of_agents_go_on_beating_after_a_restart_and_none_regist
         jobs.append(credential_job)
         state.registry.add(credential_job)
         state.beats.restore(credential_job, _fingerprint(house, credential_job), NEVER_HEARD)
+    assert len(state.beats) == len(jobs)  # a copy of a job's record does not stand on its session
     await agent.close()
     await house.stop()
     await house.start()

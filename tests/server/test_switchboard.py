@@ -25,6 +25,13 @@ def board() -> Switchboard:
     return Switchboard(BASE)
 
 
+def taken(board: Switchboard, line: int, beat: bytes) -> bytes | None:
+    """What the line makes of a beat."""
+    head = datagrams.read_head(beat, (BEAT,))
+    assert head is not None
+    return board.read(line, head, beat)
+
+
 def test_a_line_takes_what_the_other_end_of_any_session_takes(board: Switchboard) -> None:
     draw = random.Random(3)
     session, up, down = keys(1)
@@ -34,9 +41,8 @@ def test_a_line_takes_what_the_other_end_of_any_session_takes(board: Switchboard
     for _ in range(2000):
         sender.counter = max(0, model.highest + draw.randrange(-80, 4))
         beat = sender.seal(BEAT, BODY)
-        head = datagrams.read_head(beat, (BEAT,))
-        assert head is not None
-        assert board.read(line, head, beat) == model.open_read(beat, head)
+        opened = model.open(beat, (BEAT,))
+        assert taken(board, line, beat) == (opened and opened[1])
         assert board.highest[line] == model.highest
 
 
@@ -57,6 +63,7 @@ def test_a_line_that_is_given_anew_knows_nothing_of_the_session_before(board: Sw
     line = board.open(a_job("u-1"), session, up, down, 7)
     board.heard[line] = board.end[line] = 9.0
     board.move(line, ("192.0.2.1", 1))
+    assert taken(board, line, Ends(session, up, down, 99).seal(BEAT, BODY)) == BODY
     old = Ends(session, up, down, 8).seal(BEAT, BODY)
     for _ in range(9):
         board.may_speak(line, 1.0)
@@ -66,19 +73,15 @@ def test_a_line_that_is_given_anew_knows_nothing_of_the_session_before(board: Sw
     assert bytes(board._keys).strip(b"\0") == b""
 
     other, *others = keys(2)
-    again = board.open(a_job("u-2"), other, *others, 0)
+    again = board.open(a_job("u-2"), other, *others, 50)
 
     assert (again, len(board), [job.uuid for job in board]) == (line, 1, ["u-2"])
-    assert (board.heard[line], board.end[line], board.highest[line]) == (0, 0, 0)
+    assert (board.heard[line], board.end[line], board.highest[line]) == (0, 0, 50)
     assert (board.address(line), board.counter(line)) == (None, BASE)
     assert board.may_speak(line, 1.0)
-    head = datagrams.read_head(old, (BEAT,))
-    assert head is not None
-    assert board.read(line, head, old) is None
-    fresh = Ends(other, *others).seal(BEAT, BODY)
-    head = datagrams.read_head(fresh, (BEAT,))
-    assert head is not None
-    assert board.read(line, head, fresh) == BODY
+    assert taken(board, line, old) is None
+    assert taken(board, line, Ends(other, *others, 48).seal(BEAT, BODY)) is None
+    assert taken(board, line, Ends(other, *others, 50).seal(BEAT, BODY)) == BODY
 
 
 @pytest.mark.parametrize("address", [("192.0.2.1", 65535), ("2001:db8::1", 7, 0, 0), ("fe80::1", 7, 0, 2)])

@@ -109,8 +109,10 @@ class Lines(ScrollView, can_focus=True, inherit_bindings=False):
         """Called in the same frame, before anyone else hears of it."""
 
     def reveal(self) -> None:
-        """Scroll so that the cursor's row is seen."""
-        top, height = self.scroll_offset.y, max(1, self.size.height - self.HEADS)
+        """Scroll so that the cursor's row is seen, where there is room for any."""
+        top, height = self.scroll_offset.y, self.size.height - self.HEADS
+        if height <= 0:  # it has no place on the screen yet
+            return
         if self.cursor < top:
             self.scroll_to(y=self.cursor, animate=False)
         elif self.cursor >= top + height:

@@ -5,14 +5,17 @@ What the states are is in ``stages``.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 from textual.events import Key
+from textual.pilot import Pilot
 from textual.widgets import Input
 
 from jobmon_console.appearance import Appearance
 from jobmon_console.tui.app import Console
+from jobmon_console.tui.layout import SINGLE, layout
 from jobmon_console.tui.screens.page import Page
 from jobmon_console.tui.screens.view import REDRAW
 from jobmon_console.tui.theme import THEMES
@@ -72,29 +75,23 @@ class Scene:
         return console
 
 
-async def play(
-    scene: Scene, stage: Stage, size: tuple[int, int], themes: Sequence[str] = ()
-) -> dict[str, screens.Picture]:
-    """Set the stage, wait until what is awaited can be seen, and take pictures.
+@asynccontextmanager
+async def playing(scene: Scene, stage: Stage, size: tuple[int, int]) -> AsyncIterator[Console]:
+    """The console of a scene when what is awaited can be seen and nothing moves.
 
     Args:
         scene: played once.
         stage: what is set up.
         size: columns and rows of the terminal.
-        themes: the running console changes to each; without any it keeps the one it has.
-
-    Returns:
-        The picture in each theme; by an empty name the one without a change.
     """
     stage(scene)
     console = scene.console()
     async with console.run_test(size=size, notifications=True) as pilot:
         await _until(console, lambda: console.jobs.table.count() or not scene.has_jobs)
         await _stillness(console)
-        for field in console.jobs.query(Input):
-            field.cursor_blink = False
         scene.then()
-        for key in ["enter", *scene.keys] if scene.is_detail and size[0] < 80 else scene.keys:
+        await see_detail(pilot, scene, size)
+        for key in scene.keys:
             if len(key) == 1:  # as fast as a person pastes: the console keeps them in order
                 console.post_message(Key(key, key))
             else:
@@ -102,19 +99,34 @@ async def play(
         scene.steady += scene.later
         scene.at_last()
         await _until(console, lambda: scene.awaited in screens.text_of(console))
+        for field in console.screen.query(Input):
+            field.cursor_blink = False
         scene.steady += REDRAW  # what is drawn once a second shows it, too
         await _stillness(console)
-        if not themes:
-            return {"": screens.picture(console)}
-        pictures = {}
-        for theme in themes:
-            await _change(console, theme)
-            pictures[theme] = screens.picture(console)
-        return pictures
+        yield console
 
 
-async def _change(console: Console, theme: str) -> None:
+async def see_detail(pilot: Pilot[None], scene: Scene, size: tuple[int, int]) -> None:
+    """Go to the detail if the scene is about it and a terminal of that size has no room for it beside the list."""
+    jobs = pilot.app.jobs
+    if scene.is_detail and layout(*size) == SINGLE and not jobs.is_in_detail:
+        await pilot.press("enter")
+        await _until(pilot.app, lambda: jobs.is_in_detail)
+
+
+async def resize(console: Console, scene: Scene, size: tuple[int, int]) -> None:
+    """The terminal becomes as large as that."""
+    pilot = Pilot(console)
+    await see_detail(pilot, scene, size)
+    await pilot.resize_terminal(*size)
+    await _until(console, lambda: console.jobs.layout_name == layout(*size))
+    await _stillness(console)
+
+
+async def change(console: Console, theme: str) -> None:
     """To another theme, as the palette does it."""
+    if console.theme == THEMES[theme].name:
+        return
     is_changed = asyncio.Event()
     console.theme = THEMES[theme].name
     console.call_next(is_changed.set)  # comes behind the renewal of the sheet, which the theme has asked for

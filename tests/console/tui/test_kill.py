@@ -42,3 +42,17 @@ async def test_the_outcome_is_seen_however_long_the_command_is(
         await pilot.press("tab", "enter")
 
         await settle(pilot, lambda: "TERM to 2 processes" in screen_text(console))
+
+
+async def test_the_buttons_are_seen_however_high_the_terminal_is(console: Console, settle: Any) -> None:
+    async with console.run_test(size=(80, 20)) as pilot:
+        await settle(pilot, lambda: console.jobs.target)
+        await pilot.press("A", "x")
+        await settle(pilot, lambda: console.screen.query("#buttons"))
+        for height in (20, 24, 31, 35, 40):
+            await pilot.resize_terminal(80, height)
+            await settle(pilot, lambda height=height: console.screen.size.height == height)
+            dialog, buttons = (console.screen.query_one(each).region for each in ("#kill", "#buttons"))
+
+            assert buttons.height
+            assert buttons.bottom < dialog.bottom <= height

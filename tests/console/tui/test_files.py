@@ -63,7 +63,7 @@ class Model:
     def begin(self) -> None:
         """The directory is asked for."""
         self.coming = [] if self.path == "." else [UP]
-        self.grows = self.rows == self.coming
+        self.grows = self.rows in ([], self.coming)
 
     def hear(self, names: list[str]) -> None:
         """A part of the listing."""
@@ -74,9 +74,9 @@ class Model:
 
     def end(self, has_broken_off: bool) -> None:
         """All are listed; or it broke off, and what is shown stays."""
-        if not has_broken_off:
+        if self.grows or not has_broken_off:
             self.show(self.coming or [])
-            self.back = ""
+        self.back = self.back if has_broken_off else ""
         self.coming = None
 
     def show(self, rows: list[str]) -> None:
@@ -99,8 +99,7 @@ class Model:
         """Another directory."""
         self.back = posixpath.basename(self.path) if name == UP else ""
         self.path = posixpath.normpath(posixpath.join(self.path, name))
-        self.on = "" if self.path == "." else UP
-        self.rows, self.row, self.top, self.coming = [self.on] if self.on else [], 0, 0, None
+        self.rows, self.on, self.row, self.top, self.coming = [], "", 0, 0, None
 
     def see(self, height: int) -> None:
         """No more is scrolled than needed to see the cursor, and to fill the screen."""

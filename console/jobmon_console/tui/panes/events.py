@@ -70,14 +70,14 @@ class Events(Pane):
         self._scrolled = self._dropped
         super().taken()
         if self._is_at_end:
-            self.call_after_refresh(self._to_end)
+            self._to_end()
         else:
             self.scroll_to(y=max(0, top), animate=False)
 
     def on_resize(self) -> None:
         """The end is elsewhere now."""
         self._is_at_end = self._is_at_end or self.scroll_offset.y >= self.max_scroll_y
-        self.call_after_refresh(self._to_end)
+        self._to_end()
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         """Scrolled by a key, the mouse or the end of the list: it stays at the end, if it is there now."""

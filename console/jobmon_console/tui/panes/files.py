@@ -61,7 +61,8 @@ class FileList(Pane):
         if not target.is_alive:
             self.problem = self.nobody(target)
             return None
-        self._coming, self._is_whole, self._left_out = self._way_up(), False, 0
+        self._coming = [] if self.path == "." else [{"name": PARENT, "kind": "directory"}]
+        self._is_whole, self._left_out = False, 0
         self._is_growing = len(self._entries) <= len(self._coming)
         source, call = target.source, calls.query(target.uuid, "ls", {"path": self.path})
         return Reading[Frame](lambda: source.frames(call))
@@ -88,7 +89,6 @@ class FileList(Pane):
         if self.scroll_offset.y > 0:
             self.scroll_to(y=max(0, self.cursor - line), animate=False)
         self.reveal()
-        self.call_after_refresh(self.reveal)  # a list that just became longer than the screen scrolls only then
         self.post_message(self.Moved(self))
 
     def _adopt(self, entries: list[dict[str, Any]]) -> None:
@@ -101,9 +101,6 @@ class FileList(Pane):
         if self._is_whole:
             self._coming = None
 
-    def _way_up(self) -> list[dict[str, Any]]:
-        return [] if self.path == "." else [{"name": PARENT, "kind": "directory"}]
-
     def cursor_moved(self) -> None:
         """A person went elsewhere meanwhile."""
         self._wanted = ""
@@ -114,8 +111,8 @@ class FileList(Pane):
         self._coming = None
 
     def clear(self) -> None:
-        """Nothing is known of the directory but the way up."""
-        self._entries, self._left_out, self.cursor = self._way_up(), 0, 0
+        """Nothing is known of the directory."""
+        self._entries, self._left_out, self.cursor = [], 0, 0
 
     def select(self, target: Target | None) -> None:
         """Another job: its sandbox from the top."""

@@ -126,7 +126,7 @@ class Lines(ScrollView, can_focus=True, inherit_bindings=False):
     def on_resize(self) -> None:
         """The cursor stays in sight."""
         if self.HAS_CURSOR:
-            self.call_after_refresh(self.reveal)
+            self.reveal()
 
     def resize_rows(self) -> None:
         """The number or the breadth of rows changed."""

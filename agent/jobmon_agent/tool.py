@@ -23,7 +23,6 @@ from jobmon_wire import limits
 
 OUTPUT = 1 * limits.MIB  # bytes; 2,000 threads with 10 frames of 50 characters
 _LOOK = 0.1  # s between two looks whether the program has ended
-_POLITE = 1.0  # s that gdb may take to let go of the process after TERM
 _SLACK = 5.0  # s beyond the deadline for the keeper to end and tell
 _READ = 64 * limits.KIB  # bytes
 _NOT_STARTED = 127
@@ -67,7 +66,7 @@ def run_program(job: Job, target: Target, line: List[str], seconds: float) -> Ou
     def keep(pipe: int) -> None:
         _Keeper(job, target, pipe).run(line, seconds)
 
-    told, _ = run_errand(keep, seconds + _POLITE + _SLACK, OUTPUT + limits.KIB)
+    told, _ = run_errand(keep, seconds + _SLACK, OUTPUT + limits.KIB)
     if not told:
         raise OSError(errno.ECHILD, "its keeper was killed")
     return Outcome(*marshal.loads(told))  # noqa: S302 - from our own child
@@ -92,7 +91,7 @@ class _Keeper:
         os.close(its)
         ended = self._follow(program, mine, start + seconds)
         status = _reap(program) if ended else _stop(program)
-        if status & 0x7F or not ended:  # gdb that is told to end may exit and leave the process stopped, too
+        if status & 0x7F or not ended:
             # CONT also takes back a stop that is still on its way.
             send(self._job, self._target, signal.SIGCONT)
         code = 128 + (status & 0x7F) if status & 0x7F else status >> 8
@@ -126,14 +125,12 @@ def _has_ended(program: int) -> bool:
 
 
 def _stop(program: int) -> int:
-    """End the program; its wait status, which tells of a signal."""
-    os.kill(program, signal.SIGTERM)  # gdb lets go of the process then
-    end = time.monotonic() + _POLITE
-    while not _has_ended(program):
-        if time.monotonic() >= end:
-            os.kill(program, signal.SIGKILL)
-            break
-        time.sleep(0.01)
+    """End the program; its wait status, which tells of a signal.
+
+    By KILL, at which the kernel lets go of the process: gdb that gets TERM while
+    it waits for the process passes an INT on to it, of which a job can die.
+    """
+    os.kill(program, signal.SIGKILL)
     return _reap(program)
 
 

@@ -18,8 +18,15 @@ from typing import Any
 
 import pytest
 
-SHELLS = [name for name in ("bash", "dash") if shutil.which(name)]
-OTHERS = [name for name in ("zsh", "ksh93", "mksh", "busybox") if shutil.which(name)]
+SHELLS = ("bash", "dash")  # whose exit status the trap tells
+OTHERS = ("zsh", "ksh93", "mksh", "busybox")
+
+
+def present(*shells: str) -> list[Any]:
+    """The shells as parameters; a test is skipped, and says so, for one that is not installed."""
+    skip = pytest.mark.skipif
+    return [pytest.param(name, marks=skip(not shutil.which(name), reason=f"no shell {name}")) for name in shells]
+
 
 # In the copy of the agent the kernel keeps no record, and no zombie is seen: as on an old one, on a bad day.
 FORGETFUL = "\n\ndef exit_status(pidfd):\n    return None\n"
@@ -140,7 +147,7 @@ def test_a_caller_that_is_gone_is_not_watched(launcher: Any, server: Any, until:
 
 
 @pytest.mark.promise(16)
-@pytest.mark.parametrize("shell", SHELLS + OTHERS)
+@pytest.mark.parametrize("shell", present(*SHELLS, *OTHERS))
 def test_a_script_learns_who_it_is_and_its_status_is_told(
     launcher: Any, server: Any, until: Callable[..., Any], forgetful: Path, another_python: Path, shell: str
 ) -> None:
@@ -161,7 +168,7 @@ def test_a_script_learns_who_it_is_and_its_status_is_told(
 
 
 @pytest.mark.promise(16)
-@pytest.mark.parametrize("shell", SHELLS)
+@pytest.mark.parametrize("shell", present(*SHELLS))
 def test_the_shell_that_evaluates_is_watched_and_not_a_process_between(
     launcher: Any, server: Any, until: Callable[..., Any], shell: str
 ) -> None:
@@ -219,7 +226,7 @@ ENDINGS = {
 
 @pytest.mark.promise(16)
 @pytest.mark.promise(28)
-@pytest.mark.parametrize("shell", SHELLS)
+@pytest.mark.parametrize("shell", present(*SHELLS))
 def test_a_status_told_by_a_trap_is_right(
     launcher: Any, server: Any, until: Callable[..., Any], forgetful: Path, shell: str
 ) -> None:
@@ -251,7 +258,7 @@ def runs(shell: int, program: bytes) -> bool:
 
 
 @pytest.mark.promise(28)
-@pytest.mark.parametrize("shell", SHELLS + OTHERS)
+@pytest.mark.parametrize("shell", present(*SHELLS, *OTHERS))
 def test_a_shell_that_dies_of_a_signal_is_never_said_to_have_exited(
     launcher: Any, server: Any, until: Callable[..., Any], forgetful: Path, shell: str
 ) -> None:

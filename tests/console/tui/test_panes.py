@@ -15,6 +15,13 @@ from jobmon_wire.documents import write_document
 from jobmon_wire.frames import DATA, NOTE, RECORD, Frame
 
 
+async def open_files(console: Console, pilot: Any, settle: Any, screen_text: Any) -> None:
+    """The first job's files, the keys in their list."""
+    await settle(pilot, lambda: console.jobs.target)
+    await pilot.press("4", "enter")
+    await settle(pilot, lambda: "out.log" in screen_text(console))
+
+
 async def test_choosing_another_job_cancels_the_streams_of_the_one_before(
     console: Console, source: Any, settle: Any
 ) -> None:
@@ -166,9 +173,7 @@ async def test_the_cursor_stays_on_its_file_when_others_come_before_it(
 ) -> None:
     files = console.jobs.detail.files.list
     async with console.run_test(size=(140, 40)) as pilot:
-        await settle(pilot, lambda: console.jobs.target)
-        await pilot.press("4", "enter")
-        await settle(pilot, lambda: "out.log" in screen_text(console))
+        await open_files(console, pilot, settle, screen_text)
         await pilot.press("down")
         assert files.chosen["name"] == "out.log"
 
@@ -184,9 +189,7 @@ async def test_a_file_that_went_does_not_take_the_cursor_when_it_comes_back(
 ) -> None:
     files, (data, log) = console.jobs.detail.files.list, source.entries
     async with console.run_test(size=(140, 40)) as pilot:
-        await settle(pilot, lambda: console.jobs.target)
-        await pilot.press("4", "enter")
-        await settle(pilot, lambda: "out.log" in screen_text(console))
+        await open_files(console, pilot, settle, screen_text)
         await pilot.press("down")
 
         for entries in ([data], [data, log]):
@@ -202,9 +205,7 @@ async def test_the_cursor_is_where_it_was_when_the_tab_is_seen_again(
 ) -> None:
     files = console.jobs.detail.files.list
     async with console.run_test(size=(140, 40)) as pilot:
-        await settle(pilot, lambda: console.jobs.target)
-        await pilot.press("4", "enter")
-        await settle(pilot, lambda: "out.log" in screen_text(console))
+        await open_files(console, pilot, settle, screen_text)
         await pilot.press("down", "5")
         await settle(pilot, lambda: "Registration" in screen_text(console))
 

@@ -24,11 +24,14 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
+from textual.color import Color
+
 from benchmarks.measures.people import quantile
 from benchmarks.measures.terminal import Answer, Screen, Terminal
 from benchmarks.simulation.real import RealJobs
 from benchmarks.simulation.throwaway import Throwaway
 from benchmarks.table import Row, at_most, show
+from jobmon_console.tui.theme import DARK
 from jobmon_pki.credential_files import write_credential
 from jobmon_wire.selectors import SelectorError, parse_selector
 
@@ -42,7 +45,8 @@ WINDOW = 20.0  # s over which a processor's share is taken
 STOCK_START = 600.0  # s for Textual's own table to show 100,000 rows
 FILTERS = ("wn0042", "cpu>300", "reco owner:alice")  # a word, a number, and two parts that must both hold
 OWNER = "alice"
-CURSOR = "44;64;92"  # the colour behind the cursor's row in the dark theme
+CURSOR = Color.parse(DARK.variables["cursor-background"])
+BEHIND = f"{CURSOR.r};{CURSOR.g};{CURSOR.b}"  # the colour behind the cursor's row, as a terminal is told of it
 STOCK = [sys.executable, str(Path(__file__).parent / "measures" / "stock.py")]
 FLOOD = """
 import sys, time
@@ -223,7 +227,7 @@ def _text(file: object) -> str:
 
 def _cursor(screen: Screen) -> tuple[int, list[str]] | None:
     """Where the cursor's row is, and which one it is: a list that scrolls leaves it in its place."""
-    number = screen.lit(CURSOR)
+    number = screen.lit(BEHIND)
     return None if number is None else (number, _NAMES.findall(screen.row(number)))
 
 

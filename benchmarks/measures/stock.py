@@ -16,6 +16,9 @@ from textual.app import App, ComposeResult
 from textual.binding import BindingType
 from textual.widgets import DataTable, Label, RichLog
 
+from jobmon_console.tui.theme import DARK
+
+CURSOR = DARK.variables["cursor-background"]  # as the console's, by which a cursor is found on both screens
 COLUMNS = ("JOB", "STATE", "NAME", "OWNER", "NODE", "CPU%", "MEM", "ELAPSED", "PROGRESS")
 TICK = 0.25  # s between changes
 KEPT = 10_000  # lines
@@ -25,10 +28,10 @@ LINE = "{:>12} event a line as a job prints one, of seventy-one characters"
 class Table(App[None]):
     """The table, and how many rows it has."""
 
-    CSS = """
-    DataTable > .datatable--cursor, DataTable:focus > .datatable--cursor { background: #2c405c; }
-    DataTable { height: 1fr; }
-    #title { height: 1; width: 100%; }
+    CSS = f"""
+    DataTable > .datatable--cursor, DataTable:focus > .datatable--cursor {{ background: {CURSOR}; }}
+    DataTable {{ height: 1fr; }}
+    #title {{ height: 1; width: 100%; }}
     """
     BINDINGS: ClassVar[list[BindingType]] = [("j", "down", "Down"), ("slash", "narrow", "Narrow")]
 

@@ -133,8 +133,15 @@ class Beats:
             self.register_at = now + min(ANSWER, self._interval) + _random() * SPREAD * self._interval
         self._send(BEAT, self.body())
 
-    def body(self) -> bytes:
-        """What a beat says now."""
+    def body(self, is_still: bool = False) -> bytes:
+        """What a beat says now.
+
+        Args:
+            is_still: what the last one said of the job holds yet.
+        """
+        if is_still and self._vitals:
+            self._sampled, self._vitals = 0.0, datagrams.renew_vitals(self._vitals, time.time())
+            return datagrams.write_beat(self._seen, self._echo, self._vitals)
         sample = self._health.glance()
         if sample.at != self._sampled:
             self._sampled, self._vitals = sample.at, datagrams.write_vitals(sample)

@@ -12,15 +12,18 @@ from jobmon_agent.members import group_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Dict, Optional
+    from typing import Dict, List, Optional
 
     from jobmon_agent.job import AnyJob
     from jobmon_agent.vitals import Sample, State
 
 # An hour of beats every 25 s shall cost 40 ms of CPU in all.  After 25 s nothing of the agent is left in the
-# processor's caches: a beat then takes 0.15 ms, a glance at one process 0.1 ms more, a look 0.5 ms, or 1.5 ms with
-# a child that looks at the whole node.
+# processor's caches: a beat then takes 0.2 ms, a glance at one process 0.2 ms more, a look 0.5 ms, or 1.5 ms with
+# a child that looks at the whole node; to ask whether a process has run at all, next to nothing.
 _GLANCES = 45.0  # s between two glances: every other beat
+# s between two at processes that have not run in between.  Nothing they do has changed then; what the node does to
+# them, as to swap them out, is seen so late.
+_STILL_GLANCES = 600.0
 _FIRST_PAUSE = 60.0  # s between two looks at a job whose processes change
 _LAST_PAUSE = 960.0  # s between two at one whose processes stay
 
@@ -36,7 +39,9 @@ class Health:
         self._seen: "Dict[int, int]" = {}  # start time by pid, at the last look
         self._pause = _FIRST_PAUSE
         self._latest: "Optional[Sample]" = None
-        self._next_glance = self._next_look = 0.0  # by the monotonic clock
+        self._next_glance = self._next_look = self._stale_at = 0.0  # by the monotonic clock
+        self._ran: "Optional[List[float]]" = None  # by each process, before a glance that saw no CPU used
+        self._ran_when_scanned: "Optional[List[float]]" = None  # by each, before a look at the whole node
         group_of(job)  # while the job's parent is there to tell whose the control group is
 
     @property
@@ -49,15 +54,32 @@ class Health:
         now = time.monotonic()
         if self._latest is not None and now < self._next_glance:
             return self._latest
-        self._next_glance = now + _GLANCES
-        found = self._glance.look(now) if self._glance is not None and now < self._next_look else None
+        self._next_glance, self._stale_at = now + _GLANCES, now + _STILL_GLANCES
+        ran = self._glance.ran() if self._glance is not None else None
+        found = None
+        if self._glance is not None and (now < self._next_look or self._is_as_scanned(ran)):
+            found = self._glance.look(now)
+        self._ran = ran if found is not None and not found.cpu_percent else None
         self._latest = found = self._look(now) if found is None else found
         self.peak_rss = max(found.rss_bytes, self.peak_rss or 0)
         return found
 
+    def is_still(self) -> bool:
+        """No process has run since the last glance, and none is to be looked for: what was found is so now."""
+        if self._ran is None or self._glance is None or self._glance.ran() != self._ran:
+            return False
+        now = time.monotonic()
+        return now < self._stale_at and (now < self._next_look or self._is_as_scanned(self._ran))
+
+    def _is_as_scanned(self, ran: "Optional[List[float]]") -> bool:
+        """No process has run since the whole node was looked at: none can have started one that is not known."""
+        return ran is not None and ran == self._ran_when_scanned
+
     def _look(self, now: float) -> "Sample":
         """Look at all, and again the sooner the more has changed."""
+        ran = None
         if self._glance is not None:
+            ran = self._glance.ran()
             self._glance.close()
             self._glance = None
             if self._state is not None:
@@ -71,6 +93,7 @@ class Health:
             glance = Glance(self._job, found, members)
             if glance.is_good:
                 self._glance = glance
+                self._ran_when_scanned = ran if self._state is not None and self._state.has_scanned else None
             else:
                 glance.close()
         return found

@@ -142,15 +142,16 @@ class _Idle:
     def __init__(self, facts: "Dict[str, Any]") -> None:
         self._facts = facts
         self._pidfd: "Optional[int]" = facts["descriptors"].get("pidfd")
-        facts["health"] = health = Health(_Subject(facts))
+        facts["health"] = self._health = Health(_Subject(facts))
         facts["progress"] = None  # where the last worker stopped reading progress
         facts["renewed"] = None  # the job's certificate and its file, when it was renewed
-        self._beats = Beats(health)
+        self._beats = Beats(self._health)
         self._workers = _Workers(facts)
         self._waiting, self._waited_for = select.poll(), []  # type: Any, List[int]
         self._ending: "Optional[Ending]" = None  # while it is not known how the job, which is over, ended
         self._leave: "Optional[float]" = None  # when to give up, once the job is over, by the monotonic clock
         self._has_progress = False  # the job has written some that no worker has read
+        self._must_look = True  # for progress: nobody has looked since the job may have written some
         self._told_progress = 0.0  # when a worker was last needed for it, by the monotonic clock
 
     def run(self) -> None:
@@ -197,8 +198,10 @@ class _Idle:
 
     def _look(self) -> "Optional[bytes]":
         """What beats say now; None when a worker must tell of progress."""
-        self._look_at_progress(time.monotonic())
-        return None if self._has_progress else self._beats.body()
+        is_still = self._health.is_still()
+        if self._must_look or not is_still:
+            self._look_at_progress(time.monotonic())
+        return None if self._has_progress else self._beats.body(is_still)
 
     def _listen(self, wanted: "List[int]") -> None:
         if wanted != self._waited_for:
@@ -234,10 +237,12 @@ class _Idle:
 
     def _look_at_progress(self, now: float) -> None:
         """Need a worker when the job has written progress that none has read."""
+        self._must_look = bool(self._facts["log"])
         if now - self._told_progress < _PROGRESS_EVERY:
             return
         if self._workers.pid or not self._facts["log"]:
             return
+        self._must_look = False
         try:
             status = os.stat(self._facts["log"], dir_fd=self._facts["descriptors"]["sandbox"], follow_symlinks=False)
         except OSError:  # the job has removed it

@@ -80,15 +80,20 @@ class Members:
         self._judged.clear()
         return self._with_adopted(members, processes.get)
 
-    def scan_aside(self) -> "Dict[int, Process]":
-        """The same as a scan, done by a child; when that fails, only those that are known are looked at."""
-        for line in (said_aside(self._scanned) or b"").splitlines():
+    def scan_aside(self) -> bool:
+        """Have a child do a scan; ``follow`` sees then what it saw.
+
+        Returns:
+            Whether it could: else only those are known that were.
+        """
+        said = said_aside(self._scanned)
+        for line in (said or b"").splitlines():
             pid, start = [int(number) for number in line.split()]
             if start:
                 self._known[pid] = start
             else:
                 self._judged[pid] = True
-        return self.follow()
+        return said is not None
 
     def _scanned(self) -> bytes:
         """Lines of the members' numbers and start times, and of strangers with 0."""

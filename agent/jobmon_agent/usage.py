@@ -56,6 +56,7 @@ class Watch:
         self._pause, self._longest_pause = scans
         self._marks_every, self._is_aside = marks_every, is_aside
         self._next_scan = self._next_marks = self._next_children = 0.0  # by the monotonic clock
+        self.has_scanned = False  # the last look was at the whole node
 
     @property
     def has_strangers(self) -> bool:
@@ -69,6 +70,7 @@ class Watch:
     def look(self) -> Look:
         """The members now."""
         now = time.monotonic()
+        self.has_scanned = False
         if now < self._next_scan:
             found = Look(now, self._members.follow(with_children=now >= self._next_children))
         else:
@@ -82,7 +84,9 @@ class Watch:
 
     def _scan(self, now: float) -> "Dict[int, Process]":
         if self._is_aside:
-            return self._members.scan_aside()
+            self.has_scanned = self._members.scan_aside()
+            return self._members.follow()
+        self.has_scanned = True
         if now < self._next_marks:
             return self._members.scan(with_marks=False)
         self._next_marks = now + self._marks_every

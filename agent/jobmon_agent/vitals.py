@@ -82,6 +82,11 @@ class State:
         # Tenths by hand: round() with digits prints the number, and that maps 0.13 MB of the C library.
         return now, int(1000 * used / max(now.at - before.at, 1e-3) + 0.5) / 10
 
+    @property
+    def has_scanned(self) -> bool:
+        """The last look was at the whole node."""
+        return self._watch.has_scanned
+
     def expect_children(self) -> None:
         """Some have come or gone: see them at the next look."""
         self._watch.expect_children()

@@ -246,6 +246,11 @@ def write_beat(seen: int, echo: bytes, vitals: bytes) -> bytes:
     return _BEAT_HEAD.pack(seen, echo) + vitals
 
 
+def renew_vitals(written: bytes, at: float) -> bytes:
+    """The vitals of a BEAT that hold at a later moment (s since 1970), too."""
+    return written[: -_NUMBER.size] + write_number(int(at * 1000))
+
+
 def write_vitals(vitals: "Any") -> bytes:
     """The vitals of a BEAT, of an object with the fields of ``records.Vitals``, None where unknown."""
     known, values = 0, []

@@ -117,3 +117,137 @@ def test_beats_tell_of_a_new_process_though_the_job_was_quiet_for_long(
     assert health.glance().processes == 2
     os.kill(int(os.pread(shell.stream, 16, 0)), 9)
     until(lambda: health.glance().processes == 1)
+
+
+@pytest.fixture
+def looks(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Every look at a job's processes, where each beat may have one and each look is at the whole node."""
+    counted: list[int] = []
+    sample = vitals.sample
+
+    def counting(*arguments: Any) -> Any:
+        counted.append(1)
+        return sample(*arguments)
+
+    monkeypatch.setattr("jobmon_agent.health._GLANCES", 0.0)
+    monkeypatch.setattr("jobmon_agent.health._FIRST_PAUSE", 0.0)
+    monkeypatch.setattr("jobmon_agent.vitals.FIRST_SCANS", 0.0)
+    monkeypatch.setattr("jobmon_agent.vitals.sample", counting)
+    return counted
+
+
+def rest(shell: _Shell, until: Callable[[Any], Any]) -> None:
+    """Wait until the shell waits for its next line."""
+    ran: list[Any] = []
+
+    def has_rested() -> bool:
+        ran.append(time.clock_gettime(~shell.process.pid << 3 | 2))
+        with open(f"/proc/{shell.process.pid}/syscall") as file:
+            return len(ran) > 2 and ran[-1] == ran[-2] and file.read(2) == "0 "
+
+    until(has_rested)
+
+
+@pytest.mark.promise(25)
+def test_a_job_that_has_not_run_since_the_last_glance_is_still(
+    shell: _Shell, until: Callable[[Any], Any], looks: list[int]
+) -> None:
+    health = Health(shell.job)
+    rest(shell, until)
+    assert not health.is_still()
+    until(lambda: health.glance() and health.is_still())
+
+    shell.do("echo done")
+    until(lambda: os.fstat(shell.stream).st_size)
+
+    assert not health.is_still()
+    assert health.glance().output_bytes == 5
+
+
+def test_a_job_that_used_processor_time_is_not_still_before_a_glance_has_said_that_it_rests(
+    shell: _Shell, until: Callable[[Any], Any], looks: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("jobmon_agent.health._FIRST_PAUSE", 960.0)
+    health = Health(shell.job)
+    rest(shell, until)
+    until(lambda: health.glance() and health.is_still())
+
+    shell.do("i=0; while [ $i -lt 100000 ]; do i=$((i + 1)); done; echo done")
+    until(lambda: os.fstat(shell.stream).st_size)
+    rest(shell, until)
+    busy = health.glance().cpu_percent
+
+    assert busy
+    assert not health.is_still()
+
+
+def test_a_still_job_is_glanced_at_from_time_to_time_all_the_same(
+    shell: _Shell, until: Callable[[Any], Any], looks: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    health = Health(shell.job)
+    rest(shell, until)
+    until(lambda: health.glance() and health.is_still())
+
+    monkeypatch.setattr("jobmon_agent.health._STILL_GLANCES", 0.0)
+    health.glance()
+
+    assert not health.is_still()
+
+
+@pytest.mark.promise(25)
+def test_no_one_looks_again_at_a_job_that_has_not_run_since_the_whole_node_was_looked_at(
+    shell: _Shell, until: Callable[[Any], Any], looks: list[int]
+) -> None:
+    health = Health(shell.job)
+    rest(shell, until)
+    for _ in range(3):
+        health.glance()
+    before = len(looks)
+    assert before > 1
+
+    for _ in range(5):
+        health.glance()
+    assert len(looks) == before
+
+    shell.do("sleep 600 & echo $!")
+    until(lambda: os.fstat(shell.stream).st_size)
+    assert health.glance().processes == 2
+    os.kill(int(os.pread(shell.stream, 16, 0)), 9)
+
+
+def test_a_job_that_runs_while_the_node_is_looked_at_is_looked_at_again(
+    shell: _Shell, until: Callable[[Any], Any], looks: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sample = vitals.sample
+
+    def running(*arguments: Any) -> Any:
+        found = sample(*arguments)
+        size = os.fstat(shell.stream).st_size
+        shell.do("echo $$")
+        until(lambda: os.fstat(shell.stream).st_size > size)
+        return found
+
+    monkeypatch.setattr("jobmon_agent.vitals.sample", running)
+    health = Health(shell.job)
+    for _ in range(5):
+        rest(shell, until)
+        health.glance()
+
+    assert len(looks) == 5
+
+
+def test_a_still_job_is_looked_at_when_it_is_time_to_look_for_daemons_that_it_left(
+    shell: _Shell, until: Callable[[Any], Any], looks: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("jobmon_agent.vitals.FIRST_SCANS", 960.0)
+    monkeypatch.setattr("jobmon_agent.health._FIRST_PAUSE", 960.0)
+    health = Health(shell.job)
+    rest(shell, until)
+    until(lambda: health.glance() and health.is_still())
+
+    monkeypatch.setattr(health, "_next_look", 0.0)
+
+    assert not health.is_still()
+    before = len(looks)
+    health.glance()
+    assert len(looks) == before + 1

@@ -223,3 +223,13 @@ def test_a_lull_ends_where_progress_is_to_be_told(field: Field) -> None:
 
     field.beats.resume(lull, time.monotonic())
     assert field.beats.lull() is not None
+
+
+def test_a_beat_of_a_still_job_says_what_the_last_one_said_and_that_it_is_so_now(field: Field) -> None:
+    before = datagrams.read_beat(field.beats.body())[2]
+    time.sleep(0.01)
+
+    later = datagrams.read_beat(field.beats.body(is_still=True))[2]
+
+    assert before["at"] < later["at"] <= time.time()
+    assert later == before | {"at": later["at"]}

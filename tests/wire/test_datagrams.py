@@ -163,6 +163,16 @@ def test_figures_beyond_their_fields_are_cut_and_unknown_ones_stay_unknown() -> 
     assert (vitals["state"], vitals["output_at"]) == (None, None)
 
 
+def test_vitals_that_hold_later_differ_in_their_moment_alone() -> None:
+    before = datagrams.write_vitals(Figures)
+    later = datagrams.renew_vitals(before, Figures.at + 1234.5)
+
+    old, new = (datagrams.read_beat(datagrams.write_beat(0, bytes(8), vitals))[2] for vitals in (before, later))
+
+    assert new["at"] == pytest.approx(Figures.at + 1234.5)
+    assert new == old | {"at": new["at"]}
+
+
 # What a window must do, as the self-test of WireGuard's asks it (drivers/net/wireguard/selftest/counter.c), for 64
 # counters: each counter, and whether it is taken.
 LIMIT = 2**64 - 1

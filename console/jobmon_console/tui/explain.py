@@ -14,6 +14,7 @@ Rows = list[list[Span]]
 
 FIRST_JOB = "jobmon run -- ./my-job.sh"
 SKELETON = 4  # rows
+LEAST = 10  # cells; narrower than that nothing is read
 
 
 def explain(
@@ -82,18 +83,7 @@ def _loading(feeds: list[Feed], now: float, width: int) -> Rows:
 def _trouble(feed: Feed, now: float, width: int) -> Rows:
     look = link_look(feed.link, now)
     rows: Rows = [[(f"  {look.glyph} {safe(feed.name)}: {look.word}", look.style)]]
-    rows += [[("    " + line, "plain")] for line in _wrap(feed.link.why, width - 6)]
+    rows += [[("    " + line, "plain")] for line in texts.wrap(feed.link.why, max(LEAST, width - 6))]
     if feed.link.state == link.REFUSED:
         rows.append([("    Not tried again by itself.  Mend it, then press R.", "dim")])
     return [*rows, []]
-
-
-def _wrap(text: str, width: int) -> list[str]:
-    lines, line = [], ""
-    for word in text.split(" "):
-        if line and len(line) + 1 + len(word) > max(10, width):
-            lines.append(line)
-            line = word
-        else:
-            line = f"{line} {word}" if line else word
-    return [*lines, line] if line else lines

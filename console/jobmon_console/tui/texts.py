@@ -6,7 +6,7 @@ Nothing here draws or makes outside text safe; what comes in is safe already.
 from collections.abc import Mapping
 from typing import Any
 
-from rich.cells import cell_len, set_cell_size
+from rich.cells import cell_len, chop_cells, set_cell_size
 
 from jobmon_wire.moments import read_moment
 
@@ -85,6 +85,19 @@ def fit(text: str, width: int, *, right: bool = False) -> str:
         return set_cell_size(text, width - 1) + "…"
     space = " " * (width - length)
     return space + text if right else text + space
+
+
+def wrap(text: str, width: int) -> list[str]:
+    """Lines of at most so many cells (2 at least), broken between words, or within one that is longer."""
+    lines, line = [], ""
+    for word in text.split():
+        if line and cell_len(line) + 1 + cell_len(word) <= width:
+            line = f"{line} {word}"
+            continue
+        pieces = chop_cells(word, max(2, width))
+        lines += [*([line] if line else []), *pieces[:-1]]
+        line = pieces[-1]
+    return [*lines, line] if line else lines
 
 
 def plural(count: int, noun: str) -> str:

@@ -5,13 +5,13 @@ cancels it.  What comes is taken on the screen's tick.  When nobody answers, the
 pane says so and asks again after a while, as long as that can help.
 """
 
-import textwrap
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from jobmon_console.errors import JobMonError
 from jobmon_console.following import passes
 from jobmon_console.safe import safe
+from jobmon_console.tui import texts
 from jobmon_console.tui.feed import Feed
 from jobmon_console.tui.source import Reading, Source
 from jobmon_console.tui.widgets.lines import Lines, Span
@@ -130,7 +130,7 @@ class Pane(Lines):
 
     def sentence(self, text: str, style: str) -> list[list[Span]]:
         """A sentence in place of rows; it is seen whole in a narrow pane."""
-        lines = textwrap.wrap(text, max(LEAST, self.size.width - 3))
+        lines = texts.wrap(text, max(LEAST, self.size.width - 3))
         return [[], *([("  " + line, style)] for line in lines)]
 
     def nobody(self, target: Target) -> str:

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from jobmon_console.errors import RefusedError
 from jobmon_console.tui.app import Console
 
 
@@ -56,3 +57,27 @@ async def test_the_buttons_are_seen_however_high_the_terminal_is(console: Consol
 
             assert buttons.height
             assert buttons.bottom < dialog.bottom <= height
+
+
+@pytest.mark.parametrize("size", [(60, 12), (60, 20), (80, 24), (200, 50)])
+async def test_an_outcome_is_read_in_full_at_every_size(
+    console: Console, source: Any, make_record: Any, settle: Any, screen_text: Any, size: tuple[int, int]
+) -> None:
+    why = "only the owner of this job may send a signal to it; " + " ".join(f"ask {n} on wn{n:03}" for n in range(12))
+    source.is_heard, source.kill_answer = True, RefusedError("not-permitted", why, {})
+    source.jobs = {"uuid-1": make_record(1, command="python train.py " + "--fold 7 " * 40)}
+    async with console.run_test(size=size) as pilot:
+        await settle(pilot, lambda: console.jobs.target)
+        await pilot.press("x")
+        await settle(pilot, lambda: console.screen.query("#buttons"))
+        await pilot.press("tab", "enter")
+        await settle(pilot, lambda: "1 of 1 answered" in screen_text(console))
+        seen: list[str] = []
+        for _ in range(20):
+            targets = console.screen.query_one("#targets")
+            rows = [targets.render_line(y).text.strip(" →") for y in range(targets.size.height)]
+            seen += [row for row in rows if row not in seen]
+            await pilot.press("pagedown")
+            await pilot.pause()
+
+        assert why in " ".join(seen)

@@ -5,7 +5,10 @@ another owner's job, or one that its owner has tagged ``protected``, ask for the
 number of targets to be typed.
 """
 
+from bisect import bisect_right
 from collections.abc import Callable
+from functools import lru_cache
+from itertools import accumulate
 
 from rich.cells import cell_len
 from rich.text import Text
@@ -26,6 +29,9 @@ PROTECTED = "protected"  # the name of a tag, whatever its value: this job is no
 FEW = 5  # targets that need no number typed
 SEEN = 12  # targets on the screen at once
 FRAME = 10  # rows of the dialog around the targets, and of the screen around the dialog
+ARROW = "    → "  # before an outcome
+LEAST = 10  # cells of an outcome; narrower than that nothing is read
+OUTCOMES = 1024  # remembered as they are wrapped; of thousands most are the same
 
 
 class Targets(Lines):
@@ -35,24 +41,29 @@ class Targets(Lines):
         super().__init__("targets")
         self._targets = targets
         self._room = 2 * SEEN  # rows that the screen has for them
+        self._starts: list[int] = []  # the first row of each, and the number of all
         self.shots: list[Shot] = []
+        self._arrange()
 
     def count(self) -> int:
-        """Two rows each: who, and what."""
-        return 2 * len(self._targets)
+        """Who, and what: two rows each, or more where an outcome is longer than the dialog is wide."""
+        return self._starts[-1]
 
     def breadth(self) -> int:
-        """A command line may be longer than the dialog."""
+        """A command line may be longer than the dialog; an outcome is wrapped."""
+        if self.shots:
+            return 0
         return max((4 + cell_len(self._command(target)) for target in self._targets), default=0)
 
     def spans(self, index: int) -> list[Span]:
         """A target."""
-        at, is_second = divmod(index, 2)
-        row = self._targets[at].row
-        if is_second:
+        at = bisect_right(self._starts, index) - 1
+        row, line = self._targets[at].row, index - self._starts[at] - 1
+        if line >= 0:
             if at < len(self.shots):
-                outcome = self.shots[at].outcome
-                return [("    → " + outcome.text, outcome.style)]
+                lines = self._outcome(at)  # it may be another since the rows were arranged
+                before = ARROW if line == 0 else " " * len(ARROW)
+                return [(before + lines[line], self.shots[at].outcome.style)] if line < len(lines) else []
             return [("    " + self._command(self._targets[at]), "dim")]
         look = job_look(row)
         return [
@@ -66,6 +77,28 @@ class Targets(Lines):
     def _command(self, target: Target) -> str:
         return safe(str(target.row.get("command") or target.row.get("name") or ""))
 
+    def _outcome(self, at: int) -> tuple[str, ...]:
+        return _wrapped(self.shots[at].outcome.text, max(LEAST, self.size.width - len(ARROW) - 1))
+
+    def _arrange(self) -> None:
+        rows = (1 + len(self._outcome(at)) if self.shots else 2 for at in range(len(self._targets)))
+        self._starts = list(accumulate(rows, initial=0))
+
+    def sent(self, shots: list[Shot]) -> None:
+        """From now on the outcomes are shown, from where they begin."""
+        self.shots = shots
+        self.scroll_to(x=0, animate=False)
+        self.follow()
+
+    def follow(self) -> None:
+        """Outcomes may be others, and longer."""
+        before = self.count()
+        self._arrange()
+        if self.count() != before:
+            self.fit(self._room)
+        self.resize_rows()
+        self.refresh()
+
     def on_mount(self) -> None:
         """All of it can be scrolled to."""
         self.resize_rows()
@@ -78,8 +111,15 @@ class Targets(Lines):
         self.styles.height = max(2, min(self.count(), 2 * SEEN, rows - has_bar)) + has_bar
 
     def on_resize(self) -> None:
-        """There is a scroll bar now, or none any more."""
+        """There is a scroll bar now, or none any more; outcomes are wrapped at another width."""
+        self._arrange()
         self.fit(self._room)
+        self.resize_rows()
+
+
+@lru_cache(maxsize=OUTCOMES)
+def _wrapped(text: str, width: int) -> tuple[str, ...]:
+    return tuple(texts.wrap(text, width))
 
 
 class Signals(Bar):
@@ -208,7 +248,7 @@ class Kill(Dialog[None]):
         if event.button is self._cancel:
             self.dismiss(None)
         elif self._may_send():
-            self._targets.shots = self._send(self._frozen, self._signals.signal)
+            self._targets.sent(self._send(self._frozen, self._signals.signal))
             self._confirm.display = False
             self._signals.display = False
             self.query("#count").set(display=False)
@@ -229,7 +269,7 @@ class Kill(Dialog[None]):
         return counted and self.is_connected and not self._targets.shots
 
     def _tick(self) -> None:
-        self._targets.refresh()
+        self._targets.follow()
         self._draw()
 
     def _draw(self) -> None:

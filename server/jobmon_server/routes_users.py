@@ -27,6 +27,7 @@ from jobmon_server.selection import Selection
 from jobmon_server.shells import Shell
 from jobmon_server.streams import StreamResponse, left
 from jobmon_server.watch import Watch
+from jobmon_wire import PROTOCOL
 from jobmon_wire.frames import FrameError
 from jobmon_wire.jobs import ENDED
 from jobmon_wire.moments import write_moment
@@ -49,6 +50,7 @@ async def whoami(asked: Asked) -> Response:
             "not_after": write_moment(peer.not_after),
             "now": write_moment(state.clock()),
             "version": state.version,
+            "protocol": PROTOCOL,
         }
     )
 

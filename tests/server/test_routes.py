@@ -8,7 +8,7 @@ import pytest
 from cryptography import x509
 
 from jobmon_pki import keys
-from jobmon_wire import limits
+from jobmon_wire import PROTOCOL, limits
 from tests.server.house import END_REPORT, House, ask, rows, until
 from tests.server.running import person_text
 
@@ -34,6 +34,7 @@ async def test_whoami_tells_a_person_who_they_are(house: House) -> None:
     )
     assert answer["not_after"] > answer["now"]
     assert answer["version"]
+    assert answer["protocol"] == PROTOCOL
 
 
 async def test_lists_are_selected_sorted_and_cut(house: House) -> None:

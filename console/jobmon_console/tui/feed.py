@@ -15,6 +15,7 @@ from jobmon_console import calls
 from jobmon_console.errors import CredentialFileError, CredentialRefusedError, JobMonError
 from jobmon_console.jobs import Mirror, Position
 from jobmon_console.link import Link
+from jobmon_console.release import Release, read_release
 from jobmon_console.safe import safe
 from jobmon_console.tui.source import Source
 
@@ -35,6 +36,7 @@ class Feed:
         link: the state of its connection.
         mirror: what the screen has been told of.
         me: the distinguished name of the holder; empty until the server said so.
+        release: which JobMon the server is.
     """
 
     def __init__(self, name: str, source: Source, clock: Callable[[], float], chance: Callable[[], float]) -> None:
@@ -43,6 +45,7 @@ class Feed:
         self.link = Link(clock(), chance)
         self.mirror = Mirror(name)
         self.me = ""
+        self.release = Release()
         self.role = ""
         self._clock = clock
         self._position = Position()  # of what is in the mirror and the inbox
@@ -86,6 +89,7 @@ class Feed:
         about = await self._in_time(self.source.fetch(calls.whoami()))
         if str(about.get("name", "")) != self.me:
             self._position = Position()  # what somebody else was shown is no start for this one
+        self.release = read_release(about)
         self.me, self.role = str(about.get("name", "")), str(about.get("role", ""))
         self.link.heard(self._clock())
         lines = self.source.rows(calls.watch(resume=str(self._position)))

@@ -47,10 +47,12 @@ class Shot:
         self.outcome = Outcome("sending …", "info")
         self._turn = turn
         self._reading: Reading[Frame] | None = None
-        if target.feed.link.is_usable:
-            self._reading = Reading(self._frames)
-        else:
+        if not target.feed.link.is_usable:
             self.outcome = Outcome("not sent: not connected", "bad")
+        elif not target.feed.release.is_understood:
+            self.outcome = Outcome("not sent: the server speaks another protocol", "bad")
+        else:
+            self._reading = Reading(self._frames)
 
     @property
     def is_done(self) -> bool:

@@ -10,6 +10,7 @@ import pytest
 from jobmon_console.errors import JobMonError
 from jobmon_console.replies import Kept
 from jobmon_console.tui.app import Console
+from jobmon_wire import PROTOCOL
 from jobmon_wire.documents import write_document
 from jobmon_wire.frames import CHANNEL, DATA, NOTE, RECORD, Frame
 from tests.console.tui import screens
@@ -91,6 +92,7 @@ class FakeSource:
     def __init__(self, jobs: list[dict[str, Any]] | None = None) -> None:
         self.jobs = {job["uuid"]: job for job in jobs or []}
         self.trouble: JobMonError | None = None
+        self.release: dict[str, Any] = {"version": "0.1.0", "protocol": PROTOCOL}
         self.is_slow = False  # the list never gets complete
         self.is_endless = False  # a file never comes to its end
         self.is_heard = False  # a sign of life comes every second, as from a server, for tests that may take long
@@ -133,7 +135,7 @@ class FakeSource:
         if self.trouble:
             raise self.trouble
         if call.path == "/v1/whoami":
-            return {"name": ME, "owner": "alice", "role": "owner", "clusters": [], "cluster": "caf"}
+            return {"name": ME, "owner": "alice", "role": "owner", "clusters": [], "cluster": "caf"} | self.release
         self.asked.append(("job", call.path))
         uuid = call.path.rsplit("/", 1)[-1]
         return dict(self.jobs[uuid], registration={"cwd": "/home/alice", "cpus": 8}) | self.details

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from jobmon_console.replies import Kept
+from jobmon_wire import PROTOCOL
 from jobmon_wire.frames import DATA, NOTE, RECORD, Frame
 from tests.console.tui.conftest import FakeSource, frame, record
 
@@ -96,6 +97,7 @@ class HostileSource(FakeSource):
         self.kill_answer = {"signal": evil("signal"), "sent": [1], "killed": [], "left": []}
         self.content_of_a_file = evil_bytes("content").replace(b"\0", b"")
         self.who = {"name": evil("me"), "owner": evil("owner"), "role": evil("role"), "clusters": [], "cluster": "caf"}
+        self.who |= {"version": evil("version"), "protocol": PROTOCOL}
 
     async def fetch(self, call: Any) -> Any:
         answer = await super().fetch(call)

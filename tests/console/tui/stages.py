@@ -220,6 +220,19 @@ def read_only_kill(scene: Scene) -> None:
     scene.awaited = "nothing is sent"
 
 
+def other_protocol(scene: Scene) -> None:
+    """The server is newer than the console understands; a job was to be ended."""
+    scene.caf.release = {"version": "2.0.0", "protocol": 2}
+    scene.keys = ["x"]
+    scene.awaited = "Server of another protocol"
+
+
+def other_connections(scene: Scene) -> None:
+    """The same, on the page of connections: what to do about it."""
+    other_protocol(scene)
+    scene.keys, scene.awaited = ["f4"], "speaks another"
+
+
 def sorting(scene: Scene) -> None:
     """A menu."""
     scene.keys, scene.awaited = ["s"], "Sort by"
@@ -326,5 +339,6 @@ STAGES = [
     connecting, live, loading, stale, retrying, partial, two_contexts, certificate, nothing_registered,
     nothing_matches, wrong_filter, completing, read_only, not_permitted, notes, array, states, kill, kill_many,
     helping, found, nodes, connections, top, files, info, cut_off, kill_refused, killed, read_only_kill, sorting,
-    saving, activity, tree, events, broken_stream, kept, lost, nothing_printed, not_there, binary, coloured,
+    other_protocol, other_connections, saving, activity, tree, events, broken_stream, kept, lost, nothing_printed,
+    not_there, binary, coloured,
 ]  # fmt: skip

@@ -81,3 +81,21 @@ async def test_an_outcome_is_read_in_full_at_every_size(
             await pilot.pause()
 
         assert why in " ".join(seen)
+
+
+@pytest.mark.parametrize("protocol", [2, 1])
+async def test_nothing_is_sent_through_a_server_that_speaks_another_protocol(
+    console: Console, source: Any, settle: Any, screen_text: Any, protocol: int
+) -> None:
+    source.release = {"version": "2.0.0", "protocol": protocol}
+    async with console.run_test(size=(120, 40)) as pilot:
+        await settle(pilot, lambda: console.jobs.target)
+        assert ("read-only: server 2.0.0" in screen_text(console)) is (protocol == 2)
+        targets = console.jobs.marked_or_current()
+        await pilot.press("x")
+        await settle(pilot, lambda: console.screen.query("#buttons"))
+
+        assert console.screen.query_one("#send").disabled is (protocol == 2)
+        assert ("nothing can be sent" in screen_text(console)) is (protocol == 2)
+        (shot,) = console.site.volley.send(targets, "TERM")
+        assert (shot.outcome.text == "not sent: the server speaks another protocol") is (protocol == 2)

@@ -11,6 +11,8 @@ from jobmon_console.tui.screens.page import Page
 from jobmon_console.tui.states import link_look
 from jobmon_console.tui.widgets.lines import Lines, Span
 
+NAMES = 14  # cells before a fact
+LEAST = 10  # cells of a fact; narrower than that nothing is read
 _HELP = (
     ("jobmon config list", "the servers and credentials this machine knows"),
     ("jobmon config add NAME --credential FILE", "one more of them"),
@@ -49,14 +51,22 @@ class ConnectRows(Lines):
         rows: list[list[Span]] = [[(f" {safe(feed.name)}", "heading"), (f"  {look.glyph} {look.word}", look.style)]]
         facts = [
             ("as", f"{safe(feed.me)} ({safe(feed.role)})" if feed.me else "not known yet"),
+            ("server", feed.release.version or "not known yet"),
             ("jobs", f"{len(feed.mirror):,}"),
             ("last word", f"{texts.short_span(feed.link.silence(now))} ago"),
         ]
+        if not feed.release.is_understood:
+            facts.append(("but", feed.release.remedy))
         if feed.link.state in (link.RETRYING, link.REFUSED):
             facts.append(("why", safe(feed.link.why)))
         if feed.link.state == link.REFUSED:
             facts.append(("then", "mend it and press R: it is not tried again by itself"))
-        return [*rows, *([(f"   {name:10} ", "dim"), (text, "plain")] for name, text in facts), []]
+        for name, text in facts:
+            lines = texts.wrap(text, max(LEAST, self.size.width - NAMES - 1))
+            rows += [
+                [(f"   {'' if at else name:10} ", "dim"), (line, "plain")] for at, line in enumerate(lines or [""])
+            ]
+        return [*rows, []]
 
 
 class Connect(Page):

@@ -192,9 +192,12 @@ class Kill(Dialog[None]):
         return any(isinstance(each, dict) and PROTECTED in each for each in tags)
 
     @property
-    def is_connected(self) -> bool:
-        """Every target can be reached now."""
-        return all(target.feed.link.is_usable for target in self._frozen)
+    def obstacle(self) -> str:
+        """Why nothing can be sent now; empty: something can."""
+        if not all(target.feed.link.is_usable for target in self._frozen):
+            return "Not connected to every target: nothing can be sent"
+        is_understood = all(target.feed.release.is_understood for target in self._frozen)
+        return "" if is_understood else "Server of another protocol: nothing can be sent"
 
     def compose(self) -> ComposeResult:
         """What, to whom, and two buttons."""
@@ -266,7 +269,7 @@ class Kill(Dialog[None]):
 
     def _may_send(self) -> bool:
         counted = not self.must_count or self._number.value == str(len(self._frozen))
-        return counted and self.is_connected and not self._targets.shots
+        return counted and not self.obstacle and not self._targets.shots
 
     def _tick(self) -> None:
         self._targets.follow()
@@ -283,8 +286,8 @@ class Kill(Dialog[None]):
             waits = done < len(shots)
             text = f" {done} of {len(shots)} answered" + ("; this may be closed, they go on" if waits else "")
             self._effect.show([(text, "info" if waits else "good")])
-        elif not self.is_connected:
-            self._effect.show([(" Not connected to every target: nothing can be sent", "warn")])
+        elif self.obstacle:
+            self._effect.show([(f" {self.obstacle}", "warn")])
         else:
             signal = self._signals.signal
             self._effect.show([(f" {signal} {EFFECTS[signal]}", "dim")])

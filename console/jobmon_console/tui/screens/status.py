@@ -24,6 +24,8 @@ def header(board: Board, steady: float, now: float, read_only: bool) -> tuple[li
         look = link_look(feed.link, steady)
         left.append((f"  {safe(feed.name)} ", "bar"))
         left.append((f"{look.glyph} {look.word}", _BAR_STYLES.get(look.style, "bar")))
+        if not feed.release.is_understood:
+            left.append((f" read-only: {feed.release.difference}", "bar-warn"))
     states = board.counts()
     nodes = len(board.census.nodes)
     counts = f"{texts.plural(len(board.entries), 'job')}  {states[RUNNING]:,} running  {texts.plural(nodes, 'node')}"

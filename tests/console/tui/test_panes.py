@@ -72,6 +72,36 @@ async def test_one_process_is_not_several(console: Console, source: Any, settle:
         await settle(pilot, lambda: "1 process, 1 thread " in screen_text(console))
 
 
+@pytest.mark.parametrize("width", [200, 80, 60])
+@pytest.mark.parametrize(
+    ("error", "why"),
+    [
+        (
+            RefusedError("not-permitted", "only the owner may look at the processes of this job", {}),
+            "only the owner may",
+        ),
+        (None, "the agent sends no more"),
+    ],
+)
+async def test_top_says_why_nothing_newer_comes_and_keeps_the_last_sample(
+    console: Console, source: Any, settle: Any, screen_text: Any, error: Any, why: str, width: int
+) -> None:
+    async def top(verb: str, arguments: dict[str, Any]) -> AsyncIterator[Frame]:
+        processes = [{"pid": 77, "name": "reco"}]
+        yield Frame(RECORD, bytes(16), write_document({"job": {"processes": 1}, "processes": processes}))
+        if error is not None:
+            raise error
+
+    source._answer = top
+    async with console.run_test(size=(width, 30)) as pilot:
+        await settle(pilot, lambda: console.jobs.target)
+        await pilot.press("enter", "2")
+        await settle(pilot, lambda: "R asks again" in " ".join(screen_text(console).split()))
+
+        assert why in " ".join(screen_text(console).split())
+        assert "reco" in screen_text(console)
+
+
 async def test_scrolling_up_stops_following_and_the_end_resumes_it(
     console: Console, source: Any, settle: Any, screen_text: Any
 ) -> None:

@@ -3,10 +3,11 @@
 from typing import Any
 
 from jobmon_console import allowance, calls
+from jobmon_console.errors import JobMonError
 from jobmon_console.safe import safe
 from jobmon_console.tui import texts
 from jobmon_console.tui.history import History, bars
-from jobmon_console.tui.panes.pane import Pane, Target
+from jobmon_console.tui.panes.pane import LEAST, Pane, Target
 from jobmon_console.tui.source import Reading
 from jobmon_console.tui.widgets.lines import Span
 from jobmon_wire.frames import RECORD, Frame
@@ -68,6 +69,9 @@ class Top(Pane):
             return [(titles + "NAME", "dim")]
         if not self._sample:
             return []
+        trouble = self._trouble_lines()
+        if 0 <= y - 1 < len(trouble):
+            return [(f" {trouble[y - 1]}", "warn")]
         return (self._job_line, self._history_line, self._node_line)[y]()
 
     def spans(self, index: int) -> list[Span]:
@@ -87,6 +91,16 @@ class Top(Pane):
             style = "strong" if busy and title == "CPU%" else "plain"
             spans.append((texts.fit(cell, width, right=title != "S") + " ", style))
         return [*spans, (safe(str(process.get("name") or "")), "strong" if busy else "plain")]
+
+    def ended(self, error: JobMonError | None) -> None:
+        """Nothing newer comes: say why, for the last sample stays."""
+        super().ended(error)
+        if not self.problem and self.target is not None:
+            self.problem = self.nobody(self.target) or "the agent sends no more"
+
+    def _trouble_lines(self) -> list[str]:
+        """Why there is nothing newer, in place of history and node: their figures are old."""
+        return texts.wrap(f"{self.problem} (R asks again)", max(LEAST, self.size.width - 2))[:2] if self.problem else []
 
     def _job_line(self) -> list[Span]:
         job = _object(self._sample.get("job"))

@@ -18,11 +18,15 @@ _EPOCH = 719162  # days from the first of January of year 1 to that of 1970
 
 
 def write_moment(seconds: Optional[float]) -> Optional[str]:
-    """``1732320744.5`` gives ``"2024-11-23T00:12:24.500Z"``; None stays None."""
+    """``1732320744.5`` gives ``"2024-11-23T00:12:24.500Z"``; None stays None, and so is what no calendar has."""
     if seconds is None:
         return None
-    whole, part = divmod(int(round(seconds * 1000)), 1000)
-    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(whole)) + ".%03dZ" % part
+    try:
+        whole, part = divmod(int(round(seconds * 1000)), 1000)
+        fields = time.gmtime(whole)
+    except (OverflowError, OSError, ValueError):  # too large for C, for a year, or no number at all
+        return None
+    return time.strftime("%Y-%m-%dT%H:%M:%S", fields) + ".%03dZ" % part
 
 
 def read_moment(text: str) -> float:

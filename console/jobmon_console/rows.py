@@ -8,7 +8,6 @@ Nothing here knows of a network or a screen.
 """
 
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from operator import itemgetter
 from typing import Any
 
@@ -91,8 +90,7 @@ class Row(Mapping[str, Any]):
         whole = dict(self)
         for name in MOMENTS:
             if isinstance(whole[name], float):
-                with suppress(OverflowError, ValueError):  # a number that is no moment, from a server that is odd
-                    whole[name] = write_moment(whole[name])
+                whole[name] = write_moment(whole[name]) or whole[name]  # from a server that is odd: no moment
         return whole
 
     def _rest(self) -> Record:

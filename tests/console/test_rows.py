@@ -4,7 +4,7 @@ import gc
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from jobmon_console.rows import MOMENTS as MOMENT_FIELDS
@@ -34,6 +34,8 @@ def test_a_record_comes_back_as_it_was(single: dict[str, Any], moment: str) -> N
 
 @settings(max_examples=100, deadline=None)
 @given(st.dictionaries(st.one_of(st.sampled_from(NAMES), st.text(max_size=4)), VALUES))
+@example({"started": 6.8e16})  # s, more than C's calendar can count
+@example({"ended": float("inf")})
 def test_whatever_a_server_sends_is_packed_and_can_be_read_and_looked_up(record: dict[str, Any]) -> None:
     row = Packer().pack(record)
 

@@ -21,6 +21,8 @@ def test_a_moment_goes_to_text_and_back() -> None:
     assert read_moment("2026-11-23T00:00:00.500Z") == 1795392000.5
     assert read_moment("2026-11-23") == 1795392000
     assert write_moment(None) is None
+    # More than C can count, more than a year can be, and no number.
+    assert [write_moment(moment) for moment in (6.8e16, -6.8e16, 1e300, float("inf"), float("nan"))] == [None] * 5
 
 
 @pytest.mark.parametrize(

@@ -119,7 +119,7 @@ def _value(name: str, value: Any) -> str:
     if name in _SPANS and isinstance(value, (int, float)):
         return texts.span(value)
     if name in ("started", "ended") and isinstance(value, (int, float)):
-        return str(write_moment(float(value)))
+        return write_moment(value) or safe(str(value))
     if isinstance(value, list):
         return safe(" ".join(str(part) for part in value))
     return safe(str(value))

@@ -1,13 +1,17 @@
 """One job named by its id is signalled at once; several only after a person, or --yes, said so."""
 
 import json
+import os
+import select
+import signal
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from jobmon_console.cli import screen
 from jobmon_wire import frames
-from tests.console.prompts import answer_prompt
+from tests.console.prompts import PATIENCE, answer_prompt
 
 Run = Callable[..., Any]
 Make = Callable[..., dict[str, Any]]
@@ -108,3 +112,26 @@ def test_a_person_is_shown_the_jobs_and_types_how_many(
     assert ended == status
     assert "4711.1" in seen
     assert len(signalled(fake)) == sent
+
+
+def test_an_interrupt_just_before_the_answer_is_awaited_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_wakeup_fd = signal.set_wakeup_fd
+
+    def interrupted(descriptor: int) -> int:
+        before = set_wakeup_fd(descriptor)
+        if descriptor >= 0:
+            os.write(descriptor, bytes([signal.SIGINT]))  # as C's handler does, which Python has not looked at yet
+        return before
+
+    wait, woken = select.select, []
+
+    def patient(*descriptors: Any) -> Any:
+        woken.extend(wait(*descriptors, PATIENCE)[0])
+
+    silent, its_end = os.pipe()
+    with open(silent) as stdin, open(its_end, "wb"):
+        monkeypatch.setattr("sys.stdin", stdin)
+        monkeypatch.setattr(signal, "set_wakeup_fd", interrupted)
+        monkeypatch.setattr(select, "select", patient)
+        screen._await_line()
+    assert woken

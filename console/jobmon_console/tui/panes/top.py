@@ -100,7 +100,10 @@ class Top(Pane):
 
     def _trouble_lines(self) -> list[str]:
         """Why there is nothing newer, in place of history and node: their figures are old."""
-        return texts.wrap(f"{self.problem} (R asks again)", max(LEAST, self.size.width - 2))[:2] if self.problem else []
+        if not self.problem or not self._processes or self.target is None:  # without rows it stands in their place
+            return []
+        why = self.nobody(self.target) or f"{self.problem} (R asks again)"
+        return texts.wrap(why, max(LEAST, self.size.width - 2))[:2]
 
     def _job_line(self) -> list[Span]:
         job = _object(self._sample.get("job"))

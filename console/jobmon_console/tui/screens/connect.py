@@ -38,6 +38,12 @@ class ConnectRows(Lines):
         self._rows += [[(" Commands", "heading")]]
         self._rows += [[(f"   {command:44}", "accent"), (meaning, "plain")] for command, meaning in _HELP]
 
+    def on_resize(self) -> None:
+        """Facts are wrapped at another width."""
+        self.take()
+        self.resize_rows()
+        self.refresh()
+
     def count(self) -> int:
         """Rows."""
         return len(self._rows)

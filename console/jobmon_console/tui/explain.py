@@ -14,7 +14,6 @@ Rows = list[list[Span]]
 
 FIRST_JOB = "jobmon run -- ./my-job.sh"
 SKELETON = 4  # rows
-LEAST = 10  # cells; narrower than that nothing is read
 
 
 def explain(
@@ -83,7 +82,7 @@ def _loading(feeds: list[Feed], now: float, width: int) -> Rows:
 def _trouble(feed: Feed, now: float, width: int) -> Rows:
     look = link_look(feed.link, now)
     rows: Rows = [[(f"  {look.glyph} {safe(feed.name)}: {look.word}", look.style)]]
-    rows += [[("    " + line, "plain")] for line in texts.wrap(feed.link.why, max(LEAST, width - 6))]
+    rows += [[("    " + line, "plain")] for line in texts.wrap(feed.link.why, max(texts.LEAST, width - 6))]
     if feed.link.state == link.REFUSED:
         rows.append([("    Not tried again by itself.  Mend it, then press R.", "dim")])
     return [*rows, []]

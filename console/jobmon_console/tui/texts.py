@@ -11,6 +11,7 @@ from rich.cells import cell_len, chop_cells, set_cell_size
 from jobmon_wire.moments import read_moment
 
 NOTHING = "-"  # what is not known
+LEAST = 10  # cells of a sentence that is wrapped; narrower than that nothing is read
 _UNITS = "KMGTP"
 
 

@@ -12,7 +12,6 @@ from jobmon_console.tui.states import link_look
 from jobmon_console.tui.widgets.lines import Lines, Span
 
 NAMES = 14  # cells before a fact
-LEAST = 10  # cells of a fact; narrower than that nothing is read
 _HELP = (
     ("jobmon config list", "the servers and credentials this machine knows"),
     ("jobmon config add NAME --credential FILE", "one more of them"),
@@ -68,7 +67,7 @@ class ConnectRows(Lines):
         if feed.link.state == link.REFUSED:
             facts.append(("then", "mend it and press R: it is not tried again by itself"))
         for name, text in facts:
-            lines = texts.wrap(text, max(LEAST, self.size.width - NAMES - 1))
+            lines = texts.wrap(text, max(texts.LEAST, self.size.width - NAMES - 1))
             rows += [
                 [(f"   {'' if at else name:10} ", "dim"), (line, "plain")] for at, line in enumerate(lines or [""])
             ]

@@ -30,7 +30,6 @@ FEW = 5  # targets that need no number typed
 SEEN = 12  # targets on the screen at once
 FRAME = 10  # rows of the dialog around the targets, and of the screen around the dialog
 ARROW = "    → "  # before an outcome
-LEAST = 10  # cells of an outcome; narrower than that nothing is read
 OUTCOMES = 1024  # remembered as they are wrapped; of thousands most are the same
 
 
@@ -78,7 +77,7 @@ class Targets(Lines):
         return safe(str(target.row.get("command") or target.row.get("name") or ""))
 
     def _outcome(self, at: int) -> tuple[str, ...]:
-        return _wrapped(self.shots[at].outcome.text, max(LEAST, self.size.width - len(ARROW) - 1))
+        return _wrapped(self.shots[at].outcome.text, max(texts.LEAST, self.size.width - len(ARROW) - 1))
 
     def _arrange(self) -> None:
         rows = (1 + len(self._outcome(at)) if self.shots else 2 for at in range(len(self._targets)))

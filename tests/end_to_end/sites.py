@@ -50,7 +50,8 @@ class Job:
         done = site.jobmon("credential", "--id", name, "--out", str(site.scratch), context=owner)
         assert done.returncode == 0, done.stderr
         python = (*site.on_worker, *PYTHON, "-I", "-S", str(site.agent))
-        agent = (*python, "--credential", str(site.scratch / f"{name}.jobmon"), *options)
+        self.credential = site.scratch / f"{name}.jobmon"
+        agent = (*python, "--credential", str(self.credential), *options)
         with (self.sandbox / "job.out").open("wb") as out, (self.sandbox / "job.err").open("wb") as err:
             self.process = subprocess.Popen(
                 (*agent, "--", sys.executable, "-u", "-S", "-c", program),
@@ -62,8 +63,8 @@ class Job:
         site.wait_for(name, lambda row: row["state"] != "starting")
 
     def agents(self) -> list[int]:
-        """The processes of its agent."""
-        marks = (b"jobmond.pyz", self.id.encode() + b".jobmon")
+        """The processes of its agent, and of no other site's whose job is called the same."""
+        marks = (b"jobmond.pyz", os.fsencode(self.credential))
         found = []
         for entry in Path("/proc").iterdir():
             try:

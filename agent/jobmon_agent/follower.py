@@ -111,6 +111,8 @@ class Follower:
         was_waiting = not self._row
         if not was_waiting:
             yield from self._row[0].drain(self._is_latest)
+        # Before the name: a file that is renamed over it takes it in the moment in which the old one loses its last.
+        has_no_name = self._has_no_name()
         if not self._is_stream() and self._look_at_name(lookout):
             # What was written to a new file before it was watched is seen below.
             lookout.arm(self._descriptors())
@@ -118,7 +120,7 @@ class Follower:
             yield from self._enter("at")
         elif self._row:
             yield from self._tell_gap()
-        yield from self._tell_unlinked()
+        yield from self._tell_unlinked(has_no_name)
         while len(self._row) > 1 and (len(self._row) > 2 or self._row[1].source.size()):
             yield from self._turn()
 
@@ -147,13 +149,15 @@ class Follower:
         for place in new:
             place.is_unsure |= is_unsure or (missed > 0 and place is not new[0])
 
-    def _tell_unlinked(self) -> Answer:
+    def _has_no_name(self) -> bool:
+        """The one file that is read has lost every name."""
+        if len(self._row) != 1 or self._row[0].source.is_stream:
+            return False
+        return not os.fstat(self._row[0].source.descriptor).st_nlink
+
+    def _tell_unlinked(self, has_no_name: bool) -> Answer:
         was_unlinked = self._is_unlinked
-        self._is_unlinked = (
-            len(self._row) == 1
-            and not self._row[0].source.is_stream
-            and not os.fstat(self._row[0].source.descriptor).st_nlink
-        )
+        self._is_unlinked = has_no_name and len(self._row) == 1  # and nothing has taken the name since
         if self._is_unlinked and not was_unlinked:
             yield self._row[0].note("unlinked")
 

@@ -1,5 +1,6 @@
 """A tail that goes on over rotation and truncation tells of them, and keeps all lines in order."""
 
+import contextlib
 import os
 import random
 from pathlib import Path
@@ -8,6 +9,7 @@ import pytest
 
 from jobmon_agent import follower as followers
 from jobmon_agent.job import Job
+from jobmon_agent.lookout import Lookout
 from jobmon_wire.cursor import FINGERPRINT
 from tests.agent.follows import Tail, append, following, stop
 from tests.agent.trees import until
@@ -91,6 +93,29 @@ def test_a_pipe_put_in_place_of_the_file_is_not_opened(job: Job, log: Path) -> N
     assert tail.kinds == ["unlinked", "ended"]
     with pytest.raises(OSError, match="No such device"):
         os.open(log, os.O_WRONLY | os.O_NONBLOCK)
+
+
+def test_a_file_that_is_replaced_just_after_its_name_was_looked_at_counts_as_rotated_alone(
+    job: Job, log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new = log.with_suffix(".new")
+    arrivals = Lookout.arrivals
+
+    def look_and_be_late(self: Lookout) -> int:
+        told = arrivals(self)
+        with contextlib.suppress(FileNotFoundError):
+            new.rename(log)
+        return told
+
+    monkeypatch.setattr(Lookout, "arrivals", look_and_be_late)
+    tail = following(job)
+    new.write_bytes(b"first of the new\n")
+    append(log, b"last of the old\n")
+    tail.shows(b"last of the old\nfirst of the new\n")
+    stop(job)
+
+    tail.end()
+    assert tail.kinds == ["rotated", "ended"]
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _GLANCES = 45.0  # s between two glances: every other beat
 # s between two at processes that have not run in between.  Nothing they do has changed then; what the node does to
 # them, as to swap them out, is seen so late.
-_STILL_GLANCES = 600.0
+_STILL_GLANCES = 1800.0
 _FIRST_PAUSE = 60.0  # s between two looks at a job whose processes change
 _LAST_PAUSE = 960.0  # s between two at one whose processes stay
 

@@ -16,11 +16,12 @@ from jobmon_agent import descriptors
 from jobmon_agent.beats import NEVER, Beats
 from jobmon_agent.ending import Ending
 from jobmon_agent.health import Health
+from jobmon_agent.lull import AS_BEFORE, AS_STILL
 from jobmon_agent.parting import BUSY, GAVE_UP, LEFT, LINGER, REPORTED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, List, Optional
+    from typing import Any, Dict, List, Optional, Tuple
 
     from jobmon_agent.lull import Lull
 
@@ -196,12 +197,14 @@ class _Idle:
         beats.resume(lull, time.monotonic())
         return [descriptor for descriptor, _ in ready]
 
-    def _look(self) -> "Optional[bytes]":
-        """What beats say now; None when a worker must tell of progress."""
+    def _look(self) -> "Optional[Tuple[bytes, int]]":
+        """What the next beat says, and how many after it; None when a worker must tell of progress."""
         is_still = self._health.is_still()
         if self._must_look or not is_still:
             self._look_at_progress(time.monotonic())
-        return None if self._has_progress else self._beats.body(is_still)
+        if self._has_progress:
+            return None
+        return self._beats.body(is_still), AS_STILL if is_still else AS_BEFORE
 
     def _listen(self, wanted: "List[int]") -> None:
         if wanted != self._waited_for:

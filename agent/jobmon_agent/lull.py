@@ -14,13 +14,15 @@ from jobmon_wire.datagrams import ACK, BEAT, LONGEST, write_number
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, List, Optional
+    from typing import Any, Callable, List, Optional, Tuple
 
     from jobmon_wire.datagrams import Ends
 
 JITTER = 0.1  # of the interval, either way: agents that started together drift apart
 DOUBT = 0.5  # of the interval, until the second beat when the first is not answered
-AS_BEFORE = 1  # beats that say what the last one said, before the job is looked at again: a look costs as much as one
+# Beats that say what the last one said, before the job is looked at again: a look costs as much as one.  A job that
+# sleeps is likely to sleep on.
+AS_BEFORE, AS_STILL = 1, 3
 _MS = 1000  # in a second
 
 
@@ -44,7 +46,11 @@ class Lull:
         self.sent_at = 0.0  # moment of the last beat by the monotonic clock; 0: there was none
 
     def last(
-        self, poll: "Callable[[int], List[Any]]", bell: "List[Any]", pause: int, look: "Callable[[], Optional[bytes]]"
+        self,
+        poll: "Callable[[int], List[Any]]",
+        bell: "List[Any]",
+        pause: int,
+        look: "Callable[[], Optional[Tuple[bytes, int]]]",
     ) -> "List[Any]":
         """Beat and take answers until something else happens.
 
@@ -55,7 +61,7 @@ class Lull:
             poll: waits so many ms, for the socket and whatever else ends the lull.
             bell: what it gives when the socket alone is readable.
             pause: ms until the next beat.
-            look: what the next beats say; None ends the lull.
+            look: what the next beat says, and how many after it; None ends the lull.
 
         Returns:
             What ``poll`` gave last, but for what was read.
@@ -89,7 +95,7 @@ class Lull:
                 news = look()
                 if news is None:
                     break
-                said, left = news, AS_BEFORE
+                said, left = news
             counter += 1
             content = start + write(counter) + said
             tag = own.copy()

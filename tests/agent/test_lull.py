@@ -11,7 +11,7 @@ import pytest
 
 from jobmon_agent.beats import Beats
 from jobmon_agent.health import Health
-from jobmon_agent.lull import AS_BEFORE, Lull
+from jobmon_agent.lull import AS_BEFORE, AS_STILL, Lull
 from jobmon_agent.pidstat import start_time
 from jobmon_wire import datagrams
 from jobmon_wire.datagrams import ACK, BEAT, WAKE, Ends
@@ -42,6 +42,7 @@ class Field:
         self.pauses: list[int] = []  # ms that the agent has waited
         self.bodies: list[bytes] = []  # of beats that were genuine
         self.looks = 0
+        self.is_still = False
         self.agent: Any = None  # where it beats from
 
     def take(self) -> None:
@@ -78,9 +79,9 @@ class Field:
                 return [(-5, select.POLLIN)]  # something else
             return [(self.beats.bell, select.POLLIN)] if act() else []
 
-        def look() -> bytes:
+        def look() -> tuple[bytes, int]:
             self.looks += 1
-            return self.beats.body()
+            return self.beats.body(self.is_still), AS_STILL if self.is_still else AS_BEFORE
 
         ready = lull.last(poll, [(self.beats.bell, select.POLLIN)], 1, look)
         self.beats.resume(lull, time.monotonic())
@@ -123,6 +124,15 @@ def test_beats_go_on_one_after_the_other_and_the_job_is_looked_at_at_every_secon
     assert len(set(between)) > 1
     assert 0.8 * INTERVAL <= field.beats.next - time.monotonic() <= 1.1 * INTERVAL
     assert field.beats.lull() is not None  # it may begin again
+
+
+def test_a_job_that_is_still_is_looked_at_the_more_seldom(field: Field) -> None:
+    lull = field.settle()
+    field.is_still = True
+
+    field.run(lull, [nothing, answered(field)] * 9)
+
+    assert field.looks == 3 == -(-9 // (1 + AS_STILL))
 
 
 def test_an_answer_that_tells_of_requests_ends_it_and_rings_the_agent(field: Field) -> None:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from jobmon_console.safe import safe
 from jobmon_console.tui import texts
 from jobmon_console.tui.states import health_look, job_look
-from jobmon_wire.jobs import ENDED
+from jobmon_wire.jobs import ENDED, RUNNING
 
 GAP = 1  # cells between columns
 BUSY = 5.0  # percent of a core; less is drawn dim, so that the busy ones stand out
@@ -44,6 +44,12 @@ def _state(row: Record, now: float) -> Cell:
 def _health(row: Record, now: float) -> Cell:
     look = health_look(row)
     return f"{look.glyph} {look.word}".strip(), look.style
+
+
+def _state_and_health(row: Record, now: float) -> Cell:
+    """What is wrong with a job that runs, where no other column tells; "! stuck" says that it does."""
+    is_ill = row.get("state") == RUNNING and health_look(row).word
+    return _health(row, now) if is_ill else _state(row, now)
 
 
 def _size(field: str) -> Callable[[Record, float], Cell]:
@@ -98,4 +104,10 @@ def choose(width: int, without: frozenset[str] = frozenset()) -> tuple[tuple[Col
             if left and column.id in widths and widths[column.id] < column.most:
                 widths[column.id] += 1
                 left -= 1
-    return tuple((column, widths[column.id]) for column in COLUMNS if column.id in widths)
+    is_cut = "health" not in chosen and "health" not in without
+    return tuple((_fuller(column) if is_cut else column, widths[column.id]) for column in COLUMNS if column.id in widths)
+
+
+def _fuller(column: Column) -> Column:
+    """The column as it is where the health of jobs has no room of its own."""
+    return column._replace(cell=_state_and_health) if column.id == "state" else column

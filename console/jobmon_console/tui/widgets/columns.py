@@ -14,6 +14,8 @@ from jobmon_console.tui.states import health_look, job_look
 from jobmon_wire.jobs import ENDED, RUNNING
 
 GAP = 1  # cells between columns
+FAIR_NAME = 16  # cells of a name that come before the columns of RARE ranks, and before others get more than their least
+RARE = 8  # rank from which on a column is for wide tables
 BUSY = 5.0  # percent of a core; less is drawn dim, so that the busy ones stand out
 
 Cell = tuple[str, str]  # text, name of a style
@@ -85,6 +87,7 @@ COLUMNS = (
     Column("elapsed", "ELAPSED", 3, 9, 9, True, _elapsed),
     Column("progress", "PROGRESS", 10, 12, 60, False, _progress),
 )
+_NAME = next(column for column in COLUMNS if column.id == "name")
 
 
 @functools.lru_cache(maxsize=64)
@@ -94,11 +97,15 @@ def choose(width: int, without: frozenset[str] = frozenset()) -> tuple[tuple[Col
     for column in sorted(COLUMNS, key=lambda column: column.rank):
         if column.id in without:
             continue
-        if column.width + GAP > left:
+        spare = FAIR_NAME - _NAME.width if column.rank >= RARE and _NAME.id in chosen else 0
+        if column.width + GAP + spare > left:
             break
         chosen.add(column.id)
         left -= column.width + GAP
     widths = {column.id: column.width for column in COLUMNS if column.id in chosen}
+    if _NAME.id in widths:
+        more = min(left, FAIR_NAME - _NAME.width)
+        widths[_NAME.id], left = widths[_NAME.id] + more, left - more
     while left and any(widths[column.id] < column.most for column in COLUMNS if column.id in widths):
         for column in COLUMNS:  # a cell each in turn, so that no column starves
             if left and column.id in widths and widths[column.id] < column.most:

@@ -1,0 +1,42 @@
+"""Which columns a table of a width has, and what they tell."""
+
+from jobmon_console.tui.widgets.columns import COLUMNS, FAIR_NAME, GAP, choose
+from tests.console.tui.conftest import record
+
+NOW = 0.0
+
+
+def cells(width: int, **fields: object) -> dict[str, str]:
+    row = record(1, **fields)
+    return {column.title: column.cell(row, NOW)[0] for column, _ in choose(width)}
+
+
+def test_the_columns_fit_and_none_gets_less_than_its_least_or_more_than_its_most() -> None:
+    for width in range(30, 220):
+        chosen = choose(width)
+        assert sum(cells + GAP for _, cells in chosen) <= width
+        assert all(column.width <= cells <= column.most for column, cells in chosen)
+
+
+def test_names_can_be_told_apart_before_a_column_comes_that_is_for_wide_tables() -> None:
+    for width in range(70, 220):
+        widths = {column.id: cells for column, cells in choose(width)}
+        assert widths["name"] >= FAIR_NAME or not {"health", "output", "progress"} & set(widths)
+
+
+def test_a_wide_table_has_them_all() -> None:
+    assert [column for column, _ in choose(220)] == list(COLUMNS)
+
+
+def test_without_a_column_for_health_the_state_of_a_job_that_runs_tells_what_is_wrong() -> None:
+    assert cells(70, health="stuck")["STATE"] == "! stuck"
+    assert cells(70, health="ok")["STATE"] == "● running"
+    assert cells(70, health="stuck", state="silent")["STATE"] == "◐ silent"
+    assert cells(220, health="stuck")["STATE"] == "● running"
+
+
+def test_who_has_hidden_health_does_not_see_it() -> None:
+    chosen = choose(70, frozenset(["health"]))
+    [state] = [column for column, _ in chosen if column.id == "state"]
+
+    assert state.cell(record(1, health="stuck"), NOW)[0] == "● running"

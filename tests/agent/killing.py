@@ -15,21 +15,21 @@ from typing import Any
 from tests.agent.trees import is_alive
 
 STATUS = 33
-# It notes that it runs, writes numbered lines of 64 bytes, waits once on the way so that there is something to kill,
-# and ends.
+# It notes that it runs, writes numbered lines, waits once on the way so that there is something to kill, and ends.
 JOB = """\
 import sys
 with open("runs", "a") as file: file.write("once ")
-lines = int(sys.argv[1])
+lines, length = int(sys.argv[1]), int(sys.argv[2])
 for number in range(lines):
-    sys.stdout.write("%063d\\n" % number)
+    sys.stdout.write("%0*d\\n" % (length - 1, number))
     if number == lines // 2:
         sys.stdout.flush()
         sys.stdin.readline()
 sys.stdout.flush()
 sys.exit(33)
 """
-LINE = 64  # bytes
+LINE = 64  # bytes, of a line of a small job
+LINES = 2**14  # of a large one: it writes as fast as a program can that has nothing to compute
 PATIENCE = 60.0  # s for half a job; the machine may be busy
 LATEST = 0.3  # s in which the helpers come, register and serve, where the machine has nothing else to do
 AS_IT_WRITES = 0.01  # s that half a MiB takes to write
@@ -44,14 +44,17 @@ def kill_agents_during(launcher: Any, pythons: list[Path], mode: str, kills: int
     """
     seed = random.randrange(2**32)
     chance = random.Random(seed)
-    expected = hashlib.sha256(b"".join(b"%063d\n" % number for number in range(size // LINE))).hexdigest()
+    length = max(LINE, size // LINES)
+    expected = hashlib.sha256()
+    for number in range(size // length):
+        expected.update(b"%0*d\n" % (length - 1, number))
     output, runs = launcher.directory / "output", launcher.directory / "runs"
     done, turn, moments = 0, 0, (_start, _pause, _write)
     while done < kills:
         turn += 1
         assert turn < 4 * kills + 20, f"only {done} of {turn} jobs had an agent to kill"
         python = pythons[turn % len(pythons)]
-        command = [sys.executable, "-I", "-S", "-c", JOB, str(size // LINE)]
+        command = [sys.executable, "-I", "-S", "-c", JOB, str(size // length), str(length)]
         with open(output, "wb") as file:
             job = launcher.start(launcher.line(python, *command, mode=mode), stdin=subprocess.PIPE, stdout=file)
         helpers = moments[turn % len(moments)](launcher, job, mode, output, size // 2, chance)
@@ -59,8 +62,9 @@ def kill_agents_during(launcher: Any, pythons: list[Path], mode: str, kills: int
         if job.stdin:  # else it writes on meanwhile
             _wait_for_death(helpers)
         job.communicate(b"go\n" if job.stdin else None, timeout=60)
-        found = (job.returncode, hashlib.sha256(output.read_bytes()).hexdigest(), runs.read_text())
-        assert found == (STATUS, expected, "once "), f"seed {seed}, turn {turn}"
+        with open(output, "rb") as file:
+            found = (job.returncode, hashlib.file_digest(file, "sha256").hexdigest(), runs.read_text())
+        assert found == (STATUS, expected.hexdigest(), "once "), f"seed {seed}, turn {turn}"
         runs.unlink()
 
 

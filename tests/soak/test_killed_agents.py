@@ -14,7 +14,7 @@ import pytest
 from tests.agent.killing import kill_agents_during
 
 KILLS = int(os.environ.get("JOBMON_SOAK_KILLS", "1000"))
-SIZE = 2**20  # bytes a job: 1 GB in all
+SIZE = 100 * 2**20  # bytes a job, each time over the last one's: TMPDIR had better be in memory
 
 
 @pytest.mark.promise(14)

@@ -14,7 +14,9 @@ from jobmon_console.tui.states import health_look, job_look
 from jobmon_wire.jobs import ENDED, RUNNING
 
 GAP = 1  # cells between columns
-FAIR_NAME = 16  # cells of a name that come before the columns of RARE ranks, and before others get more than their least
+FAIR_NAME = (
+    16  # cells of a name that come before the columns of RARE ranks, and before others get more than their least
+)
 RARE = 8  # rank from which on a column is for wide tables
 BUSY = 5.0  # percent of a core; less is drawn dim, so that the busy ones stand out
 
@@ -112,7 +114,9 @@ def choose(width: int, without: frozenset[str] = frozenset()) -> tuple[tuple[Col
                 widths[column.id] += 1
                 left -= 1
     is_cut = "health" not in chosen and "health" not in without
-    return tuple((_fuller(column) if is_cut else column, widths[column.id]) for column in COLUMNS if column.id in widths)
+    return tuple(
+        (_fuller(column) if is_cut else column, widths[column.id]) for column in COLUMNS if column.id in widths
+    )
 
 
 def _fuller(column: Column) -> Column:

@@ -9,6 +9,7 @@ job has twenty; packed they take 145 together, at the end of ``job.packed``.
 from __future__ import annotations
 
 import struct
+from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -109,6 +110,12 @@ class PackedByte(Packed[T]):
 
     def __get__(self, job: Any, owner: Any = None) -> T:
         return self._read(job.packed[self._at])
+
+    def tally(self, jobs: Iterable[Any]) -> dict[T, int]:
+        """How many of the jobs have which value."""
+        at = self._at
+        found = Counter([job.packed[at] for job in jobs])
+        return {self._read(byte): number for byte, number in found.items()}
 
 
 class Noted(Generic[T]):

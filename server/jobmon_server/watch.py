@@ -13,14 +13,16 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
 from contextlib import suppress
+from operator import attrgetter
 from typing import Any
 
 from jobmon_server import listing
 from jobmon_server.jobs import Job
 from jobmon_server.lines import document
 from jobmon_server.listing import Order
+from jobmon_server.packing import PackedByte
 from jobmon_server.realms import Realm
 from jobmon_server.registry import Registry, may_see, scopes_of
 from jobmon_server.selection import Selection
@@ -33,6 +35,8 @@ PART = 2000  # jobs in one line, about 2 MB
 BEHIND = 10_000  # jobs whose change waits, 1 MB; a reader further behind is told everything anew
 TURN = 250  # jobs written as JSON until others have their turn, 2 ms
 COUNTED = ("cluster", "node", "state", "health")
+
+_Tally = Callable[[list[Job]], Mapping[str, int]]
 
 
 class Watch:
@@ -205,12 +209,24 @@ class Watch:
         return document({"kind": kind, **named, **facts, **number}) + b"\n"
 
 
+def _tally_of(field: str) -> _Tally:
+    """What counts the jobs by the values of that field."""
+    packed = vars(Job).get(field)
+    if isinstance(packed, PackedByte):
+        return packed.tally
+    value = attrgetter(field)
+    return lambda jobs: Counter(map(value, jobs))
+
+
+_TALLIES = {field: _tally_of(field) for field in COUNTED}
+
+
 async def _counts(jobs: list[Job]) -> dict[str, dict[str, int]]:
     counts: dict[str, Counter[str]] = {field: Counter() for field in COUNTED}
     for start in range(0, len(jobs), listing.TURN):
         part = jobs[start : start + listing.TURN]
         for field, counter in counts.items():
-            counter.update(job.get(field) for job in part)
+            counter.update(_TALLIES[field](part))
         await asyncio.sleep(0)
     return {field: dict(counter) for field, counter in counts.items()}
 

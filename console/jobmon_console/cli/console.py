@@ -38,7 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
     if len(failed) == len(contexts):
         raise failed[0]
     keys.use(read_settings(os.environ).keys)
-    from jobmon_console.tui import app  # which makes its bindings from the keys when it is imported
+    from jobmon_console.tui import start  # what it loads makes its bindings from the keys when it is imported
 
     look = appearance(arguments.theme or "", arguments.ascii, arguments.no_mouse, arguments.no_animation, os.environ)
-    return int(app.run(contexts, selector, arguments.read_only, look))
+    return int(start.run(contexts, selector, arguments.read_only, look))

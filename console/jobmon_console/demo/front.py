@@ -105,7 +105,7 @@ def _show(site: dict[str, Any]) -> int:
     """The console, as the first owner."""
     # Late: only the demo with a screen needs Textual.
     from jobmon_console.contexts import Flags, load_contexts
-    from jobmon_console.tui.app import run
+    from jobmon_console.tui.start import run
 
     # The console takes a TERM as a wish to leave and gives the terminal back; so it shall take the end of the time.
     signal.signal(signal.SIGALRM, lambda number, frame: signal.raise_signal(signal.SIGTERM))

@@ -1,15 +1,14 @@
-"""The full-screen console: it starts the feeds, owns the terminal, and gives it back.
+"""The full-screen console: it owns the terminal, and gives it back.
 
-``run`` is the entry.  What a person sees is in ``screens``; what comes from the
-servers arrives by one task per context.
+What a person sees is in ``screens``; what comes from the servers arrives by one
+task per context.
 """
 
 import asyncio
-import os
 import random
 import signal
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any, ClassVar
 
@@ -20,12 +19,10 @@ from textual.filter import LineFilter
 from textual.screen import Screen
 
 from jobmon_console.appearance import Appearance
-from jobmon_console.contexts import Context
 from jobmon_console.preferences import Keeper, Preferences
 from jobmon_console.safe import safe
 from jobmon_console.tui.bindings import APP_KEYS, bindings
 from jobmon_console.tui.board import Board
-from jobmon_console.tui.clients import LazyClient
 from jobmon_console.tui.farewell import BY_SIGNAL, Farewell
 from jobmon_console.tui.feed import Feed
 from jobmon_console.tui.filters import AsciiFilter, ControlFilter
@@ -46,7 +43,7 @@ class Console(App[None]):
     """The console.
 
     Args:
-        sources: name and client of each context.
+        sources: name and client of each context, or its feed, which may run already.
         select: the filter to begin with.
         read_only: nothing may act on a job.
         now: s since 1970.
@@ -65,7 +62,7 @@ class Console(App[None]):
 
     def __init__(
         self,
-        sources: Sequence[tuple[str, Source]],
+        sources: Sequence[tuple[str, Source] | Feed],
         select: str = "",
         read_only: bool = False,
         now: Callable[[], float] = time.time,
@@ -79,11 +76,10 @@ class Console(App[None]):
         self.animation_level = "none" if look.is_still else self.animation_level
         self._keeper = keeper
         self._net = ControlFilter()
-        self.feeds = [Feed(name, source, steady, chance) for name, source in sources]
+        self.feeds = [each if isinstance(each, Feed) else Feed(*each, steady, chance) for each in sources]
         self.site = Site(Board(self.feeds, now), Volley(), now, steady, read_only)
         self.jobs = JobsScreen(self.site, select)
         self.farewell: Farewell | None = None  # of a console that has a process of its own
-        self._tasks: list[asyncio.Task[None]] = []
         self._keystrokes = Keystrokes(self, lambda: self.focused or self.screen, super().on_event)
         for theme in THEMES.values():
             self.register_theme(theme)
@@ -99,7 +95,8 @@ class Console(App[None]):
 
     def on_mount(self) -> None:
         """Connect to every context, and hear when to stop."""
-        self._tasks = [asyncio.create_task(feed.run()) for feed in self.feeds]
+        for feed in self.feeds:
+            feed.start()
         self.set_interval(VOLLEY_TICK, self._look_at_shots)
         if self._keeper is not None and self._keeper.trouble:
             self.jobs.say(self._keeper.trouble)
@@ -119,11 +116,8 @@ class Console(App[None]):
         if self._keeper is not None:
             self._keeper.keep(self.jobs.preferences()._replace(theme=self.theme))
         self.jobs.detail.stop()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
         for feed in self.feeds:
-            await feed.source.aclose()
+            await feed.stop()
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         """Textual's, and the net for control characters last."""
@@ -165,30 +159,3 @@ class Console(App[None]):
 
         self._exit_renderables.append(Segments(self.console.render(Traceback(width=None), self.console.options)))
         self._close_messages_no_wait()
-
-
-def run(
-    contexts: list[Context],
-    select: str = "",
-    read_only: bool = False,
-    look: Appearance = Appearance(),  # noqa: B008 - a value that never changes
-    environ: Mapping[str, str] = os.environ,
-) -> int:
-    """The console on this terminal, until it is left; its exit status.
-
-    Args:
-        contexts: whose jobs are shown, in one table.
-        select: the filter to begin with.
-        read_only: nothing may act on a job.
-        look: how it is drawn.
-        environ: names the configuration file, beside which is kept how the console was left.
-    """
-    clients = [LazyClient(context) for context in contexts]
-    for client in clients:
-        client.open()
-    keeper = Keeper.of(environ, [context.name for context in contexts])
-    app = Console([(client.name, client) for client in clients], select, read_only, keeper=keeper, look=look)
-    app.farewell = Farewell()
-    app.run(mouse=look.has_mouse)
-    app.farewell.over()
-    return app.return_code or 0

@@ -51,6 +51,27 @@ class Feed:
         self._position = Position()  # of what is in the mirror and the inbox
         self._inbox: deque[dict[str, Any]] = deque()
         self._wake = asyncio.Event()
+        self._is_looked_at = asyncio.Event()
+        self._is_looked_at.set()
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self, is_ahead: bool = False) -> None:
+        """Run from now on, unless it does already.
+
+        Args:
+            is_ahead: nobody can look yet: after the first jobs, which fill a screen, the rest waits for ``drain``.
+        """
+        if self._task is None:
+            if is_ahead:
+                self._is_looked_at.clear()
+            self._task = asyncio.create_task(self.run())
+
+    async def stop(self) -> None:
+        """Run no more, and close every connection."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        await self.source.aclose()
 
     @property
     def is_behind(self) -> bool:
@@ -60,6 +81,7 @@ class Feed:
     def drain(self) -> set[str]:
         """Apply what came, as much as may be at once; give the uuids it touched."""
         dirty: set[str] = set()
+        self._is_looked_at.set()
         while self._inbox and len(dirty) < AT_ONCE:
             dirty |= self.mirror.apply(self._inbox.popleft())
         return dirty
@@ -116,6 +138,8 @@ class Feed:
                 self.link.synced(self._clock())
             else:
                 self.link.heard(self._clock())
+            if line.get("kind") == "jobs":
+                await self._is_looked_at.wait()
 
     async def _in_time(self, answer: Any) -> Any:
         task = asyncio.ensure_future(answer)

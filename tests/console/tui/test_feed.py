@@ -32,6 +32,9 @@ class Script:
     def renew(self) -> None:
         """Nothing to renew."""
 
+    async def aclose(self) -> None:
+        """Nothing to close."""
+
 
 def jobs(*uuids: str, **facts: Any) -> dict[str, Any]:
     return {"kind": "jobs", "jobs": [{"uuid": uuid, "id": uuid} for uuid in uuids], **facts}
@@ -118,3 +121,25 @@ async def test_a_list_that_breaks_off_leaves_the_collector_at_work() -> None:
     await told(Script([{"kind": "sync", "epoch": "e", "total": 2, "counts": {}}, jobs("a")]), 1)
 
     assert gc.isenabled()
+
+
+async def test_a_feed_that_starts_ahead_takes_what_fills_a_screen_and_waits_with_the_rest_until_somebody_looks() -> (
+    None
+):
+    script = Script([{"kind": "sync", "epoch": "e", "total": 3}, jobs("a"), jobs("b", "c"), {"kind": "live", "seq": 5}])
+    feed = Feed("caf", script, asyncio.get_running_loop().time, lambda: 0.0)  # type: ignore[arg-type]
+
+    feed.start(is_ahead=True)
+    async with asyncio.timeout(10):
+        while not feed.is_behind:
+            await asyncio.sleep(0.005)
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert feed.drain() == {"a"}
+        while len(feed.mirror) < 3:
+            await asyncio.sleep(0.005)
+            feed.drain()
+    feed.start()  # it runs already
+    await feed.stop()
+
+    assert len(script.resumed) == 1

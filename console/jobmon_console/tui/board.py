@@ -12,12 +12,12 @@ from functools import lru_cache
 from itertools import groupby, islice
 
 from jobmon_console.jobs import COUNTED, total
-from jobmon_console.rows import PLACES, Row
+from jobmon_console.rows import Row
 from jobmon_console.selectors import clauses, values_of
 from jobmon_console.sieve import Sieve
 from jobmon_console.tui.census import Census, place_of
 from jobmon_console.tui.feed import Feed
-from jobmon_console.tui.groups import FRESH, NARROWED, STALE, Group, names_of
+from jobmon_console.tui.groups import FRESH, NARROWED, STALE, Group, array_of, names_of
 from jobmon_console.tui.listing import CLUSTER, JOB, NODE, Block, Entry, Line, Listing
 from jobmon_console.tui.order import DEFAULT, SORTS, in_order, natural, order_of
 from jobmon_console.tui.reasons import Reasons
@@ -30,8 +30,7 @@ LARGE = 2000  # jobs; arranging fewer takes less than a frame, more wait for PAC
 SAMPLE = 20_000  # jobs whose values are offered as completions; all of 100,000 would take longer than a frame
 NAMES = 4096  # nodes whose place in the order is remembered
 PACE = 1.0  # s between two arrangements of a large list
-
-_BATCH = PLACES["batch"]
+LOADING = 3.0  # s between two while most of it is still to come: each takes the longer, and nothing of it stays
 
 
 class Board:
@@ -107,7 +106,8 @@ class Board:
             return False
         if not self.is_dirty and not (self._ages and now - self._arranged >= PACE):
             return False
-        return len(self.entries) < LARGE or now - self._arranged >= PACE
+        pace = LOADING if any(feed.is_loading for feed in self.feeds) else PACE
+        return len(self.entries) < LARGE or now - self._arranged >= pace
 
     def is_held(self, now: float, moved: float) -> bool:
         """Its order waits until the cursor has been still for a while."""
@@ -375,15 +375,6 @@ def heading_key(place: tuple[str, ...]) -> str:
     if len(place) > 1:
         return f"node {place[0]} {place[1]}"
     return f"cluster {place[0]}" if place else ""
-
-
-def array_of(row: Row) -> str:
-    """The id of the job array a job is a task of; empty if it is none."""
-    labels = row.cells[_BATCH]
-    if type(labels) is not tuple or "array" not in labels[0]:
-        return ""
-    array = labels[1 + labels[0].index("array")]
-    return array.rpartition("_")[0] if isinstance(array, str) else ""
 
 
 @lru_cache(maxsize=NAMES)

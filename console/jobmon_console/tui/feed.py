@@ -14,7 +14,7 @@ from typing import Any
 from jobmon_console import calls
 from jobmon_console.errors import CredentialFileError, CredentialRefusedError, JobMonError
 from jobmon_console.jobs import Mirror, Position
-from jobmon_console.link import Link
+from jobmon_console.link import LIVE, SYNCING, Link
 from jobmon_console.release import Release, read_release
 from jobmon_console.safe import safe
 from jobmon_console.tui.source import Source
@@ -77,6 +77,11 @@ class Feed:
     def is_behind(self) -> bool:
         """More has come than ``drain`` took."""
         return bool(self._inbox)
+
+    @property
+    def is_loading(self) -> bool:
+        """The list is coming in, and is not all in the mirror."""
+        return self.link.state in (SYNCING, LIVE) and not self.mirror.is_live
 
     def drain(self) -> set[str]:
         """Apply what came, as much as may be at once; give the uuids it touched."""

@@ -18,7 +18,7 @@ LEAST_ARRAY = 3  # tasks of a job array under one heading that are folded to one
 
 FRESH, NARROWED, STALE = range(3)  # nothing is to be chosen; from what was shown; from all members
 
-_STATE = PLACES["state"]
+_STATE, _BATCH = PLACES["state"], PLACES["batch"]
 _names_of = itemgetter(*(PLACES[name] for name in ("id", "name", "owner", "owner_name")))
 
 
@@ -164,3 +164,12 @@ def names_of(row: Row) -> tuple[object, ...]:
     """By what a person calls a job or its owner."""
     names: tuple[object, ...] = _names_of(row.cells)
     return names
+
+
+def array_of(row: Row) -> str:
+    """The id of the job array a job is a task of; empty if it is none."""
+    labels = row.cells[_BATCH]
+    if type(labels) is not tuple or "array" not in labels[0]:
+        return ""
+    array = labels[1 + labels[0].index("array")]
+    return array.rpartition("_")[0] if isinstance(array, str) else ""

@@ -1,7 +1,7 @@
 """The table keeps its cursor on the job it is on, and shows exactly what is so."""
 
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -10,7 +10,8 @@ from textual.events import Key
 from jobmon_console.jobs import Mirror
 from jobmon_console.link import Link
 from jobmon_console.tui.app import Console
-from jobmon_console.tui.board import GROUPINGS, JOB, Board
+from jobmon_console.tui.board import GROUPINGS, HOLD, JOB, LARGE, LOADING, PACE, Board
+from jobmon_console.tui.feed import Feed
 from jobmon_console.tui.order import SORTS
 
 KEYS = {"/": "slash", ":": "colon", "-": "minus"}  # as Textual names them
@@ -77,6 +78,25 @@ def test_unknown_values_come_last_whichever_way_round() -> None:
         orders.append([line.uuid for line in board.lines])
 
     assert orders == [["u2", "u0", "u1"], ["u0", "u2", "u1"]]
+
+
+def test_a_large_list_is_arranged_more_seldom_while_it_comes_in_and_not_while_nothing_comes() -> None:
+    feed = Feed("caf", cast(Any, None), lambda: 0.0, lambda: 0.0)
+    board = Board([feed], lambda: 2e9)
+    feed.link.heard(0.0)
+    rows = [{"uuid": f"u{at}", "id": f"j{at}"} for at in range(LARGE)]
+    board.update(feed, feed.mirror.apply({"kind": "jobs", "jobs": rows}))
+    board.arrange(0.0)
+    board.is_dirty = True
+
+    assert [board.is_due(now, moved=-HOLD) for now in (PACE, LOADING)] == [False, True]
+
+    feed.link.broke(0.0, "the server ended the list")
+    assert board.is_due(PACE, moved=-HOLD)
+
+    feed.link.synced(0.0)
+    feed.mirror.apply({"kind": "live"})
+    assert board.is_due(PACE, moved=-HOLD)
 
 
 def test_a_job_two_contexts_see_is_shown_once_and_stays_when_one_loses_it() -> None:

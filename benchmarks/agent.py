@@ -166,12 +166,12 @@ def idle_processes(bench: Bench, minutes: float, echo: int) -> tuple[dict[str, I
 
 def _idle_agent(bench: Bench, job: int) -> int:
     """The agent's process beside a job: it runs the archive, and has no parent that does."""
-    deadline = time.monotonic() + 30
+    credential, deadline = str(bench.directory / f"bench-{bench._number}.jobmon"), time.monotonic() + 30
     while time.monotonic() < deadline:
         ours = {}
         for entry in Path("/proc").iterdir():
             try:
-                is_ours = entry.name.isdigit() and f"/bench-{bench._number}.jobmon" in (entry / "cmdline").read_text()
+                is_ours = entry.name.isdigit() and credential in (entry / "cmdline").read_text()
                 if is_ours and int(entry.name) != job:
                     ours[int(entry.name)] = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
             except OSError:

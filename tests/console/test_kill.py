@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from jobmon_console.cli import screen
+from jobmon_console import prompt
 from jobmon_wire import frames
 from tests.console.prompts import PATIENCE, answer_prompt
 
@@ -133,5 +133,5 @@ def test_an_interrupt_just_before_the_answer_is_awaited_is_not_lost(monkeypatch:
         monkeypatch.setattr("sys.stdin", stdin)
         monkeypatch.setattr(signal, "set_wakeup_fd", interrupted)
         monkeypatch.setattr(select, "select", patient)
-        screen._await_line()
+        prompt._await_line()
     assert woken

@@ -7,6 +7,7 @@ confirmed by typing how many they are.
 
 import argparse
 
+from jobmon_console import prompt
 from jobmon_console.cli import columns, jobs, parser, reach, screen, words
 from jobmon_console.errors import UsageError
 from jobmon_console.replies import Record
@@ -100,8 +101,8 @@ def _is_confirmed(targets: list[reach.Target], signal: str) -> bool:
     are_protected = any(map(_is_protected, targets))
     if len(targets) > TYPED_ABOVE or are_protected:
         who = f"{words.plural(len(targets), 'job')}{', with protected ones' if are_protected else ''}"
-        return screen.ask(f"{signal} to {who}? Type their number to go on: ") == str(len(targets))
-    return screen.ask(f"{signal} to {words.plural(len(targets), 'job')}? [y/N] ").lower() in ("y", "yes")
+        return prompt.ask(f"{signal} to {who}? Type their number to go on: ") == str(len(targets))
+    return prompt.ask(f"{signal} to {words.plural(len(targets), 'job')}? [y/N] ").lower() in ("y", "yes")
 
 
 def _count(pids: object) -> int:

@@ -7,8 +7,6 @@ knows whether there is a terminal, how wide it is, and whether it wants colour.
 import codecs
 import json
 import os
-import select
-import signal
 import sys
 from collections.abc import Mapping
 from typing import Any
@@ -29,32 +27,6 @@ def is_terminal() -> bool:
 def can_ask() -> bool:
     """There is a person to ask, who sees the question and can answer."""
     return bool(sys.stdin) and sys.stdin.isatty() and sys.stderr.isatty()
-
-
-def ask(question: str) -> str:
-    """What the person at the terminal types; empty at its end."""
-    sys.stdout.flush()
-    sys.stderr.write(question)
-    sys.stderr.flush()
-    _await_line()
-    return sys.stdin.readline().strip()
-
-
-def _await_line() -> None:
-    """Wait for a line of the terminal or a signal, whichever comes, and whenever.
-
-    A signal that comes just before a read has begun is noted, and forgotten until the read ends: Ctrl-C at
-    that moment would be without effect.  Through a pipe it is there when the waiting begins.
-    """
-    signalled, its_end = os.pipe()
-    os.set_blocking(its_end, False)
-    before = signal.set_wakeup_fd(its_end)
-    try:
-        select.select([sys.stdin, signalled], [], [])
-    finally:
-        signal.set_wakeup_fd(before)
-        os.close(signalled)
-        os.close(its_end)
 
 
 def width() -> int:

@@ -9,6 +9,7 @@ import argparse
 from collections.abc import Iterator
 from typing import Any
 
+from jobmon_console import prompt
 from jobmon_console.cli import columns, parser, reach, screen, words
 from jobmon_console.errors import UsageError
 from jobmon_console.replies import Record
@@ -96,7 +97,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _is_confirmed() -> bool:
     if not screen.can_ask():
         raise UsageError(f"{STOP}, and there is no terminal to ask at; give --yes")
-    return screen.ask(f"{STOP}; go on? [y/N] ").lower() in ("y", "yes")
+    return prompt.ask(f"{STOP}; go on? [y/N] ").lower() in ("y", "yes")
 
 
 def _dump(target: reach.Target, asked: Record, as_json: bool) -> int:

@@ -71,9 +71,9 @@ def ask_passphrase(question: str) -> str:
     if not sys.stdin or not sys.stdin.isatty():
         raise CredentialFileError("the private key has a passphrase and there is no terminal to ask at; decrypt it")
     try:
-        import getpass
+        from jobmon_console import prompt  # it is seldom needed
 
-        return getpass.getpass(question)
+        return prompt.ask_unseen(question)
     except EOFError:
         raise CredentialFileError("no passphrase was given for the private key; try again") from None
 

@@ -30,24 +30,26 @@ def answer_prompt(
         stderr=theirs,
         env={**os.environ, "TERM": "xterm", "NO_COLOR": "1", **environ},
         start_new_session=True,
-        preexec_fn=_own_terminal,
+        preexec_fn=own_terminal,
     ) as process:
         os.close(theirs)
         try:
-            seen = _read_until(ours, prompt)
+            seen = read_until(ours, prompt)
             os.write(ours, answer.encode())
-            seen += _read_until(ours, None)
+            seen += read_until(ours, None)
             return process.wait(PATIENCE), seen.decode()
         finally:
             process.kill()
             os.close(ours)
 
 
-def _own_terminal() -> None:
+def own_terminal() -> None:
+    """Before a program begins: its standard input is the terminal that its signals come from."""
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 
-def _read_until(descriptor: int, end: bytes | None) -> bytes:
+def read_until(descriptor: int, end: bytes | None) -> bytes:
+    """What comes until it ends so, or until the program has closed the terminal."""
     seen, until = b"", time.monotonic() + PATIENCE
     while end is None or not seen.endswith(end):
         assert select.select([descriptor], [], [], max(0.0, until - time.monotonic()))[0], seen

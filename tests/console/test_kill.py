@@ -127,6 +127,7 @@ def test_an_interrupt_just_before_the_answer_is_awaited_is_not_lost(monkeypatch:
 
     def patient(*descriptors: Any) -> Any:
         woken.extend(wait(*descriptors, PATIENCE)[0])
+        return descriptors  # as if a line had come
 
     silent, its_end = os.pipe()
     with open(silent) as stdin, open(its_end, "wb"):

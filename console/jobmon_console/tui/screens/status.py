@@ -3,6 +3,8 @@
 import time
 from collections.abc import Callable
 
+from rich.cells import cell_len
+
 from jobmon_console.keys import BY_ID, KEYS, Key, shown
 from jobmon_console.safe import safe
 from jobmon_console.tui import texts
@@ -15,8 +17,8 @@ ALWAYS = ("palette", "help")  # keys the footer shows at any width
 _BAR_STYLES = {"good": "bar-good", "warn": "bar-warn", "bad": "bar-bad", "info": "bar-info"}
 
 
-def header(board: Board, steady: float, now: float, read_only: bool) -> tuple[list[Span], list[Span]]:
-    """Contexts with their states, counts, the clock."""
+def header(board: Board, steady: float, now: float, read_only: bool, width: int) -> tuple[list[Span], list[Span]]:
+    """Contexts with their states, counts, the clock: whole, with a blank between, and the less important gives way."""
     left: list[Span] = [(" JobMon ", "bar-strong")]
     if read_only:
         left.append((" read-only ", "bar-warn"))
@@ -26,11 +28,21 @@ def header(board: Board, steady: float, now: float, read_only: bool) -> tuple[li
         left.append((f"{look.glyph} {look.word}", _BAR_STYLES.get(look.style, "bar")))
         if not feed.release.is_understood:
             left.append((f" read-only: {feed.release.difference}", "bar-warn"))
-    states = board.counts()
-    nodes = len(board.census.nodes)
-    counts = f"{texts.plural(len(board.entries), 'job')}  {states[RUNNING]:,} running  {texts.plural(nodes, 'node')}"
-    left.append((f"   {counts}", "bar"))
-    return left, [(time.strftime("%H:%M:%SZ ", time.gmtime(now)), "bar")]
+    jobs, running = texts.plural(len(board.entries), "job"), f"{board.counts()[RUNNING]:,} running"
+    counts = [f"   {jobs}", f"  {running}", f"  {texts.plural(len(board.census.nodes), 'node')}"]
+    clock = time.strftime("%H:%M:%SZ ", time.gmtime(now))
+    shown, told = fitting(counts, clock, width - _cells(left))
+    return [*left, (shown, "bar")], [(told, "bar")] if told else []
+
+
+def fitting(counts: list[str], clock: str, room: int) -> tuple[str, str]:
+    """What of the counts and of the clock is shown in so many cells: whole, and with a blank between them.
+
+    Where there is no room for all, the last count gives way first, then the clock, then the other counts from the end.
+    """
+    ways = [("".join(counts), clock), ("".join(counts[:-1]), clock)]
+    ways += [("".join(counts[:number]), "") for number in range(len(counts), 0, -1)]
+    return next((way for way in ways if cell_len(way[0] + (way[1] and " " + way[1])) <= room), ("", ""))
 
 
 def footer(
@@ -54,4 +66,4 @@ def _hint(key: Key, label: str, is_off: bool) -> list[Span]:
 
 
 def _cells(spans: list[Span]) -> int:
-    return sum(len(text) for text, _ in spans)  # labels are one cell a character
+    return sum(cell_len(text) for text, _ in spans)

@@ -153,7 +153,7 @@ class JobsView(Screen[None], inherit_bindings=False):
 
     def _frame(self, now: float) -> None:
         read_only = self.site.read_only
-        self.header.show(*header(self.board, now, self.site.now(), read_only))
+        self.header.show(*header(self.board, now, self.site.now(), read_only, self.size.width))
         names = {"stream": "stdout" if self.detail.output.file == "stderr" else "stderr"}
         self.footer.show(*footer(self.is_valid, read_only, names, self.size.width))
 

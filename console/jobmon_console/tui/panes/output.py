@@ -25,7 +25,7 @@ from jobmon_console.tui.panes.search import Search
 from jobmon_console.tui.source import Reading, once
 from jobmon_console.tui.widgets.lines import Span
 from jobmon_wire.frames import DATA, NOTE, Frame
-from jobmon_wire.jobs import ENDED
+from jobmon_wire.jobs import ENDED, LOST
 from jobmon_wire.verbs import STREAMS
 
 FIRST = 500  # lines shown of what the job has printed already
@@ -216,9 +216,12 @@ class Output(Pane):
             self.scroll_to(y=self.max_scroll_y, animate=False)
 
     def changed(self, old: Target, new: Target) -> None:
-        """A job that comes back is followed again."""
-        if new.is_alive and not old.is_alive:
+        """A job that comes back goes on where it was; of one that is not followed to its end, the rest was kept."""
+        is_back = new.is_alive and not old.is_alive
+        if is_back and (old.row.get("state") == ENDED or self._place.cursor is None):
             self.renew()
+        elif self.problem or new.row.get("state") == LOST:
+            self.ask_now()
 
     # Keys
 

@@ -78,7 +78,7 @@ class Pane(Lines):
         """Be about this job from now on."""
         old, self.target = self.target, target
         if old is not None and target is not None and old.uuid == target.uuid and old.feed is target.feed:
-            if old.row is not target.row:
+            if old.row.get("state") != target.row.get("state"):
                 self.changed(old, target)
             return
         self.stop()
@@ -88,7 +88,15 @@ class Pane(Lines):
         self.scroll_to(x=0, y=0, animate=False)
 
     def changed(self, old: Target, new: Target) -> None:
-        """The record of the job is newer."""
+        """The job's state is another: somebody answers again, or nobody does any more."""
+        if self.reading is None or self.nobody(old) != self.nobody(new):
+            self.ask_now()
+
+    def ask_now(self) -> None:
+        """What was said of the last answer does not hold any more; what is shown stays, and goes on."""
+        self.stop()
+        self.problem = ""
+        self.refresh()
 
     def show(self, is_shown: bool) -> None:
         """The tab is on the screen now, or not any more."""

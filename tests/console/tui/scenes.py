@@ -54,6 +54,7 @@ class Scene:
         self.has_jobs = True  # the list gets a row
         self.is_detail = False  # beside the list on a small terminal there is no room for it: Enter goes there first
         self.then: Callable[[], None] = _nothing  # when the jobs are there
+        self.first = ""  # is seen before what happens at last
         self.at_last: Callable[[], None] = _nothing  # when the keys are pressed
         self.later = 0.0  # s that the steady clock goes on before the picture
         self.at = 1_795_400_000.0
@@ -96,6 +97,7 @@ async def playing(scene: Scene, stage: Stage, size: tuple[int, int]) -> AsyncIte
                 console.post_message(Key(key, key))
             else:
                 await pilot.press(key)
+        await _until(console, lambda: scene.first in screens.text_of(console))
         scene.steady += scene.later
         scene.at_last()
         await _until(console, lambda: scene.awaited in screens.text_of(console))

@@ -10,6 +10,7 @@ from typing import Any
 from jobmon_console.errors import CredentialRefusedError, RefusedError, UnreachableError
 from jobmon_wire.documents import write_document
 from jobmon_wire.frames import CHANNEL, DATA, NOTE, Frame
+from tests.console.tui.failures import FAILURES
 from tests.console.tui.scenes import Scene
 
 
@@ -340,5 +341,5 @@ STAGES = [
     nothing_matches, wrong_filter, completing, read_only, not_permitted, notes, array, states, kill, kill_many,
     helping, found, nodes, connections, top, files, info, cut_off, kill_refused, killed, read_only_kill, sorting,
     other_protocol, other_connections, saving, activity, tree, events, broken_stream, kept, lost, nothing_printed,
-    not_there, binary, coloured,
+    not_there, binary, coloured, *FAILURES,
 ]  # fmt: skip

@@ -21,6 +21,7 @@ from jobmon_console.tui.panes.pane import Target
 from jobmon_console.tui.panes.tabs import TabBar
 from jobmon_console.tui.panes.top import Top
 from jobmon_console.tui.panes.tree import Tree
+from jobmon_console.tui.panes.trouble import Trouble
 from jobmon_console.tui.widgets.find import Find
 from jobmon_console.tui.widgets.lines import Lines
 
@@ -36,6 +37,9 @@ class Tab(Protocol):
 
     def tick(self, now: float) -> None:
         """Ask, and show what came."""
+
+    def troubles(self) -> list[str]:
+        """Why nothing newer comes than what it shows; empty: it comes, or nothing is shown."""
 
     def renew(self) -> None:
         """Ask again."""
@@ -56,6 +60,7 @@ class Detail(Vertical):
         self.tab = TABS[0]
         self.history = History()
         self.bar = TabBar()
+        self.trouble = Trouble()
         self.find = Find()
         self.output, self.top, self.processes = Output(now), Top(self.history), Tree()
         self.files, self.info, self.events = Files(), Info(), Events()
@@ -70,6 +75,7 @@ class Detail(Vertical):
     def compose(self) -> ComposeResult:
         """The tabs, and every pane; one is on the screen."""
         yield self.bar
+        yield self.trouble
         yield self.find
         yield from (self.output, self.top, self.processes, self.files, self.info, self.events)
 
@@ -123,6 +129,7 @@ class Detail(Vertical):
             widget.display = is_shown
         self.find.display = False
         self.bar.show_tab(tab, self.target)
+        self._tell_trouble()
         if had_focus:
             self.lines.focus()
 
@@ -136,6 +143,14 @@ class Detail(Vertical):
         tab = self._tabs[self.tab]
         tab.show(is_seen)
         tab.tick(now)
+        self._tell_trouble()
+
+    def on_resize(self) -> None:
+        """Sentences are as wide as there is room."""
+        self._tell_trouble()
+
+    def _tell_trouble(self) -> None:
+        self.trouble.tell(self._tabs[self.tab].troubles(), self.size.width)
 
     def _note_vitals(self, now: float) -> None:
         if self._target is not None:

@@ -26,6 +26,8 @@ _STYLES = {
 class Events(Pane):
     """The job's log."""
 
+    FOLLOWS = True
+
     def __init__(self) -> None:
         super().__init__("events")
         self._events: list[dict[str, Any]] = []
@@ -46,6 +48,7 @@ class Events(Pane):
 
     def take(self, item: Any) -> None:
         """One event; when the log is told again, those that are known already are passed over."""
+        self.came()
         at, self._told = self._told - self._dropped, self._told + 1
         if at < 0 or self._events[at : at + 1] == [item]:
             return

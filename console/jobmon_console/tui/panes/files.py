@@ -72,6 +72,8 @@ class FileList(Pane):
         if item.type == RECORD and self._coming is not None:
             found = item.document().get("entries")
             self._coming += [e for e in found if isinstance(e, dict)] if isinstance(found, list) else []
+            if self._is_growing:
+                self.came()
         elif item.type == NOTE and item.document().get("kind") == "more":
             self._left_out = int(item.document().get("entries") or 0)
 
@@ -79,6 +81,8 @@ class FileList(Pane):
         """The directory is listed, or cannot be; when it broke off, what is shown stays."""
         super().ended(error)
         self._is_whole = not passes(error)
+        if error is None:
+            self.came()
 
     def taken(self) -> None:
         """The cursor stays on its entry, and that where it is on the screen; the list moves behind it."""
@@ -127,7 +131,7 @@ class FileList(Pane):
         self.stop()
         self._wanted = posixpath.basename(self.path) if name == PARENT else ""
         self.path, self.problem = self.path_of(name), ""
-        self.clear()
+        self.empty()
         self.taken()
 
     def head(self, y: int) -> list[Span]:
@@ -135,8 +139,6 @@ class FileList(Pane):
         spans: list[Span] = [(f" {safe(self.path)}", "accent")]
         if self._left_out:
             spans.append((f"  {self._left_out:,} more are not listed", "warn"))
-        if self.problem and self._entries:
-            spans.append((f"  {self.problem}", "warn"))
         return spans
 
     def spans(self, index: int) -> list[Span]:
@@ -190,6 +192,7 @@ class Preview(Pane):
         if item.type == DATA:
             if self._is_stale:
                 self.clear()
+            self.came()
             self._buffer.feed(item.payload)
             self._bytes += item.payload
             self._draw_dump()
@@ -218,7 +221,7 @@ class Preview(Pane):
             self.file = file
             self.problem = ""
             self.renew()
-            self.clear()
+            self.empty()
             self.scroll_to(x=0, y=0, animate=False)
             self.taken()
 
@@ -279,6 +282,13 @@ class Files(Horizontal):
         """Ask, and show what came."""
         self.list.tick(now)
         self.preview.tick(now)
+
+    def troubles(self) -> list[str]:
+        """Why nothing newer comes of the directory; and of the file, if that is another reason."""
+        found = self.list.troubles()
+        if self.preview.problem != self.list.problem or not found:
+            found += [f"{safe(self.preview.file)}: {text}" for text in self.preview.troubles()]
+        return found
 
     def renew(self) -> None:
         """List the directory again."""

@@ -54,6 +54,7 @@ class Info(Pane):
         async def both() -> AsyncIterator[tuple[str, Any]]:
             yield "job", await target.source.fetch(calls.job(target.uuid))
             if not target.is_alive:
+                yield "node", {}  # what was known of it is old, and nobody says what is new
                 return
             async for frame in target.source.frames(calls.query(target.uuid, "node")):
                 if frame.type == RECORD:
@@ -65,14 +66,16 @@ class Info(Pane):
         """One of the two."""
         what, document = item
         if isinstance(document, dict):
+            if not self._rows:
+                self.came()
             setattr(self, "_job" if what == "job" else "_node", document)
             self._rows = self._lay_out()
 
     def ended(self, error: JobMonError | None) -> None:
-        """What did not come is said below what did."""
+        """The two came whole, or what did not is asked for again."""
         super().ended(error)
-        self._rows = self._lay_out()
         if error is None:
+            self.came()
             self.later(AGAIN)
 
     def clear(self) -> None:
@@ -90,8 +93,6 @@ class Info(Pane):
                     rows += [[], [(" " + part.capitalize(), "heading")], *_fields(self._job[part], 0)]
         if self._node:
             rows += [[], [(" Node", "heading")], *_fields(self._node, 0)]
-        if self.problem and rows:
-            rows += [[], [(" " + self.problem, "warn")]]
         return rows
 
 

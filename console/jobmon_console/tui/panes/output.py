@@ -42,6 +42,7 @@ class Output(Pane):
     """
 
     HEADS = 1
+    FOLLOWS = True
 
     def __init__(self, now: Callable[[], float]) -> None:
         super().__init__("output")
@@ -115,8 +116,6 @@ class Output(Pane):
             spans.append((f"  {lines}, {texts.size(self._buffer.bytes)}", "dim"))
         if self._skipped:  # the lines that say so scroll by as fast as the others
             spans.append((f"  {texts.size(self._skipped)} skipped", "warn"))
-        if self.problem and self.count():
-            spans.append((f"  {self.problem}", "warn"))
         if self.search:
             spans.append((f"  {self._matches()}", "info" if self.search.rows else "warn"))
         if self.follows:
@@ -149,6 +148,7 @@ class Output(Pane):
 
     def take(self, item: Any) -> None:
         """A frame, or what was kept of an ended job."""
+        self.came()
         if isinstance(item, Kept):
             self._take_kept(item)
             return
@@ -194,7 +194,7 @@ class Output(Pane):
     def renew(self) -> None:
         """Follow from the beginning: a stream goes on where it was, or starts anew."""
         super().renew()
-        self.clear()
+        self.empty()
 
     def taken(self) -> None:
         """Draw, and stay at the end when following."""

@@ -2,7 +2,8 @@
 
 At most one request of a pane is under way.  Another job, or another tab,
 cancels it.  What comes is taken on the screen's tick.  When nobody answers, the
-pane says so and asks again after a while, as long as that can help.
+pane says so and asks again after a while, as long as that can help; what came
+before stays, and how old it is is told with it.
 """
 
 from collections.abc import Mapping
@@ -44,6 +45,7 @@ class Pane(Lines):
     """A list of rows about one job."""
 
     IS_SELECTABLE = True
+    FOLLOWS = False  # while the answer goes on, what is shown is all there is, also when nothing comes
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
@@ -51,7 +53,9 @@ class Pane(Lines):
         self.reading: Reading[Any] | None = None
         self.problem = ""  # safe text: why there is nothing, or nothing newer
         self.is_shown = False
+        self._came: float | None = None  # s, when what is shown was so; None: nobody has answered
         self._has_asked = False
+        self._is_answered = False  # something came of what was asked last
         self._again: float | None = None  # s, when to ask again
         self._now = 0.0  # s, of the last tick
 
@@ -83,9 +87,14 @@ class Pane(Lines):
             return
         self.stop()
         self.problem = ""
-        self.clear()
+        self.empty()
         self.taken()
         self.scroll_to(x=0, y=0, animate=False)
+
+    def empty(self) -> None:
+        """Nothing is shown, and nobody has answered."""
+        self.clear()
+        self._came = None
 
     def changed(self, old: Target, new: Target) -> None:
         """The job's state is another: somebody answers again, or nobody does any more."""
@@ -128,6 +137,23 @@ class Pane(Lines):
         """Ask again after so long."""
         self._again = self._now + seconds
 
+    def came(self) -> None:
+        """What is shown is so now: somebody answers."""
+        self._came, self._is_answered, self.problem = self._now, True, ""
+
+    @property
+    def age(self) -> str:
+        """How old what is shown is."""
+        return texts.short_span(self._now - (self._now if self._came is None else self._came))
+
+    def troubles(self) -> list[str]:
+        """Why nothing newer than what is shown comes, and how old that is; where nothing is shown, rows say why."""
+        if not self.problem or not self.count() or self.target is None:
+            return []
+        is_given_up = self.reading is None and self._again is None and not self.nobody(self.target)
+        since = f"as it was {self.age} ago; " if self._came is not None else ""
+        return [f"{since}{self.problem}{' (R asks again)' if is_given_up else ''}"]
+
     def emptiness(self) -> list[list[Span]]:
         """Why there are no rows."""
         if self.target is None:
@@ -151,7 +177,7 @@ class Pane(Lines):
         return not self._has_asked if self._again is None else now >= self._again
 
     def _begin(self, target: Target) -> None:
-        self._has_asked, self._again = True, None
+        self._has_asked, self._again, self._is_answered = True, None, False
         if not target.feed.link.is_usable:
             self.problem = "not connected: asks when the server answers again"
             self.later(ASK_AGAIN)
@@ -165,15 +191,19 @@ class Pane(Lines):
 
     def _empty(self, reading: Reading[Any]) -> None:
         is_over, items = reading.is_over, reading.take()
-        if items:
-            self.problem = ""  # somebody answers again
         for item in items:
             self.take(item)
+        if self.FOLLOWS and self._is_answered:
+            self._came = max(self._came or 0.0, self._now - self._silence())
         if is_over:
             self.reading = None
             self.ended(reading.error)
         if items or is_over:
             self.taken()
+
+    def _silence(self) -> float:
+        """Seconds since the server last said anything, here or elsewhere."""
+        return 0.0 if self.target is None else self.target.feed.link.silence(self._now)
 
     def ended(self, error: JobMonError | None) -> None:
         """The answer ended, well or not."""

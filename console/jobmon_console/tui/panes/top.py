@@ -7,7 +7,7 @@ from jobmon_console.errors import JobMonError
 from jobmon_console.safe import safe
 from jobmon_console.tui import texts
 from jobmon_console.tui.history import History, bars
-from jobmon_console.tui.panes.pane import LEAST, Pane, Target
+from jobmon_console.tui.panes.pane import Pane, Target
 from jobmon_console.tui.source import Reading
 from jobmon_console.tui.widgets.lines import Span
 from jobmon_wire.frames import RECORD, Frame
@@ -28,7 +28,6 @@ class Top(Pane):
         self._history = history
         self._sample: dict[str, Any] = {}
         self._processes: list[dict[str, Any]] = []
-        self._came = 0.0  # s, when the sample came
 
     def count(self) -> int:
         """Processes in the sample."""
@@ -47,7 +46,7 @@ class Top(Pane):
         if item.type == RECORD:
             self._sample = item.document()
             self._processes = [p for p in _list(self._sample.get("processes")) if isinstance(p, dict)]
-            self._came = self._now
+            self.came()
             if self.target is not None:
                 job = _object(self._sample.get("job"))
                 self._history.add(self.target.uuid, self._now, job.get("cpu_percent"), job.get("rss"))
@@ -69,9 +68,6 @@ class Top(Pane):
             return [(titles + "NAME", "dim")]
         if not self._sample:
             return []
-        trouble = self._trouble_lines()
-        if 0 <= y - 1 < len(trouble):
-            return [(f" {trouble[y - 1]}", "warn")]
         return (self._job_line, self._history_line, self._node_line)[y]()
 
     def spans(self, index: int) -> list[Span]:
@@ -98,22 +94,16 @@ class Top(Pane):
         if not self.problem and self.target is not None:
             self.problem = self.nobody(self.target) or "the agent sends no more"
 
-    def _trouble_lines(self) -> list[str]:
-        """Why there is nothing newer, in place of history and node: their figures are old."""
-        if not self.problem or not self._processes or self.target is None:  # without rows it stands in their place
-            return []
-        why = self.nobody(self.target) or f"{self.problem} (R asks again)"
-        return texts.wrap(why, max(LEAST, self.size.width - 2))[:2]
-
     def _job_line(self) -> list[Span]:
         job = _object(self._sample.get("job"))
-        age, memory = self._now - self._came, allowance.memory(job, texts.size)
+        memory = allowance.memory(job, texts.size)
+        is_new = self._now - (self._came or 0.0) < 3 * DELAY
         return [
             (" job   ", "dim"),
             (f"CPU {texts.percent(job.get('cpu_percent'))}%", "strong"),
             (f"  MEM {safe(memory.text)}", "warn" if memory.is_bad else "strong"),
             (f"  {_counted(job, 'process', 'processes')}, {_counted(job, 'thread', 'threads')}", "dim"),
-            (f"   sampled {texts.short_span(age)} ago", "dim" if age < 3 * DELAY else "warn"),
+            (f"   sampled {self.age} ago", "dim" if is_new else "warn"),
             *(
                 (f"  {safe(fact.text)}", "warn" if fact.is_bad else "plain")
                 for fact in allowance.facts(job, texts.size)

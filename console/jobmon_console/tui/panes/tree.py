@@ -29,7 +29,6 @@ class Tree(Pane):
         super().__init__("tree")
         self._coming: list[Process] = []
         self._rows: list[tuple[str, Process]] = []  # branches drawn before the name, process
-        self._came = 0.0  # s, when the list came
         self._top: int | None = None  # the row to begin with, when it is drawn next
 
     def count(self) -> int:
@@ -55,7 +54,8 @@ class Tree(Pane):
         """The list is whole: draw it, and ask again in a while."""
         super().ended(error)
         if error is None:
-            old, self._rows, self._came = self._rows, arrange(self._coming), self._now
+            self.came()
+            old, self._rows = self._rows, arrange(self._coming)
             self._top = _follow(old, self._rows, self.scroll_offset.y)
             self.later(AGAIN)
 
@@ -78,9 +78,8 @@ class Tree(Pane):
         """Titles."""
         titles = "".join(texts.fit(title, width, right=_is_right(title)) + " " for title, width in _TITLES)
         spans: list[Span] = [(titles + "COMMAND", "dim")]
-        if self._rows:
-            age = f"   seen {texts.short_span(self._now - self._came)} ago, R asks again"
-            spans.append((f"   {self.problem}", "warn") if self.problem else (age, "dim"))
+        if self._rows and not self.problem:  # that is told with the age of the list
+            spans.append((f"   seen {self.age} ago, R asks again", "dim"))
         return spans
 
     def tick(self, now: float) -> None:

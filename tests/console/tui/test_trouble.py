@@ -2,11 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from jobmon_console.errors import CutOffError, RefusedError, UnreachableError
+from jobmon_console.link import Link
 from jobmon_console.tui.app import Console
 from jobmon_console.tui.panes.events import Events
 from jobmon_console.tui.panes.files import Files
@@ -32,7 +34,9 @@ class Rows(Pane):
 def pane_of(state: str, kind: type[Pane] = Rows) -> Pane:
     """A pane that came by rows at 100 s; no console."""
     pane = kind("rows") if kind is Rows else kind()  # type: ignore[call-arg]
-    feed: Any = None
+    link = Link(100.0, lambda: 0.5)
+    link.synced(100.0)
+    feed: Any = SimpleNamespace(link=link)
     pane.target, pane._now = Target(feed, "uuid-1", {"state": state}), 100.0
     pane.came()
     return pane
@@ -68,6 +72,28 @@ def test_there_is_no_trouble_when_all_is_well_or_when_rows_say_it() -> None:
     pane.ended(NOT_YOURS)
     pane.rows = 0  # type: ignore[attr-defined]
     assert pane.troubles() == []
+
+
+@pytest.mark.parametrize(("state", "told"), [("running", ["as it was 7s ago; no word from the server"]), ("ended", [])])
+def test_an_answer_whose_server_is_gone_is_not_shown_as_new_unless_there_is_nothing_new(
+    state: str, told: list[str]
+) -> None:
+    pane = pane_of(state)
+    answer: Any = object()
+    pane.reading, pane._now = answer if state == "running" else None, 107.0
+    pane.target.feed.link.broke(105.0, "")  # type: ignore[union-attr]
+
+    assert pane.troubles() == told
+
+
+def test_a_try_to_connect_is_no_word_from_the_server() -> None:
+    pane = pane_of("running")
+    link = pane.target.feed.link  # type: ignore[union-attr]
+    link.broke(105.0, "")
+    link.opening(106.0)
+    pane._now = 107.0
+
+    assert pane._heard() == 100.0
 
 
 def test_of_list_and_preview_one_reason_is_told_once_and_another_with_the_name_of_its_file() -> None:

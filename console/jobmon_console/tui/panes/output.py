@@ -119,7 +119,7 @@ class Output(Pane):
         if self.search:
             spans.append((f"  {self._matches()}", "info" if self.search.rows else "warn"))
         if self.follows:
-            spans.append(("  following" if self.reading else "", "good"))
+            spans.append(("  following" if self.reading and not self.troubles() else "", "good"))
         else:
             spans.append((f"  f follows, {self._unseen:,} new" if self._unseen else "  f follows", "warn"))
         return spans

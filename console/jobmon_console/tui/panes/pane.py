@@ -148,11 +148,12 @@ class Pane(Lines):
 
     def troubles(self) -> list[str]:
         """Why nothing newer than what is shown comes, and how old that is; where nothing is shown, rows say why."""
-        if not self.problem or not self.count() or self.target is None:
+        problem = self.problem or self._unheard()
+        if not problem or not self.count() or self.target is None:
             return []
         is_given_up = self.reading is None and self._again is None and not self.nobody(self.target)
         since = f"as it was {self.age} ago; " if self._came is not None else ""
-        return [f"{since}{self.problem}{' (R asks again)' if is_given_up else ''}"]
+        return [f"{since}{problem}{' (R asks again)' if is_given_up else ''}"]
 
     def emptiness(self) -> list[list[Span]]:
         """Why there are no rows."""
@@ -194,16 +195,24 @@ class Pane(Lines):
         for item in items:
             self.take(item)
         if self.FOLLOWS and self._is_answered:
-            self._came = max(self._came or 0.0, self._now - self._silence())
+            self._came = self._heard()
         if is_over:
             self.reading = None
             self.ended(reading.error)
         if items or is_over:
             self.taken()
 
-    def _silence(self) -> float:
-        """Seconds since the server last said anything, here or elsewhere."""
-        return 0.0 if self.target is None else self.target.feed.link.silence(self._now)
+    def _unheard(self) -> str:
+        """An answer may go on for a while after its server is gone: why nothing comes of it then."""
+        is_due = self.target is not None and self.target.is_alive and not self.target.feed.link.is_usable
+        return "no word from the server" if is_due else ""
+
+    def _heard(self) -> float:
+        """When the server last said anything, here or elsewhere, s; not before what is shown was so."""
+        known = self._came or 0.0
+        if self.target is None or not self.target.feed.link.is_usable:
+            return known
+        return max(known, self._now - self.target.feed.link.silence(self._now))
 
     def ended(self, error: JobMonError | None) -> None:
         """The answer ended, well or not."""

@@ -48,6 +48,8 @@ _ORDER = tuple(_CODES)
 LAYOUT = struct.Struct("<" + "".join(_CODES.values()))
 _BEAT = struct.Struct("<" + "".join(_CODES[name] for name in _ORDER[_ORDER.index("cpu_percent") :]))
 _SEEN = struct.Struct("<d" + _BEAT.format[1:])  # the moment of a beat stands before what it brings
+_SLOT = struct.Struct("<" + _CODES["slot"])
+assert _ORDER[0] == "slot"
 
 _UNKNOWN = float("nan")
 _NO_COUNT = -(2**31)
@@ -152,6 +154,12 @@ def counted(number: int) -> int | None:
 def letter(code: int) -> str | None:
     """A letter that was packed, or None."""
     return chr(code) if code else None
+
+
+def slot_of(packed: bytes) -> int:
+    """The slot, at half the cost of the attribute."""
+    slot: int = _SLOT.unpack_from(packed, -LAYOUT.size)[0]
+    return slot
 
 
 def number(name: str) -> Packed[float]:

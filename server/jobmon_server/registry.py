@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 from jobmon_server.indexes import Deadlines, Groups, Sorted
 from jobmon_server.jobs import Job
 from jobmon_server.lines import document
+from jobmon_server.packing import slot_of
 from jobmon_server.peer import Peer
 from jobmon_server.policy import sees
 from jobmon_server.public import public
@@ -185,10 +186,10 @@ class Registry:
 
     def felt(self, job: Job) -> None:
         """Tell that a beat has brought something; the next one will bring it again."""
-        if self._jobs.get(job.uuid) is job:
-            slot = job.slot
+        slot, slots = slot_of(job.packed), self._slots
+        if slot < len(slots) and slots[slot] is job:
             self._beaten[slot] = True
-            self._notice(job, slot)
+            self._number(job, slot)
 
     def beaten(self) -> list[str]:
         """The uuids of jobs of which beats have brought what is not saved; they count as saved then."""
@@ -221,14 +222,17 @@ class Registry:
         self._told.pop(realm, None)
 
     def _notice(self, job: Job, slot: int) -> None:
-        self._lines.pop(job.uuid, None)
-        self.change += 1
-        self._changes[slot] = self.change
         if self.by_node.value(slot) != job.node:
             self.by_node.put(slot, job.node)
         if self.by_state.value(slot) != job.state:
             self.by_state.put(slot, job.state)
-        self._tell(job)
+        self._number(job, slot)
+
+    def _number(self, job: Job, slot: int) -> None:
+        self._lines.pop(job.uuid, None)
+        self.change = self._changes[slot] = self.change + 1
+        if self._listeners:
+            self._tell(job)
 
     # Who is told
 

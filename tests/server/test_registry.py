@@ -1,5 +1,6 @@
 """The registry: a job moves from state to state, and only its own people find it."""
 
+import copy
 import json
 from typing import Any
 
@@ -327,3 +328,41 @@ def test_a_name_is_a_tuple_and_not_its_text() -> None:
     peer = Peer("owner", forged, "alice", "/CN=alice/CN=1", "f", "5", 1e10, "", (), "::1")
 
     assert registry.visible(peer) == []
+
+
+def test_a_beat_of_a_job_that_is_not_there_any_more_is_nobodys() -> None:
+    gone = a_job("1")
+    registry = registry_of(gone)
+    copied = copy.copy(gone)
+    registry.remove("1")
+    told: list[str] = []
+    registry.listen(scopes_of(person("alice")), told.append)
+    for job in (gone, copied, a_job("9")):
+        registry.felt(job)
+    heir = a_job("2")
+    registry.add(heir)  # in the slot of the one that is gone
+    registry.beaten()
+    told.clear()
+    before = registry.change
+
+    for job in (gone, copied, a_job("9")):
+        registry.felt(job)
+
+    assert (heir.slot, registry.change, registry.beaten(), told) == (gone.slot, before, [], [])
+    registry.felt(heir)
+    assert (registry.change, registry.beaten(), told) == (before + 1, ["2"], ["2"])
+
+
+def test_who_begins_to_listen_is_told_of_every_beat_from_then_on_and_of_none_after() -> None:
+    job = a_job("1")
+    registry = registry_of(job)
+    told: list[str] = []
+    registry.felt(job)
+
+    registry.listen(scopes_of(person("alice")), told.append)
+    for _ in range(2):
+        registry.felt(job)
+    registry.leave(scopes_of(person("alice")), told.append)
+    registry.felt(job)
+
+    assert told == ["1", "1"]

@@ -51,7 +51,10 @@ write_number = _NUMBER.pack
 _PERSONS = {BEAT: b"jm1 beat", ACK: b"jm1 ack\0", WAKE: b"jm1 wake", BYE: b"jm1 bye\0"}
 
 _BEAT_HEAD = struct.Struct("!Q8s")  # pending seen, challenge echoed
+ECHO = slice(_BEAT_HEAD.size - CHALLENGE_BYTES, _BEAT_HEAD.size)  # where it stands in the body of a BEAT or a BYE
 _VITALS = struct.Struct("!HcxIQQIIQQQ")
+# Of a BEAT's body the vitals as they stand there, but for their moment: what is known, code of the state, figures.
+read_numbers = struct.Struct("!%dxHBxIQQIIQQ" % _BEAT_HEAD.size).unpack_from
 _ACK = struct.Struct("!Q8sII")  # pending, challenge, interval in ms, register again within ms
 _WAKE = struct.Struct("!QQ")  # pending, reserved
 _BYE = struct.Struct("!Q8sQIBxxx")  # pending seen, challenge echoed, ended in ms, wait status, source

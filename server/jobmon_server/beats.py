@@ -29,9 +29,9 @@ from jobmon_server.jobs import HearsayError, Job
 from jobmon_server.switchboard import NONE, Address, Switchboard
 from jobmon_server.trials import Trials
 from jobmon_wire import datagrams
-from jobmon_wire.datagrams import ACK, BEAT, BYE, LONGEST, WAKE
+from jobmon_wire.datagrams import ACK, BEAT, BYE, ECHO, LONGEST, WAKE
 from jobmon_wire.limits import SILENT_AFTER
-from jobmon_wire.records import UDP, Exit, Vitals, exit_of
+from jobmon_wire.records import UDP, Exit, exit_of
 from jobmon_wire.records import Beats as Told
 
 TICKS = 2**20  # counters a second of the clock that a run may use: the next run's are above them
@@ -51,8 +51,8 @@ _RCVBUFFORCE = 33  # Linux's number of SO_RCVBUFFORCE; the socket module has no 
 class Listener(Protocol):
     """Who is told what datagrams say of a job: ``hearing.Ears`` makes one."""
 
-    def feel(self, job: Job, vitals: Vitals, now: float) -> None:
-        """A beat came, with these figures, at this moment (s since 1970)."""
+    def beat(self, job: Job, body: bytes, now: float) -> None:
+        """A beat came, with this body, at this moment (s since 1970)."""
 
     def bye(self, job: Job, ended: float, status: Exit) -> None:
         """The agent says that its job has ended."""
@@ -312,16 +312,13 @@ class Beats:
             self._send(lines.seal(line, session, ACK, body), address)
 
     def _take_beat(self, line: int, body: bytes, address: Address, challenge: bytes, now: float, wall: float) -> None:
-        _, echo, figures = datagrams.read_figures(body)
-        if secrets.compare_digest(echo, challenge):
+        if secrets.compare_digest(body[ECHO], challenge):
             job = self._lines.jobs[line]
             assert job is not None
             self._lines.move(line, address)
             self._lines.heard[line] = now
-            if job.callback != UDP:
-                job.callback = UDP
             assert self.listener is not None
-            self.listener.feel(job, Vitals(*figures), wall)
+            self.listener.beat(job, body, wall)
 
     def _take_bye(self, line: int, body: bytes, challenge: bytes) -> None:
         echo, ended, status, source = datagrams.read_bye(body)

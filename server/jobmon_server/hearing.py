@@ -18,7 +18,7 @@ from jobmon_server.exchange import Exchange
 from jobmon_server.jobs import LATEST, HearsayError, Job, readable
 from jobmon_server.registry import Registry
 from jobmon_server.rows import Event
-from jobmon_wire import documents, limits
+from jobmon_wire import datagrams, documents, limits
 from jobmon_wire.documents import DocumentError
 from jobmon_wire.frames import FrameError
 from jobmon_wire.jobs import ENDED, RUNNING
@@ -71,14 +71,20 @@ class Datagrams:
 
     def __init__(self, ears: Ears) -> None:
         self._ears = ears
+        self._felt = ears.registry.felt
 
-    def feel(self, job: Job, vitals: Vitals, now: float) -> None:
+    def beat(self, job: Job, body: bytes, now: float) -> None:
         """A beat.
 
         Raises:
             HearsayError: it says what cannot be.
         """
-        self._ears.feel(job, vitals, now)
+        if job.beat(body, now):
+            self._felt(job)
+            return
+        if job.callback != UDP:
+            job.callback = UDP
+        self._ears.feel(job, Vitals(*datagrams.read_figures(body)[2]), now)
 
     def bye(self, job: Job, ended: float, status: Exit) -> None:
         """The job has ended: what an agent can tell that is killed with its job.

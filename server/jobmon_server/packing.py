@@ -48,12 +48,19 @@ _ORDER = tuple(_CODES)
 LAYOUT = struct.Struct("<" + "".join(_CODES.values()))
 _BEAT = struct.Struct("<" + "".join(_CODES[name] for name in _ORDER[_ORDER.index("cpu_percent") :]))
 _SEEN = struct.Struct("<d" + _BEAT.format[1:])  # the moment of a beat stands before what it brings
+
+# Beats by datagram are taken in by the thousand, so not attribute by attribute.
+LASTING = slice(-_SEEN.size)  # what a beat leaves as it is
+pack_beat = _SEEN.pack  # the rest, in its order
+_JUDGED = struct.Struct("<BBBBx20xII")  # state, health, callback, process_state, issued, expires
+_JUDGED_AT = struct.calcsize("<" + "".join(_CODES[name] for name in _ORDER[: _ORDER.index("state")])) - LAYOUT.size
 _SLOT = struct.Struct("<" + _CODES["slot"])
 assert _ORDER[0] == "slot"
 
-_UNKNOWN = float("nan")
-_NO_COUNT = -(2**31)
-_MOST = 2**31 - 1  # of a count; no node runs as many processes
+UNKNOWN = float("nan")
+NO_COUNT = -(2**31)
+MOST = 2**31 - 1  # of a count; no node runs as many processes
+LETTERS = bytes(code if chr(code).isalpha() else 0 for code in range(128)) + bytes(128)  # by code; 0: it is none
 _LATEST = 2**32 - 1  # s since 1970, year 2106: no certificate of a job lasts as long
 
 
@@ -148,7 +155,7 @@ def whole(number: float) -> int | None:
 
 def counted(number: int) -> int | None:
     """A count that was packed, or None."""
-    return None if number == _NO_COUNT else number
+    return None if number == NO_COUNT else number
 
 
 def letter(code: int) -> str | None:
@@ -160,6 +167,12 @@ def slot_of(packed: bytes) -> int:
     """The slot, at half the cost of the attribute."""
     slot: int = _SLOT.unpack_from(packed, -LAYOUT.size)[0]
     return slot
+
+
+def judged_of(packed: bytes) -> tuple[int, int, int, int, int, int]:
+    """Codes of state, health, callback and process state, moments of issue and expiry: what a beat is judged by."""
+    judged: tuple[int, int, int, int, int, int] = _JUDGED.unpack_from(packed, _JUDGED_AT)
+    return judged
 
 
 def number(name: str) -> Packed[float]:
@@ -230,24 +243,24 @@ def put_beat(packed: bytes, last_seen: float, figures: Figures) -> bytes:
 def _numbers(figures: Figures) -> tuple[float, ...]:
     cpu_percent, rss_bytes, memory_limit, output_bytes, output_at, oom_kills, processes = figures
     return (  # a beat's way: no loop
-        _UNKNOWN if cpu_percent is None else cpu_percent,
-        _UNKNOWN if rss_bytes is None else rss_bytes,
-        _UNKNOWN if memory_limit is None else memory_limit,
-        _UNKNOWN if output_bytes is None else output_bytes,
-        _UNKNOWN if output_at is None else output_at,
+        UNKNOWN if cpu_percent is None else cpu_percent,
+        UNKNOWN if rss_bytes is None else rss_bytes,
+        UNKNOWN if memory_limit is None else memory_limit,
+        UNKNOWN if output_bytes is None else output_bytes,
+        UNKNOWN if output_at is None else output_at,
         _count(oom_kills),
         _count(processes),
     )
 
 
 def _float(value: float | None) -> float:
-    return _UNKNOWN if value is None else value
+    return UNKNOWN if value is None else value
 
 
 def _count(value: int | None) -> int:
     if value is None:
-        return _NO_COUNT
-    return value if -_MOST <= value <= _MOST else max(min(value, _MOST), -_MOST)
+        return NO_COUNT
+    return value if -MOST <= value <= MOST else max(min(value, MOST), -MOST)
 
 
 def _read_serial(packed: bytes) -> str:
@@ -257,5 +270,5 @@ def _read_serial(packed: bytes) -> str:
 
 # A job of which nothing is known yet.
 FRESH = put_figures(
-    LAYOUT.pack(0, 0, 0.0, 0.0, 0, 0, 0, 0, 0, bytes(20), 0, 0, _UNKNOWN, _UNKNOWN, *(0.0,) * 8, 0, 0), Figures()
+    LAYOUT.pack(0, 0, 0.0, 0.0, 0, 0, 0, 0, 0, bytes(20), 0, 0, UNKNOWN, UNKNOWN, *(0.0,) * 8, 0, 0), Figures()
 )

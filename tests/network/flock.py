@@ -17,7 +17,7 @@ from jobmon_server.configuration import Address
 from jobmon_server.jobs import Job
 from jobmon_server.ports import bind_datagrams
 from jobmon_wire.limits import BEAT_INTERVAL
-from jobmon_wire.records import Exit, Vitals
+from jobmon_wire.records import Exit
 from tests.network.lab import OUTSIDE, Lab
 from tests.network.light import LightAgent
 from tests.server.house import a_job
@@ -30,7 +30,7 @@ DAY = 86400.0  # s
 class Deaf:
     """Who hears what datagrams say of jobs, and does nothing about it."""
 
-    def feel(self, job: Job, vitals: Vitals, now: float) -> None:
+    def beat(self, job: Job, body: bytes, now: float) -> None:
         """A beat came."""
 
     def bye(self, job: Job, ended: float, status: Exit) -> None:

@@ -23,7 +23,7 @@ from jobmon_server.jobs import Job
 from jobmon_server.switchboard import NONE, RATE
 from jobmon_wire import datagrams
 from jobmon_wire.datagrams import ACK, BEAT, BYE, HEAD_BYTES, LONGEST, TAG_BYTES, WAKE, Ends
-from jobmon_wire.records import Exit, Vitals
+from jobmon_wire.records import Exit
 from tests.server.house import a_job
 
 NOISE = 100_000  # datagrams; `make soak` throws a million
@@ -49,7 +49,7 @@ class Heard:
     def __init__(self) -> None:
         self.feelings = self.byes = 0
 
-    def feel(self, job: Job, vitals: Vitals, now: float) -> None:
+    def beat(self, job: Job, body: bytes, now: float) -> None:
         """A beat counted."""
         self.feelings += 1
 

@@ -2,8 +2,10 @@
 
 import copy
 import gc
+import struct
 import tracemalloc
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,9 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jobmon_server.facts import read_facts, write_facts
-from jobmon_server.jobs import CALLBACKS, Job, new_job
+from jobmon_server.jobs import CALLBACKS, HearsayError, Job, new_job
 from jobmon_server.public import moment, public
 from jobmon_server.registry import Registry
+from jobmon_wire import datagrams
 from jobmon_wire.jobs import HEALTHS, STATES
 from jobmon_wire.moments import write_moment
 from jobmon_wire.records import EndReport, Exit, Registration, Vitals
@@ -134,6 +137,93 @@ def beaten(job: Job, number: int) -> Job:
     )
     job.examine(1e9 + number / 7)
     return job
+
+
+NUMBERS = st.tuples(  # of a beat as they stand on the wire
+    st.integers(0, 2**16 - 1) | st.just(255),
+    st.sampled_from([*b"RSTZ?\0\xe9"]),
+    st.integers(0, 2**32 - 1) | st.sampled_from([0, 99, 100, 101]),
+    st.integers(0, 2**64 - 1) | st.integers(0, 2**33),
+    st.integers(0, 2**64 - 1) | st.integers(0, 2**33),
+    st.integers(0, 2**32 - 1),
+    st.integers(0, 2**32 - 1) | st.just(0),
+    st.integers(0, 2**64 - 1),
+    st.integers(0, 2**64 - 1) | st.integers(0, 2 * 10**12),
+    st.integers(0, 2**64 - 1),
+)
+MOMENTS = st.floats(1e9, 1e9 + 86400) | st.sampled_from([1e9 + 86400 - 3600, 1e9 + 77760, 1e9 + 2200, 1e9 + 86401])
+
+
+def taken_from_a_channel(job: Job, body: bytes, now: float) -> bool:
+    """What a beat by datagram is to come to, the long way."""
+    job.callback = "udp"
+    job.feel(Vitals(*datagrams.read_figures(body)[2]), now)
+    job.examine(now)
+    return True
+
+
+def outcome(take: Callable[[], bool]) -> str:
+    """What became of a beat."""
+    try:
+        return str(take())
+    except HearsayError as error:
+        return str(error)
+
+
+@given(st.lists(st.tuples(NUMBERS, MOMENTS), min_size=1, max_size=3), st.sampled_from([1e9 + 3000, 1e9 + 86400, 0.0]))
+def test_a_beat_by_datagram_comes_to_what_it_would_on_a_channel(
+    beats: list[tuple[tuple[int, ...], float]], expires: float
+) -> None:
+    job, model = a_busy_job(1), a_busy_job(1)
+    job.expires = model.expires = expires
+    job.started = model.started = 1e9
+
+    for numbers, now in beats:
+        body = datagrams.write_beat(0, bytes(8), struct.pack("!HBxIQQIIQQQ", *numbers))
+        assert outcome(lambda: job.beat(body, now)) == outcome(lambda: taken_from_a_channel(model, body, now))  # noqa: B023
+
+        assert (job.packed, job.notes) == (model.packed, model.notes)
+
+
+ALL, NO_OUTPUT = 255, 255 - 64  # what of a beat is known
+
+
+@pytest.mark.parametrize(
+    ("known", "state", "cpu", "rss", "kills", "later", "health"),
+    [  # alone, so that nothing else has the job looked at
+        (ALL, b"R", 9750, 0, 0, 2000.0, "ok"),
+        (ALL, b"R", 9750, 0, 1, 2000.0, "memory"),
+        (ALL, b"R", 9750, 2**33 - 1, 0, 2000.0, "memory"),
+        (ALL, b"T", 9750, 0, 0, 2000.0, "stuck"),
+        (ALL, b"R", 99, 0, 0, 2000.0, "stuck"),
+        (NO_OUTPUT, b"R", 99, 0, 0, 2000.0, "stuck"),
+        (ALL, b"R", 99, 0, 0, 1000.0, "ok"),
+        (ALL, b"R", 9750, 0, 0, 80000.0, "credential"),
+    ],
+)
+def test_each_thing_that_ails_a_job_shows_with_the_beat_that_tells_of_it_and_goes_with_the_next(
+    known: int, state: bytes, cpu: int, rss: int, kills: int, later: float, health: str
+) -> None:
+    job = a_busy_job(1)
+    job.started = 1e9
+    figures = struct.pack("!HcxIQQIIQQQ", known, state, cpu, rss, 2**33, 1, kills, 0, 10**12, 0)
+    well = struct.pack("!HcxIQQIIQQQ", ALL, b"R", 9750, 0, 2**33, 1, 0, 0, 10**12, 0)
+
+    job.beat(datagrams.write_beat(0, bytes(8), figures), 1e9 + later)
+    assert (job.health, job.health_reason is None) == (health, health == "ok")
+    job.beat(datagrams.write_beat(0, bytes(8), well), 1e9 + 2000)
+
+    assert (job.health, job.health_reason) == ("ok", None)
+
+
+@pytest.mark.parametrize("state", ["silent", "lost", "ended"])
+def test_a_beat_by_datagram_for_a_job_that_does_not_run_is_left_to_others(state: str) -> None:
+    job = a_busy_job(1)
+    job.state = state
+    before = job.packed
+
+    assert not job.beat(datagrams.write_beat(0, bytes(8), bytes(56)), 1e9 + 60)
+    assert job.packed is before
 
 
 def test_a_job_with_all_that_finds_it_takes_few_bytes() -> None:

@@ -299,7 +299,7 @@ def read_figures(body: bytes) -> "Tuple[int, bytes, Tuple[Any, ...]]":
     return seen, echo, figures
 
 
-def write_ack(pending: int, challenge: bytes, interval: float, again: float = 0.0) -> bytes:
+def write_ack(pending: int, challenge: "Union[bytes, bytearray]", interval: float, again: float = 0.0) -> bytes:
     """The body of an ACK.
 
     Args:

@@ -45,6 +45,7 @@ TURN = 64  # datagrams taken before others in the loop have their turn: half a m
 REST = 0.005  # s between two looks: to be woken for each of 1,667 beats a second costs as much as the beats
 BUFFER = 4 * 2**20  # bytes the kernel holds meanwhile: 5,000 datagrams, a tenth of a second of the worst
 NEVER = float("inf")
+_HEARD = (BEAT, BYE)  # types that agents send
 _RCVBUFFORCE = 33  # Linux's number of SO_RCVBUFFORCE; the socket module has no name for it
 
 
@@ -169,7 +170,7 @@ class Beats:
         up, down = datagrams.derive_keys(secret, session, bytes.fromhex(fingerprint))
         job.line = line = self._lines.open(job, session, up, down, reach.counter)
         if reach.address is not None:
-            self._lines.move(line, reach.address)
+            self._lines.move(line, reach.address, self._challenge(session, reach.address))
         return line
 
     def _close(self, job: Job) -> None:
@@ -279,54 +280,49 @@ class Beats:
             address: where it came from.
             now: s, by the loop's clock.
         """
-        head = datagrams.read_head(data, (BEAT, BYE))
-        lines = self._lines
+        lines, head = self._lines, datagrams.read_head(data, _HEARD)
         line = lines.find(head[1]) if head else NONE
-        if line == NONE and (answer := self._trials.answer(data)) is not None:
-            self._send(answer, address)
+        if head is None or line == NONE:
+            if head is None or (answer := self._trials.answer(data)) is None:
+                self.refused += 1
+            else:
+                self._send(answer, address)
             return
-        if head is None or line == NONE or not self._sources.admits(address, now):
-            self.refused += 1
-            return
-        body = lines.read(line, head, data)
+        body = lines.read(line, head, data) if self._sources.admits(address, now) else None
         if body is None or not lines.may_speak(line, now):
             self.refused += 1
             return
         self.taken += 1
-        wall, challenge = self._clock(), self._challenge(head[1], address)
+        session, wall, known = head[1], self._clock(), lines.challenge(line, address)
+        challenge = known or self._challenge(session, address)
+        if secrets.compare_digest(body[ECHO], challenge):
+            if known is None and head[0] == BEAT:
+                lines.move(line, address, challenge)
+            self._believe(line, head[0], body, now, wall)
+        self._answer(line, session, address, challenge, wall)
+
+    def _believe(self, line: int, type_: int, body: bytes, now: float, wall: float) -> None:
+        """Take in what somebody says who has answered a challenge."""
+        job, listener = self._lines.jobs[line], self.listener
+        assert job is not None
+        assert listener is not None
         try:
-            if head[0] == BEAT:
-                self._take_beat(line, body, address, challenge, now, wall)
+            if type_ == BEAT:
+                self._lines.heard[line] = now
+                listener.beat(job, body, wall)
             else:
-                self._take_bye(line, body, challenge)
+                _, ended, status, source = datagrams.read_bye(body)
+                listener.bye(job, ended, exit_of(status, source))
         except HearsayError:  # it says what cannot be; that it lives is true all the same
             self.refused += 1
-        self._answer(line, head[1], address, challenge, wall)
 
-    def _answer(self, line: int, session: bytes, address: Address, challenge: bytes, now: float) -> None:
+    def _answer(self, line: int, session: bytes, address: Address, challenge: bytes | bytearray, now: float) -> None:
         """Say that a datagram was taken, unless the session is over."""
         lines = self._lines
         if now < lines.end[line]:
             again = 0.0 if now < lines.due[line] else self._again(line, now)
             body = datagrams.write_ack(self._pending.get(line, 0), challenge, self._interval(), again)
             self._send(lines.seal(line, session, ACK, body), address)
-
-    def _take_beat(self, line: int, body: bytes, address: Address, challenge: bytes, now: float, wall: float) -> None:
-        if secrets.compare_digest(body[ECHO], challenge):
-            job = self._lines.jobs[line]
-            assert job is not None
-            self._lines.move(line, address)
-            self._lines.heard[line] = now
-            assert self.listener is not None
-            self.listener.beat(job, body, wall)
-
-    def _take_bye(self, line: int, body: bytes, challenge: bytes) -> None:
-        echo, ended, status, source = datagrams.read_bye(body)
-        if secrets.compare_digest(echo, challenge):
-            job = self._lines.jobs[line]
-            assert job is not None
-            assert self.listener is not None
-            self.listener.bye(job, ended, exit_of(status, source))
 
     def _again(self, line: int, now: float) -> float:
         """Seconds within which an agent is to register again that is due."""

@@ -1,7 +1,7 @@
 """The switchboard: the server's ends of all sessions by datagram, a line for each.
 
 A server holds 100,000 of them, so a line is a number, and what is known of it
-stands in columns: 150 bytes together, where objects of its own would take 700.
+stands in columns: 160 bytes together, where objects of its own would take 700.
 A line's counters, window and keys are those of ``datagrams.Ends``; what a beat
 says, and who is rung, is not known here.
 """
@@ -16,7 +16,7 @@ from typing import Any
 from jobmon_server.indexes import Randoms
 from jobmon_server.jobs import Job
 from jobmon_wire import datagrams
-from jobmon_wire.datagrams import ALL_TAKEN, SECRET_BYTES
+from jobmon_wire.datagrams import ALL_TAKEN, CHALLENGE_BYTES, SECRET_BYTES
 
 NONE = 0  # no line has this number
 RATE = 5.0  # datagrams a second that one session is heard with; a beat every 25 s and its answers are 0.1
@@ -53,6 +53,7 @@ class Switchboard:
         self._keys = bytearray(_KEYS)
         self._hosts: list[Any] = [None]  # of many agents behind one gateway one text
         self._ports = array("H", [0])
+        self._challenges = bytearray(CHALLENGE_BYTES)  # of those addresses: to make one takes a tenth of a beat
         self._sessions = Randoms()
         self._free: list[int] = []
 
@@ -81,6 +82,7 @@ class Switchboard:
     def close(self, line: int) -> None:
         """Forget a line, its keys first of all."""
         self._keys[_KEYS * line : _KEYS * (line + 1)] = bytes(_KEYS)
+        self._challenges[CHALLENGE_BYTES * line : CHALLENGE_BYTES * (line + 1)] = bytes(CHALLENGE_BYTES)
         self._sessions.take(line)
         self.jobs[line] = self._hosts[line] = None
         self.heard[line] = self.due[line] = self.end[line] = self._busy[line] = 0.0
@@ -107,6 +109,7 @@ class Switchboard:
             numbers.append(0)
         self._taken.append(ALL_TAKEN)
         self._keys += bytes(_KEYS)
+        self._challenges += bytes(CHALLENGE_BYTES)
         self._hosts.append(None)
         self.jobs.append(None)
         return len(self.jobs) - 1
@@ -155,9 +158,22 @@ class Switchboard:
             return host[0], self._ports[line], *host[1:]
         return None if host is None else (host, self._ports[line])
 
-    def move(self, line: int, address: Address) -> None:
-        """The line's agent is there."""
+    def challenge(self, line: int, address: Address) -> bytearray | None:
+        """The challenge of this address, if the line's agent was there last; None elsewhere."""
         host = address[0] if len(address) == 2 else (address[0], *address[2:])
         if self._hosts[line] != host or self._ports[line] != address[1]:
-            self._hosts[line] = sys.intern(host) if isinstance(host, str) else host
-            self._ports[line] = address[1]
+            return None
+        start = CHALLENGE_BYTES * line
+        return self._challenges[start : start + CHALLENGE_BYTES]
+
+    def move(self, line: int, address: Address, challenge: bytes | bytearray) -> None:
+        """The line's agent is there.
+
+        Args:
+            challenge: of this session at this address.
+        """
+        host = address[0] if len(address) == 2 else (address[0], *address[2:])
+        self._hosts[line] = sys.intern(host) if isinstance(host, str) else host
+        self._ports[line] = address[1]
+        start = CHALLENGE_BYTES * line
+        self._challenges[start : start + CHALLENGE_BYTES] = challenge

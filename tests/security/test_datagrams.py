@@ -19,6 +19,7 @@ import pytest
 from jobmon_server import floods as sources
 from jobmon_server.beats import Beats
 from jobmon_server.beats_key import derive
+from jobmon_server.facts import Reach
 from jobmon_server.jobs import Job
 from jobmon_server.switchboard import NONE, RATE
 from jobmon_wire import datagrams
@@ -277,6 +278,70 @@ async def test_a_beat_copied_and_delivered_first_moves_no_bell_and_an_unchecked_
     copier.close()
 
     assert server.beats.reach(job).address == elsewhere
+
+
+async def test_who_was_somewhere_before_a_restart_has_to_answer_a_challenge_of_this_run_there(server: Server) -> None:
+    job, place = server.jobs[0], server.stranger.getsockname()
+    server.beats.restore(job, FINGERPRINT, Reach(0, place))
+    agent = server.agent(job)
+
+    answer = agent.open(server.take(beat(agent)) or b"", (ACK,))  # as an agent begins that knows of no challenge
+    assert answer is not None
+    assert server.heard.feelings == 0
+    assert not server.beats._lines.heard[job.line]
+    server.take(beat(agent, datagrams.read_ack(answer[1])[1]))
+
+    assert server.heard.feelings == 1
+
+
+async def test_a_remembered_challenge_is_the_one_that_is_asked_for_whoever_moved_where(server: Server) -> None:
+    draw, lines = random.Random(SEED), server.beats._lines
+    jobs = server.jobs[:20]
+    agents = {job.uuid: server.agent(job) for job in jobs}
+    addresses = [(f"192.0.2.{host}", port) for host in (1, 2) for port in (1, 2)]
+    remembered = 0
+
+    for _ in range(1000):
+        job, address = draw.choice(jobs), draw.choice(addresses)
+        server.now += 1 / RATE
+        echo = server.beats._challenge(agents[job.uuid].session, draw.choice(addresses))
+        server.beats.take(beat(agents[job.uuid], echo), address, server.now)
+
+        for each in addresses:
+            asked = server.beats._challenge(agents[job.uuid].session, each)
+            found = lines.challenge(job.line, each)
+            assert found is None or (found, lines.address(job.line)) == (asked, each)
+            remembered += found is not None
+
+    assert remembered > 500
+
+
+async def test_what_one_datagram_of_a_batch_brings_about_holds_for_the_next(server: Server) -> None:
+    first, revoked, ended = server.jobs[:3]
+    sock = _socket()
+    sock.connect(server.beats._socket.getsockname())
+    agents = [server.agent(job) for job in (first, revoked, ended)]
+    echoes = [server.beats._challenge(agent.session, sock.getsockname()) for agent in agents]
+    heard: list[str] = []
+
+    class Judge(Heard):
+        """Revokes one job's certificate, and lets another's end, when the first is heard."""
+
+        def beat(self, job: Job, body: bytes, now: float) -> None:
+            heard.append(job.uuid)
+            server.beats.sweep(lambda identity: "revoked" if identity.uuid == revoked.uuid else None)
+            server.beats._lines.end[ended.line] = now
+
+    server.beats.listener = Judge()
+    for agent, echo in zip(agents, echoes, strict=True):
+        sock.send(beat(agent, echo))
+    server.beats._drain(server.beats._socket)
+
+    assert heard == [first.uuid, ended.uuid]  # what an expired one says is true, but it is not answered
+    assert agents[0].open(sock.recv(2048), (ACK,)) is not None
+    with pytest.raises(BlockingIOError):
+        sock.recv(2048)
+    sock.close()
 
 
 async def test_a_known_session_behind_a_flooded_address_is_heard_again_a_second_later(

@@ -62,7 +62,7 @@ def test_a_line_that_is_given_anew_knows_nothing_of_the_session_before(board: Sw
     session, up, down = keys(1)
     line = board.open(a_job("u-1"), session, up, down, 7)
     board.heard[line] = board.end[line] = 9.0
-    board.move(line, ("192.0.2.1", 1))
+    board.move(line, ("192.0.2.1", 1), b"asked1st")
     assert taken(board, line, Ends(session, up, down, 99).seal(BEAT, BODY)) == BODY
     old = Ends(session, up, down, 8).seal(BEAT, BODY)
     for _ in range(9):
@@ -89,7 +89,27 @@ def test_an_address_of_either_family_is_kept_whole(board: Switchboard, address: 
     line = board.open(a_job("u-1"), *keys(1), 0)
 
     assert board.address(line) is None
-    board.move(line, ("192.0.2.9", 1))
-    board.move(line, address)
+    board.move(line, ("192.0.2.9", 1), b"asked1st")
+    board.move(line, address, b"asked2nd")
 
     assert board.address(line) == address
+
+
+@pytest.mark.parametrize("address", [("192.0.2.1", 7), ("2001:db8::1", 7, 0, 0), ("fe80::1", 7, 0, 2)])
+def test_a_challenge_is_remembered_for_the_very_address_and_as_long_as_the_line_is_the_same(
+    board: Switchboard, address: tuple[object, ...]
+) -> None:
+    line, other = board.open(a_job("u-1"), *keys(1), 0), board.open(a_job("u-2"), *keys(2), 0)
+
+    assert board.challenge(line, address) is None
+    board.move(line, address, b"answered")
+
+    assert board.challenge(line, address) == b"answered"
+    assert board.challenge(other, address) is None
+    host, port, *rest = address
+    for elsewhere in ((host, 8, *rest), ("192.0.2.9", port), ("2001:db8::9", port, 0, 0), ("fe80::1", 7, 0, 3)):
+        assert board.challenge(line, elsewhere) is None
+    board.close(line)
+    assert bytes(board._challenges).strip(b"\0") == b""
+    assert board.open(a_job("u-3"), *keys(3), 0) == line
+    assert board.challenge(line, address) is None

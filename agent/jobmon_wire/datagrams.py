@@ -45,6 +45,8 @@ _MAGIC = 0x4A  # "J"
 _VERSION = 1
 _HEAD = struct.Struct("!BBBB8sQ")
 HEAD_BYTES = _HEAD.size
+SESSION = slice(4, 4 + SESSION_BYTES)  # where it stands in a datagram
+read_start = struct.Struct("!IQQ").unpack_from  # of a header: four bytes that ``forms`` knows, session, counter
 _NUMBER = struct.Struct("!Q")  # the end of the header
 write_number = _NUMBER.pack
 # person of the tag, by type: the same bytes of another type have another tag.
@@ -223,6 +225,12 @@ def read_body(key: "Key", type_: int, datagram: bytes) -> "Optional[bytes]":
     if not _equal(_tag(key, type_, datagram[:-TAG_BYTES]), bytes(datagram[-TAG_BYTES:])):
         return None
     return datagram[HEAD_BYTES:-TAG_BYTES]
+
+
+def forms(types: "Tuple[int, ...]") -> "Dict[int, Tuple[int, int]]":
+    """By the first four bytes that datagrams of these types have: their type, and the fewest bytes of one."""
+    begun = {_MAGIC << 24 | _VERSION << 16 | type_ << 8: type_ for type_ in types}
+    return {start: (type_, HEAD_BYTES + _BODIES[type_] + TAG_BYTES) for start, type_ in begun.items()}
 
 
 def read_head(datagram: bytes, expected: "Tuple[int, ...]") -> "Optional[Tuple[int, bytes, int]]":

@@ -29,7 +29,7 @@ from jobmon_server.jobs import HearsayError, Job
 from jobmon_server.switchboard import NONE, Address, Switchboard
 from jobmon_server.trials import Trials
 from jobmon_wire import datagrams
-from jobmon_wire.datagrams import ACK, BEAT, BYE, ECHO, LONGEST, WAKE
+from jobmon_wire.datagrams import ACK, BEAT, BYE, ECHO, HEAD_BYTES, LONGEST, SESSION, WAKE
 from jobmon_wire.limits import SILENT_AFTER
 from jobmon_wire.records import UDP, Exit, exit_of
 from jobmon_wire.records import Beats as Told
@@ -45,7 +45,8 @@ TURN = 64  # datagrams taken before others in the loop have their turn: half a m
 REST = 0.005  # s between two looks: to be woken for each of 1,667 beats a second costs as much as the beats
 BUFFER = 4 * 2**20  # bytes the kernel holds meanwhile: 5,000 datagrams, a tenth of a second of the worst
 NEVER = float("inf")
-_HEARD = (BEAT, BYE)  # types that agents send
+_HEARD = datagrams.forms((BEAT, BYE))  # what agents send
+_UNHEARD = 0, LONGEST + 1
 _RCVBUFFORCE = 33  # Linux's number of SO_RCVBUFFORCE; the socket module has no name for it
 
 
@@ -280,25 +281,28 @@ class Beats:
             address: where it came from.
             now: s, by the loop's clock.
         """
-        lines, head = self._lines, datagrams.read_head(data, _HEARD)
-        line = lines.find(head[1]) if head else NONE
-        if head is None or line == NONE:
-            if head is None or (answer := self._trials.answer(data)) is None:
-                self.refused += 1
-            else:
-                self._send(answer, address)
+        lines, line, type_, counter = self._lines, NONE, 0, 0
+        if HEAD_BYTES <= len(data) <= LONGEST:
+            start, number, counter = datagrams.read_start(data)
+            type_, fewest = _HEARD.get(start, _UNHEARD)
+            line = lines.find(number) if len(data) >= fewest else NONE
+        if line == NONE and (answer := self._trials.answer(data)) is not None:
+            self._send(answer, address)
             return
-        body = lines.read(line, head, data) if self._sources.admits(address, now) else None
-        if body is None or not lines.may_speak(line, now):
+        if line == NONE or not self._sources.admits(address, now):
+            self.refused += 1
+            return
+        body = lines.take(line, type_, counter, data, now)
+        if body is None:
             self.refused += 1
             return
         self.taken += 1
-        session, wall, known = head[1], self._clock(), lines.challenge(line, address)
+        session, wall, known = data[SESSION], self._clock(), lines.challenge(line, address)
         challenge = known or self._challenge(session, address)
         if secrets.compare_digest(body[ECHO], challenge):
-            if known is None and head[0] == BEAT:
+            if known is None and type_ == BEAT:
                 lines.move(line, address, challenge)
-            self._believe(line, head[0], body, now, wall)
+            self._believe(line, type_, body, now, wall)
         self._answer(line, session, address, challenge, wall)
 
     def _believe(self, line: int, type_: int, body: bytes, now: float, wall: float) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 from jobmon_server.indexes import Randoms
 from jobmon_server.jobs import Job
 from jobmon_wire import datagrams
-from jobmon_wire.datagrams import ALL_TAKEN, CHALLENGE_BYTES, SECRET_BYTES
+from jobmon_wire.datagrams import ALL_TAKEN, CHALLENGE_BYTES, SECRET_BYTES, WINDOW
 
 NONE = 0  # no line has this number
 RATE = 5.0  # datagrams a second that one session is heard with; a beat every 25 s and its answers are 0.1
@@ -90,9 +90,9 @@ class Switchboard:
         self._taken[line] = ALL_TAKEN
         self._free.append(line)
 
-    def find(self, session: bytes) -> int:
+    def find(self, session: int) -> int:
         """The line of a session, or ``NONE``."""
-        return self._sessions.find(int.from_bytes(session, "big"))
+        return self._sessions.find(session)
 
     def session(self, line: int) -> bytes:
         """The id of a line's session."""
@@ -123,31 +123,33 @@ class Switchboard:
         key = self._keys[end - SECRET_BYTES : end]
         return datagrams.seal(key, type_, session, self.base + sent, body)
 
-    def read(self, line: int, head: tuple[int, bytes, int], datagram: bytes) -> bytes | None:
-        """The body of a genuine datagram that was not there before; None for anything else.
+    def take(self, line: int, type_: int, counter: int, datagram: bytes, now: float) -> bytes | None:
+        """The body of a datagram that is genuine, was not there before and comes not too soon; None for anything else.
 
         Args:
-            head: as ``datagrams.read_head`` read it, of the line's session.
+            type_: of the datagram, and ``counter``: as its header has them.
+            datagram: of the line's session, in its form.
+            now: s, by the loop's clock.
         """
-        type_, _, counter = head
+        # What ``is_new`` and ``taken_after`` of ``datagrams`` do; called for each beat they take a twentieth of it.
         highest, taken = self.highest[line], self._taken[line]
-        if not datagrams.is_new(highest, taken, counter):
+        age = highest - counter
+        if age >= 0 and (age >= WINDOW or taken >> age & 1):
             return None
         start = _KEYS * line
         body = datagrams.read_body(self._keys[start : start + SECRET_BYTES], type_, datagram)
-        if body is not None:
-            self._taken[line] = datagrams.taken_after(highest, taken, counter)
-            if counter > highest:
-                self.highest[line] = counter
-        return body
-
-    def may_speak(self, line: int, now: float) -> bool:
-        """Whether one more datagram is heard now, by the loop's clock."""
+        if body is None:
+            return None
+        if age >= 0:
+            self._taken[line] = taken | 1 << age
+        else:
+            self.highest[line] = counter
+            self._taken[line] = (taken << -age | 1) & ALL_TAKEN if age > -WINDOW else 1
         ahead = self._busy[line] - now
         if ahead > _AHEAD:
-            return False
+            return None
         self._busy[line] = now + _STEP if ahead < 0 else now + ahead + _STEP
-        return True
+        return body
 
     # Where agents are
 

@@ -12,6 +12,7 @@ import socket
 import sys
 import time
 from collections.abc import AsyncIterator
+from hashlib import blake2s
 from typing import Any
 
 import pytest
@@ -194,7 +195,7 @@ def throw_noise(server: Server, number: int) -> None:
     for _ in range(number):
         forged = forger.make()
         head = datagrams.read_head(forged, (BEAT, BYE))
-        looked_at += head is not None and server.beats._lines.find(head[1]) != NONE
+        looked_at += head is not None and server.beats._lines.find(int.from_bytes(head[1], "big")) != NONE
         server.beats.take(forged, address, server.now)
 
     assert server.answer() is None
@@ -225,6 +226,43 @@ async def test_no_answer_is_longer_than_what_it_answers(server: Server) -> None:
             assert answer is not None
             assert len(answer) <= len(asked)
             assert server.answer() is None  # one, and no more
+
+
+async def test_what_is_sealed_with_the_sessions_key_and_has_no_form_is_passed_over(server: Server) -> None:
+    whole = {
+        type_: make(server.agent(server.jobs[0]))[HEAD_BYTES:-TAG_BYTES] for make, type_ in ((beat, BEAT), (bye, BYE))
+    }
+    jobs = iter(server.jobs)
+
+    for type_, body in whole.items():
+        for length in (0, 1, 16, len(body) - TAG_BYTES, len(body) - 1):
+            assert server.take(server.agent(next(jobs)).seal(type_, body[:length])) is None
+        longest = body + bytes(LONGEST - HEAD_BYTES - TAG_BYTES - len(body))
+        assert server.take(server.agent(next(jobs)).seal(type_, longest + b"x")) is None
+        assert server.take(server.agent(next(jobs)).seal(type_, longest)) is not None
+    for start in (b"\x4a\x02\x01\x00", b"\x4b\x01\x01\x00", b"\x4a\x01\x01\x01"):  # version, magic, flags
+        agent = server.agent(next(jobs))
+        content = start + beat(agent)[4:-TAG_BYTES]
+        tag = blake2s(content, key=agent._own, digest_size=TAG_BYTES, person=b"jm1 beat").digest()
+        assert server.take(content + tag) is None
+
+    assert server.beats.taken == 2
+
+
+async def test_a_trial_is_answered_as_it_is_and_a_forged_one_is_not(server: Server) -> None:
+    told = server.beats.begin_trial(FINGERPRINT)
+    assert told is not None
+    keys = datagrams.derive_keys(told.secret, told.session, bytes.fromhex(FINGERPRINT))
+    agent = Ends(told.session, *keys)
+    asked = beat(agent)
+
+    assert server.take(asked[:-1] + bytes([asked[-1] ^ 1])) is None
+    answer = server.take(asked)
+
+    assert answer is not None
+    assert len(answer) <= len(asked)
+    assert agent.open(answer, (ACK,)) is not None
+    assert (server.heard.feelings, server.beats.taken) == (0, 0)
 
 
 async def test_a_hundred_thousand_replays_are_answered_by_nothing(

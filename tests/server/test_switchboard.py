@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from jobmon_server.switchboard import NONE, Switchboard
+from jobmon_server.switchboard import BURST, NONE, RATE, Switchboard
 from jobmon_wire import datagrams
 from jobmon_wire.datagrams import ACK, BEAT, Ends
 from tests.server.house import a_job
@@ -25,11 +25,11 @@ def board() -> Switchboard:
     return Switchboard(BASE)
 
 
-def taken(board: Switchboard, line: int, beat: bytes) -> bytes | None:
-    """What the line makes of a beat."""
+def taken(board: Switchboard, line: int, beat: bytes, now: float = 1.0) -> bytes | None:
+    """What the line makes of a beat at a moment."""
     head = datagrams.read_head(beat, (BEAT,))
     assert head is not None
-    return board.read(line, head, beat)
+    return board.take(line, head[0], head[2], beat, now)
 
 
 def test_a_line_takes_what_the_other_end_of_any_session_takes(board: Switchboard) -> None:
@@ -38,11 +38,11 @@ def test_a_line_takes_what_the_other_end_of_any_session_takes(board: Switchboard
     line, model = board.open(a_job("u-1"), session, up, down, 100), Ends(session, down, up, heard=100)
     sender = Ends(session, up, down)
 
-    for _ in range(2000):
+    for now in range(2000):
         sender.counter = max(0, model.highest + draw.randrange(-80, 4))
         beat = sender.seal(BEAT, BODY)
         opened = model.open(beat, (BEAT,))
-        assert taken(board, line, beat) == (opened and opened[1])
+        assert taken(board, line, beat, float(now)) == (opened and opened[1])
         assert board.highest[line] == model.highest
 
 
@@ -65,11 +65,11 @@ def test_a_line_that_is_given_anew_knows_nothing_of_the_session_before(board: Sw
     board.move(line, ("192.0.2.1", 1), b"asked1st")
     assert taken(board, line, Ends(session, up, down, 99).seal(BEAT, BODY)) == BODY
     old = Ends(session, up, down, 8).seal(BEAT, BODY)
-    for _ in range(9):
-        board.may_speak(line, 1.0)
+    spoken = [taken(board, line, Ends(session, up, down, 100 + at).seal(BEAT, BODY)) for at in range(11)]
+    assert spoken[-1] is None  # no more may come in this moment
     board.seal(line, session, ACK, bytes(24))
     board.close(line)
-    assert board.find(session) == NONE
+    assert board.find(1) == NONE
     assert bytes(board._keys).strip(b"\0") == b""
 
     other, *others = keys(2)
@@ -78,7 +78,7 @@ def test_a_line_that_is_given_anew_knows_nothing_of_the_session_before(board: Sw
     assert (again, len(board), [job.uuid for job in board]) == (line, 1, ["u-2"])
     assert (board.heard[line], board.end[line], board.highest[line]) == (0, 0, 50)
     assert (board.address(line), board.counter(line)) == (None, BASE)
-    assert board.may_speak(line, 1.0)
+    assert board.find(2) == line
     assert taken(board, line, old) is None
     assert taken(board, line, Ends(other, *others, 48).seal(BEAT, BODY)) is None
     assert taken(board, line, Ends(other, *others, 50).seal(BEAT, BODY)) == BODY
@@ -113,3 +113,14 @@ def test_a_challenge_is_remembered_for_the_very_address_and_as_long_as_the_line_
     assert bytes(board._challenges).strip(b"\0") == b""
     assert board.open(a_job("u-3"), *keys(3), 0) == line
     assert board.challenge(line, address) is None
+
+
+def test_a_line_is_heard_with_so_many_at_once_and_then_at_its_rate(board: Switchboard) -> None:
+    session, up, down = keys(1)
+    line, agent = board.open(a_job("u-1"), session, up, down, 0), Ends(session, up, down)
+
+    at_once = sum(taken(board, line, agent.seal(BEAT, BODY), 5.0) is not None for _ in range(50))
+    later = sum(taken(board, line, agent.seal(BEAT, BODY), 5.0 + at / 50) is not None for at in range(1, 501))
+
+    assert BURST - 1 <= at_once <= BURST  # fifths of a second are no exact numbers
+    assert at_once + later == BURST + 10 * RATE

@@ -198,6 +198,19 @@ async def test_files_are_entered_previewed_and_followed(
         assert source.asked[-1][1]["file"] == "data/out.log"
 
 
+@pytest.mark.parametrize("number", [3, 100])
+async def test_when_a_file_was_changed_is_seen_whole_also_beside_a_scrollbar(
+    console: Console, source: Any, settle: Any, screen_text: Any, number: int
+) -> None:
+    source.entries = [dict(source.entries[1], name=f"f{at:03}", modified=1.7e9) for at in range(number)]
+    async with console.run_test(size=(80, 24)) as pilot:
+        await settle(pilot, lambda: console.jobs.target)
+        await pilot.press("4", "enter")
+        await settle(pilot, lambda: "f001" in screen_text(console))
+
+        assert "11-14 22:13" in screen_text(console)
+
+
 async def test_the_cursor_stays_on_its_file_when_others_come_before_it(
     console: Console, source: Any, settle: Any, screen_text: Any
 ) -> None:

@@ -148,7 +148,7 @@ class FileList(Pane):
         at = texts.moment(entry.get("modified"))
         when = (write_moment(at) or "")[5:16].replace("T", " ") if at is not None else ""
         size = texts.size(entry.get("size")) if kind == "file" else ""
-        width = max(8, self.size.width - 1 - 7 - 13)
+        width = max(8, self.scrollable_content_region.width - 1 - 7 - 13)
         target = f" -> {safe(str(entry['target']))}" if entry.get("target") else ""
         name = safe(str(entry.get("name") or "?")) + _MARKS.get(kind, "") + target
         style = {"directory": "accent", "file": "plain"}.get(kind, "info")

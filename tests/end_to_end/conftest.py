@@ -12,7 +12,7 @@ from tests.end_to_end.sites import ANSWER, Demo, OwnSite, Site, start_demo
 JOBS = 16  # two of each kind
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     """A headless demo; tests look at its jobs and leave them as they are."""
     started = start_demo(JOBS, TMPDIR=str(tmp_path_factory.mktemp("demo")))

@@ -19,7 +19,7 @@ from tests.pythons import PYTHONS, Python
 FRONT = "import sys; from jobmon_console.demo import main; sys.exit(main(2, None, True))"
 # Stands in for the server: `run` writes down its process, then does what the test says.
 SERVER = """
-import os, socket, sys, time
+import errno, os, socket, sys, time
 from pathlib import Path
 notes = Path(os.environ["NOTES"])
 with notes.open("a") as lines:
@@ -39,7 +39,7 @@ if sys.argv[1] == "--config":
         time.sleep(600)
     while not held.exists():
         time.sleep(0.01)
-    sys.exit("port in use")
+    sys.exit(os.strerror(errno.EADDRINUSE))
 """
 
 

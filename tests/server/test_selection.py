@@ -79,7 +79,7 @@ def registries(draw: st.DrawFn) -> Registry:
             registry.remove(job.uuid)
         if what == "changes":
             job.node, job.state = draw(st.sampled_from(NODES)), draw(st.sampled_from(["running", "ended"]))
-            registry.felt(job)
+            registry.changed(job)
     return registry
 
 

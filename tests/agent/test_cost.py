@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import statistics
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,8 @@ def cost(launcher: Any, line: list[str]) -> float:
 def test_the_time_before_the_job_is_little(launcher: Any, server: Any, python: Path) -> None:
     line = launcher.line(python, "/bin/true")
 
-    bare = statistics.median(cost(launcher, ["/bin/true"]) for _ in range(TIMES))
-    under = statistics.median(cost(launcher, line) for _ in range(TIMES))
+    # The least of them: what a busy machine adds, which has other things in its caches, is none of the agent's.
+    bare = min(cost(launcher, ["/bin/true"]) for _ in range(TIMES))
+    under = min(cost(launcher, line) for _ in range(TIMES))
 
     assert under - bare < 0.060

@@ -56,6 +56,7 @@ class Members:
         self._known = dict(_remembered.get(job.uuid, {}))  # pid: start time
         self._group = group_of(job)
         self._judged: "Dict[int, bool]" = {}  # pid in the job's control group, but no member: whether it is a stranger
+        self._unread: "Set[int]" = set()  # pids whose environment could not be told at the last scan
         self._read: "Dict[int, Tuple[int, bool]]" = {}  # pid of no member: start time, whether it has another's mark
 
     @property
@@ -155,12 +156,15 @@ class Members:
             if pid not in found and process.starttime >= self._job.starttime and not process.is_dead
         }
         self._read = {pid: seen for pid, seen in self._read.items() if pid in others and _is(others[pid], seen[0])}
+        self._unread.clear()
         marked: "Set[int]" = set()
         for pid, process in others.items():
             if pid in self._read or self._is_foreign(process) or owner(pid) != me:
                 continue
-            values = marks(pid, name)
-            if mine in values:
+            values = marks(process, name)
+            if values is None:
+                self._unread.add(pid)
+            elif mine in values:
                 marked.add(pid)
             else:
                 self._read[pid] = process.starttime, bool(values)
@@ -211,6 +215,8 @@ class Members:
             _, has_other = self._read.get(forebear.pid, (0, False))
             if has_other or self._is_foreign(forebear) or (forebear.pid in above and owner(forebear.pid) == me):
                 return False  # another job's, a shell of the agent's, or started by the batch job's script
+            if forebear.pid in self._unread:
+                return False  # perhaps another job's; the next scan tells
             seen.add(forebear.pid)
             forebear = find(forebear.ppid)
         return True

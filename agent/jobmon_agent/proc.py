@@ -20,6 +20,9 @@ PAGE = os.sysconf("SC_PAGE_SIZE")  # bytes
 _STAT_BYTES = 4096  # 52 numbers and a name of 64 bytes at most
 _LIST_BYTES = 1024 * 1024  # of a list of children: 100,000
 _THREADS = 64  # threads of a process whose children are all asked for
+_EXEC_LOOKS, _EXEC_PAUSE = 10, 0.001  # looks at a process that becomes another program, and s between two
+_ARGUMENT_BYTES = 1024  # as much of a command line as tells it from another
+_KTHREADD = 2  # the process that starts the kernel's own
 _ENVIRON_BYTES = 8 * 1024 * 1024  # the kernel's own bound for arguments and environment is 6 MiB
 _SHORT = 2048  # bytes; the kernel fills a page before it cuts what it has to say: after less there is no more
 _BLOCK = 16 * 1024  # bytes a read; a larger buffer would cost the allocator more than the read
@@ -120,6 +123,10 @@ def owner(pid: int) -> int:
         return -1
 
 
+def _arguments(pid: int) -> bytes:
+    return read_file("/proc/%d/cmdline" % pid, _ARGUMENT_BYTES)
+
+
 def environment(pid: int) -> bytes:
     """What the process was started with, ``NAME=value`` ended by NUL each; nothing when it is not ours to read."""
     return read_file("/proc/%d/environ" % pid, _ENVIRON_BYTES)
@@ -155,11 +162,37 @@ def lists_children() -> bool:
     return os.path.exists("/proc/self/task/%d/children" % os.getpid())
 
 
-def marks(pid: int, name: bytes) -> "List[bytes]":
-    """The values of a variable in the environment that a process was started with; it may occur twice."""
+def marks(process: Process, name: bytes) -> "Optional[List[bytes]]":
+    """The values of a variable in the environment that a process was started with; it may occur twice.
+
+    None: it cannot be told just now.
+    """
+    text = _started_with(process)
+    if text is None:
+        return None
     start = name + b"="
-    lines = read_file("/proc/%d/environ" % pid, _ENVIRON_BYTES).split(b"\0")
-    return [line[len(start) :] for line in lines if line.startswith(start)]
+    return [line[len(start) :] for line in text.split(b"\0") if line.startswith(start)]
+
+
+def _started_with(process: Process) -> "Optional[bytes]":
+    """Its environment, also an empty one; None where it only seems to be empty.
+
+    A process that becomes another program has neither arguments nor an environment for a moment: the kernel
+    sets both at the end of execve (Linux, fs/binfmt_elf.c).
+    """
+    text = environment(process.pid)
+    if text or _KTHREADD in (process.pid, process.ppid):
+        return text
+    for _ in range(_EXEC_LOOKS):
+        before = _arguments(process.pid)
+        text = environment(process.pid)
+        if text or (before and before == _arguments(process.pid)):
+            return text
+        now = read_process(process.pid)
+        if now is None or now.is_dead or now.starttime != process.starttime:
+            return b""
+        time.sleep(_EXEC_PAUSE)
+    return None
 
 
 def transferred(pid: int) -> "Tuple[Optional[int], Optional[int]]":

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from jobmon_agent import members as members_module
+from jobmon_agent import proc
 from jobmon_agent.cgroup import Cgroup
 from jobmon_agent.job import Job
 from jobmon_agent.members import Members
@@ -242,3 +243,52 @@ def test_kill_reaches_a_daemon_of_the_group_and_no_bystander_in_it(
             assert set(killed["sent"]) == {job.pid, lost}
             assert bystander.poll() is None
             yard.reap(job)
+
+
+@pytest.mark.promise(32)
+@pytest.mark.parametrize("looks", [6, 10**6], ids=["for a moment", "for long"])
+def test_kill_spares_another_jobs_process_that_becomes_another_program_just_then(
+    yard: Yard, monkeypatch: pytest.MonkeyPatch, looks: int
+) -> None:
+    monkeypatch.setenv("SLURM_JOB_ID", "17")
+    with a_group("memory", "job_17") as group:
+        job = yard.start("exec sleep 300", groups=(group,))
+        with in_group(group, "exec sleep 300", JOBMON_JOB_ID="another") as bystander:
+            as_in_exec(monkeypatch, bystander.pid, looks)
+            killed = record(job, "kill", signal="KILL")
+
+            assert set(killed["sent"]) == {job.pid}
+            assert bystander.poll() is None
+            yard.reap(job)
+
+
+@pytest.mark.promise(32)
+def test_a_daemon_that_became_another_program_when_it_was_looked_at_is_found_by_the_next_look(
+    yard: Yard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SLURM_JOB_ID", "17")
+    with a_group("memory", "job_17") as group:
+        job = yard.start(
+            "(setsid sh -c 'echo $$ > lost.pid; exec env -i sleep 300' &); exec sleep 300", groups=(group,)
+        )
+        lost = read_pid(Path(job.sandbox_path, "lost.pid"))
+        until(lambda: "sleep 300" in inside(group).get(lost, ""))
+        members = Members(job)
+        with pytest.MonkeyPatch.context() as moment:
+            as_in_exec(moment, lost, 10**6)
+            assert set(members.scan()) == {job.pid}
+
+        assert set(members.scan()) == {job.pid, lost}
+
+
+def as_in_exec(monkeypatch: pytest.MonkeyPatch, pid: int, looks: int) -> None:
+    """So many looks find neither arguments nor an environment of a process, as within execve."""
+    left, read_file = [looks], proc.read_file
+
+    def read(path: str, longest: int) -> bytes:
+        if path in (f"/proc/{pid}/environ", f"/proc/{pid}/cmdline") and left[0] > 0:
+            left[0] -= 1
+            return b""
+        return read_file(path, longest)
+
+    monkeypatch.setattr(proc, "read_file", read)

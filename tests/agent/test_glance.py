@@ -4,6 +4,7 @@ import os
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,8 @@ import pytest
 from jobmon_agent import vitals
 from jobmon_agent.glance import FEW, Glance
 from jobmon_agent.health import Health
+from jobmon_agent.idle import _Idle
+from jobmon_agent.lull import AS_BEFORE, AS_STILL
 from jobmon_agent.pidstat import start_time
 
 
@@ -251,3 +254,44 @@ def test_a_still_job_is_looked_at_when_it_is_time_to_look_for_daemons_that_it_le
     before = len(looks)
     health.glance()
     assert len(looks) == before + 1
+
+
+def idle_beside(shell: _Shell, log: Path) -> Any:
+    """An idle process beside the shell, whose progress is written to that file; it has a session."""
+    directory = os.open(log.parent, os.O_RDONLY | os.O_DIRECTORY)
+    descriptors = {"sandbox": directory, "stdout": shell.stream, "stderr": shell.stream}
+    facts = {name: getattr(shell.job, name) for name in ("uuid", "pid", "starttime", "group", "mode")}
+    return _Idle({**facts, "log": log.name, "descriptors": descriptors})
+
+
+@pytest.mark.promise(25)
+def test_the_idle_process_asks_for_a_job_the_more_seldom_while_it_sleeps(
+    shell: _Shell, until: Callable[[Any], Any], looks: list[int], tmp_path: Path
+) -> None:
+    idle = idle_beside(shell, tmp_path / "progress")
+    assert idle._look()[1] == AS_BEFORE
+
+    rest(shell, until)
+    until(lambda: idle._look()[1] == AS_STILL)
+    shell.do("echo done")
+    until(lambda: os.fstat(shell.stream).st_size)
+
+    assert idle._look()[1] == AS_BEFORE
+    os.close(idle._facts["descriptors"]["sandbox"])
+
+
+def test_progress_that_a_job_wrote_just_before_it_fell_asleep_is_told_all_the_same(
+    shell: _Shell, until: Callable[[Any], Any], looks: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = tmp_path / "progress"
+    idle = idle_beside(shell, log)
+    idle._told_progress = time.monotonic()  # others were told of a moment ago, so nobody looks yet
+    shell.do(f"echo 42 > {log}; echo done")
+    until(lambda: os.fstat(shell.stream).st_size)
+    rest(shell, until)
+    until(lambda: idle._look()[1] == AS_STILL)
+
+    monkeypatch.setattr("jobmon_agent.idle._PROGRESS_EVERY", 0.0)
+
+    assert idle._look() is None
+    os.close(idle._facts["descriptors"]["sandbox"])

@@ -185,7 +185,10 @@ class Registry:
             self._notice(job, job.slot)
 
     def felt(self, job: Job) -> None:
-        """Tell that a beat has brought something; the next one will bring it again."""
+        """Tell that a beat has brought something; the next one will bring it again.
+
+        Of node and state, which beats do not change, the indexes are not told: that is what ``changed`` is for.
+        """
         slot, slots = slot_of(job.packed), self._slots
         if slot < len(slots) and slots[slot] is job:
             self._beaten[slot] = True

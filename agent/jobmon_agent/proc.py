@@ -21,7 +21,7 @@ _STAT_BYTES = 4096  # 52 numbers and a name of 64 bytes at most
 _LIST_BYTES = 1024 * 1024  # of a list of children: 100,000
 _THREADS = 64  # threads of a process whose children are all asked for
 _EXEC_LOOKS, _EXEC_PAUSE = 10, 0.001  # looks at a process that becomes another program, and s between two
-_ARGUMENT_BYTES = 1024  # as much of a command line as tells it from another
+_HIDDEN = 1  # what stat says of the start of another user's program (Linux, fs/proc/array.c)
 _KTHREADD = 2  # the process that starts the kernel's own
 _ENVIRON_BYTES = 8 * 1024 * 1024  # the kernel's own bound for arguments and environment is 6 MiB
 _SHORT = 2048  # bytes; the kernel fills a page before it cuts what it has to say: after less there is no more
@@ -123,10 +123,6 @@ def owner(pid: int) -> int:
         return -1
 
 
-def _arguments(pid: int) -> bytes:
-    return read_file("/proc/%d/cmdline" % pid, _ARGUMENT_BYTES)
-
-
 def environment(pid: int) -> bytes:
     """What the process was started with, ``NAME=value`` ended by NUL each; nothing when it is not ours to read."""
     return read_file("/proc/%d/environ" % pid, _ENVIRON_BYTES)
@@ -177,22 +173,28 @@ def marks(process: Process, name: bytes) -> "Optional[List[bytes]]":
 def _started_with(process: Process) -> "Optional[bytes]":
     """Its environment, also an empty one; None where it only seems to be empty.
 
-    A process that becomes another program has neither arguments nor an environment for a moment: the kernel
-    sets both at the end of execve (Linux, fs/binfmt_elf.c).
+    A process that becomes another program has no environment for a moment: the kernel sets where it is at
+    the end of execve (Linux, fs/binfmt_elf.c), and ``stat`` says where without waiting for the process.
     """
-    text = environment(process.pid)
-    if text or _KTHREADD in (process.pid, process.ppid):
-        return text
     for _ in range(_EXEC_LOOKS):
-        before = _arguments(process.pid)
         text = environment(process.pid)
-        if text or (before and before == _arguments(process.pid)):
+        if text or _KTHREADD in (process.pid, process.ppid) or _has_no_environment(process):
             return text
-        now = read_process(process.pid)
-        if now is None or now.is_dead or now.starttime != process.starttime:
-            return b""
         time.sleep(_EXEC_PAUSE)
     return None
+
+
+def _has_no_environment(process: Process) -> bool:
+    """Whether it was started with an empty one, or there is none to be read."""
+    line = read_file("/proc/%d/stat" % process.pid, _STAT_BYTES)
+    try:
+        now = parse_stat(line)
+        program, start, end = (int(line.rpartition(b")")[2].split()[field]) for field in (23, 47, 48))
+    except (IndexError, ValueError):
+        return True  # it is gone
+    if now.is_dead or now.starttime != process.starttime or program == _HIDDEN:
+        return True
+    return start == end != 0
 
 
 def transferred(pid: int) -> "Tuple[Optional[int], Optional[int]]":

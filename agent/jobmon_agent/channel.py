@@ -236,6 +236,7 @@ class Channel:
         self._performers[request] = Performer(request, perform, self._job, arguments, patience, verb.takes_input)
 
     def _relay(self) -> None:
+        done = []
         for performer in list(self._performers.values()):
             parts: List[bytes] = list(performer.release())
             due = performer.inlet.due() if performer.inlet else 0
@@ -243,7 +244,14 @@ class Channel:
                 parts.append(write_credit(performer.request, due))
             self._connection.unsent += http.chunk(b"".join(parts))
             if performer.is_done:
-                self._forget(performer)
+                done.append(self._performers.pop(performer.request))
+        if done:
+            self._next_leave = time.monotonic() + self._quiet
+            try:
+                self._hear()  # moves bytes both ways: no answer waits for the death of its performer
+            finally:
+                for performer in done:
+                    performer.stop()
 
     def _forget(self, performer: Performer) -> None:
         self._next_leave = time.monotonic() + self._quiet
@@ -255,7 +263,7 @@ class Channel:
 
 
 def _performs(verb: Optional[Verb]) -> Optional[Perform]:
-    # Imported at the first request and before the fork, so that it is read once.
+    # The verb's code is imported before the fork, so that it is read once.
     from jobmon_agent.verbs import VERBS as KNOWN
 
     return None if verb is None else KNOWN.get(verb.name)

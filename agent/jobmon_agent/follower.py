@@ -88,8 +88,11 @@ class Follower:
         is_over = False
         while not is_over:
             lookout.arm(self._descriptors())
-            yield from self._look(lookout)
-            is_over = lookout.wait()
+            found = 0
+            for type_, payload in self._look(lookout):
+                found += len(payload) if type_ == frames.DATA else 0
+                yield type_, payload
+            is_over = lookout.wait(found)
         yield from self._look(lookout)
         # Another process of the job may still be writing its last line.
         end = time.monotonic() + DRAIN

@@ -19,6 +19,8 @@ from jobmon_agent.job import Job, VerbFailure
 SAFETY = 1.0  # s between looks when nothing is told: writes by way of memory or another node are not
 POLL = 0.25  # s between looks where nothing can be told
 SPACING = 0.05  # s from one look to the next; a flood is read in pieces that are worth a read
+LIGHT_SPACING = 0.01  # s, where there was little: a person's program writes some lines a second, and is seen at once
+LITTLE = 16 * 1024  # bytes
 BURST = 4  # looks that may come at once after a quiet time: many programs write a line and its end apart
 
 _DIRECTORY = inotify.CREATE | inotify.MOVED_TO | inotify.MOVED_FROM | inotify.DELETE | inotify.ONLY_DIRECTORY
@@ -43,6 +45,7 @@ class Lookout:
         self._parent = None if name is None else parent or ("/" if name.startswith("/") else ".")
         self._leaf = leaf.encode("utf-8", "surrogateescape")
         self._rested = 0.0  # s, when all words that came are paid for with so much rest
+        self._woken = 0.0  # s, when the last word came that is not paid for; 0: it is
         self._is_due = False  # something was told since the files were armed
         self.has_lost = False  # events were lost since the last ``arrivals``
         self._arrivals = 0
@@ -83,14 +86,21 @@ class Lookout:
         """The descriptors mean other files from now on."""
         self._armed = []
 
-    def wait(self) -> bool:
-        """Sleep until a look is worth it; whether the job is over."""
+    def wait(self, found: int) -> bool:
+        """Sleep until a look is worth it; whether the job is over.
+
+        Args:
+            found: bytes that were new at the last look.
+        """
+        if self._woken:
+            spacing = LIGHT_SPACING if found < LITTLE else SPACING
+            self._rested, self._woken = max(self._rested, self._woken) + spacing, 0.0
         rest = self._rested - BURST * SPACING - time.monotonic()
         if rest > 0 and self._job.wait_over(rest):
             return True
         self._take_events()
         if self._is_due or self._sleep():
-            self._rested = max(self._rested, time.monotonic()) + SPACING
+            self._woken = time.monotonic()
             self._take_events()
         return self._job.is_over()
 

@@ -1,7 +1,7 @@
 """What the agent says of its job at both ends of its life."""
 
 import os
-import platform
+import sys
 from typing import Any, Dict, Iterator, List, Optional
 
 from jobmon_agent import VERSION, batch, node, reason, tags
@@ -24,7 +24,7 @@ def registration(job: Job, facts: Dict[str, Any]) -> Registration:
     return Registration(
         epoch=facts["epoch"],
         agent=VERSION,
-        python=platform.python_version(),
+        python=sys.version.split()[0],  # the module platform takes 3 ms of CPU
         mode=job.mode,
         pid=job.pid,
         started=facts["epoch"] / 1000.0,

@@ -32,12 +32,12 @@ from jobmon_wire.verbs import VERBS, check_arguments
 
 STUCK = 90  # s; a tail that does not bring what it must hangs
 NEWUSER = 0x10000000  # of unshare
-LINES = 15  # whose latency is measured
+LINES = 40  # whose latency is measured
 SCHEDULES = 125  # with eight Pythons they are a thousand
 DISCONNECTS = 125
 ROTATE_EVERY = 12  # disconnects
 TICKS = 0.012  # s; three ticks of the kernel's clock at least, so that times of files tell their order
-USUAL = (lookout.SPACING, lookout.POLL, follower.LINGER, lookout.open_inotify)
+USUAL = (lookout.SPACING, lookout.LIGHT_SPACING, lookout.POLL, follower.LINGER, lookout.open_inotify)
 
 
 class Follow:
@@ -167,7 +167,7 @@ def start(sandbox):
 
 
 def latencies(job, name):
-    """Seconds from a write to its coming out of the tail, each write alone."""
+    """Seconds from a write to its coming out of the tail, of a program that writes some 30 lines a second."""
     path = os.path.join(job.sandbox_path, name)
     with open(path, "wb", 0) as file:
 
@@ -175,7 +175,7 @@ def latencies(job, name):
             chance = random.Random(name)
             for _ in range(LINES):
                 # Not in step with any clock of the lookout's.
-                time.sleep(lookout.SPACING + chance.random() * 0.02)
+                time.sleep(0.02 + chance.random() * 0.02)
                 file.write(b"%.9f\n" % time.monotonic())
 
         follow = Follow(job, name)
@@ -214,13 +214,13 @@ def without_inotify(job, name):
 
 def at_once(is_blind=False):
     """Look as often as possible, so that a thousand schedules take seconds."""
-    lookout.SPACING = follower.LINGER = 0
+    lookout.SPACING = lookout.LIGHT_SPACING = follower.LINGER = 0
     lookout.POLL = 0.001
-    lookout.open_inotify = (lambda: None) if is_blind else USUAL[3]
+    lookout.open_inotify = (lambda: None) if is_blind else USUAL[-1]
 
 
 def as_usual():
-    lookout.SPACING, lookout.POLL, follower.LINGER, lookout.open_inotify = USUAL
+    lookout.SPACING, lookout.LIGHT_SPACING, lookout.POLL, follower.LINGER, lookout.open_inotify = USUAL
 
 
 def scenario(job, name, change, end=b"\n", **arguments):

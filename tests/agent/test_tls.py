@@ -17,6 +17,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from cryptography import x509
@@ -25,6 +26,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 import jobmon_agent
+from jobmon_agent.tls import read_address
 from jobmon_pki.credential_files import write_credential
 from jobmon_pki.names import parse
 from jobmon_pki.site import Site
@@ -285,3 +287,39 @@ def test_an_agent_whose_certificate_is_refused_has_not_registered(
     assert job.poll() is None
     server.context = trusting  # the control: the same agent, at a server that knows its authority
     until(lambda: server.registrations)
+
+
+@pytest.mark.parametrize(
+    ("url", "host", "port"),
+    [
+        ("https://jobmon.example:8444", "jobmon.example", 8444),
+        ("https://jobmon.example:8444/", "jobmon.example", 8444),
+        ("HTTPS://JobMon.example", "jobmon.example", 443),
+        ("https://10.0.0.1:1", "10.0.0.1", 1),
+        ("https://[2001:db8::1]:8444", "2001:db8::1", 8444),
+        ("https://[::1]", "::1", 443),
+    ],
+)
+def test_a_servers_address_is_read_as_the_standard_library_reads_it(url: str, host: str, port: int) -> None:
+    parts = urlsplit(url)
+    assert (parts.hostname, parts.port or 443) == (host, port)
+
+    assert read_address(url) == (host, port)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("", "jobmon.example:8444", "http://jobmon.example:8444", "https://", "https://:8444"),
+        *(
+            "https://jobmon.example:",
+            "https://jobmon.example:x",
+            "https://jobmon.example:0",
+            "https://jobmon.example:65536",
+        ),
+        *("https://jobmon.example:٣", "https://me@jobmon.example:1", "https://a:b:1", "https://[::1", "https://a b:1"),
+    ],
+)
+def test_what_is_no_servers_address_is_refused(url: str) -> None:
+    with pytest.raises(ValueError, match="the credential's server is no https address"):
+        read_address(url)

@@ -83,11 +83,11 @@ def test_a_command_that_cannot_run_gives_the_shells_status(launcher: Any, python
 
 
 @pytest.mark.promise(5)
-def test_the_environment_is_the_same_byte_for_byte(launcher: Any, python: Path, mode: str) -> None:
+def test_the_environment_is_the_same_byte_for_byte(launcher: Any, python: Path, mode: str, tmp_path: Path) -> None:
     # No LANG, so that Python would add LC_CTYPE; and a variable that is there twice, which only execve can pass on.
     run = f"JOBMON_TEST_RUN={launcher.marker}".encode()
     given = [b"PATH=" + os.environb[b"PATH"], b"EMPTY=", b"ODD=\xff\xfe=\n", b"TWICE=1", b"TWICE=2", b"=ODD=x", run]
-    start = _Executable(given)
+    start = _Executable(given, tmp_path)
 
     expected = start(["cat", "/proc/self/environ"])
     found = start(launcher.line(python, "cat", "/proc/self/environ", mode=mode))
@@ -101,8 +101,9 @@ def test_the_environment_is_the_same_byte_for_byte(launcher: Any, python: Path, 
 class _Executable:
     """Starts commands with an environment that no mapping can be."""
 
-    def __init__(self, entries: list[bytes]) -> None:
+    def __init__(self, entries: list[bytes], directory: Path) -> None:
         self._entries = entries
+        self._directory = directory
 
     def keys(self) -> list[bytes]:
         return [entry[: entry.index(b"=", 1)] for entry in self._entries]
@@ -122,6 +123,7 @@ class _Executable:
         pid = os.fork()
         if not pid:
             os.dup2(its_output, 1)
+            os.chdir(self._directory)
             os.execve(shutil.which(line[0]) or line[0], line, self)  # type: ignore[call-overload]
         os.close(its_output)
         with open(output, "rb") as stream:

@@ -24,7 +24,7 @@ from jobmon_wire import frames
 from jobmon_wire.verbs import VERBS, check_arguments
 
 SCRIPT = "(setsid sh -c 'echo $$ > daemon.pid; exec sleep 300' &) ; echo eins; echo zwei; sleep 300 & : > ready; wait"
-UUID = "3f0b6c1e-verbs-on-" + "-".join(map(str, sys.version_info[:2]))
+UUID = "3f0b6c1e-verbs-%d" % os.getpid()
 
 
 def start(sandbox):

@@ -4,7 +4,7 @@ import asyncio
 import socket
 from pathlib import Path
 
-from jobmon_server.beats import BUFFER, REST, TURN
+from jobmon_server.beats import BUFFER, TURN
 from jobmon_wire import datagrams, frames
 from jobmon_wire.datagrams import ACK, BEAT, BYE, WAKE, Ends
 from tests.server.correspondents import (  # noqa: F401 - fixtures
@@ -114,14 +114,16 @@ async def test_datagrams_in_crowds_and_alone_after_a_silence_are_all_looked_at(h
         node.send(b"nothing that anybody knows")
     await until(lambda: beats.refused == crowd)
     for number in range(3):
-        await asyncio.sleep(3 * REST)
+        await until(lambda: beats._look is None)
         node.send(b"nothing either")
         await until(lambda: beats.refused == crowd + number + 1)  # noqa: B023
     await node.prove()
+    look = beats._look
     beats.shut()
-    await asyncio.sleep(3 * REST)
 
     assert beats.taken == 2
+    assert look is not None
+    assert look.cancelled()
 
 
 async def test_the_kernel_holds_thousands_of_datagrams_while_the_server_is_busy(house: House) -> None:

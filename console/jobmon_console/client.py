@@ -83,8 +83,7 @@ class Client:
         """The answer as bytes, with where they stood: for ``calls.output``."""
         async with self._ask(call) as response:
             body = await _whole(response, replies.LARGEST_DOCUMENT)
-            headers = response.headers
-            return replies.kept(body, headers.get("JobMon-Output-Start"), headers.get("JobMon-Output-Bytes"))
+            return replies.kept(body, response.headers.get)
 
     async def rows(self, call: Call) -> AsyncIterator[dict[str, Any]]:
         """The answer's rows as they come, of all its pages."""

@@ -5,7 +5,7 @@ its frames up to END.  Fed with bytes; knows of no connection.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from jobmon_console.errors import AnswerError, CredentialRefusedError, CutOffError, JobMonError, RefusedError
@@ -25,6 +25,7 @@ class Kept(NamedTuple):
     data: bytes
     start: int  # bytes from the start of the whole output
     total: int | None  # bytes of the whole output, where it is known
+    other: int = 0  # bytes of the job's other stream, where that is another file
 
 
 def refused(status: int, body: bytes) -> JobMonError:
@@ -47,10 +48,20 @@ def document(body: bytes) -> Any:
         raise AnswerError("the answer is not JSON; is this a JobMon server's port for users?") from None
 
 
-def kept(body: bytes, start: str | None, total: str | None) -> Kept:
-    """Output kept, from the body and the two headers that place it."""
-    begins = int(start) if start and start.isdecimal() else 0
-    return Kept(body, begins, int(total) if total and total.isdecimal() else None)
+def kept(body: bytes, header: Callable[[str], str | None]) -> Kept:
+    """Output kept, from the body and the headers that place it.
+
+    Args:
+        header: gives the value of one, by its name in small letters.
+    """
+    begins, total, other = (
+        _length(header(name)) for name in ("jobmon-output-start", "jobmon-output-bytes", "jobmon-other-bytes")
+    )
+    return Kept(body, begins or 0, total, other or 0)
+
+
+def _length(text: str | None) -> int | None:
+    return int(text) if text and text.isdecimal() else None
 
 
 class RowReader:

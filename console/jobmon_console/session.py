@@ -78,7 +78,7 @@ class Session:
         """The answer as bytes, with where they stood: for ``calls.output``."""
         answer = self._ask(call)
         body = self._whole(answer, replies.LARGEST_DOCUMENT)
-        return replies.kept(body, answer.header("jobmon-output-start"), answer.header("jobmon-output-bytes"))
+        return replies.kept(body, answer.header)
 
     def rows(self, call: Call) -> Iterator[dict[str, Any]]:
         """The answer's rows as they come, of all its pages."""

@@ -155,6 +155,9 @@ async def output(asked: Asked) -> Response:
     state.audit.finish(row, "done")
     total = len(kept.data) if kept.total is None else max(kept.total, len(kept.data))
     headers = {"JobMon-Output-Start": str(total - len(kept.data)), "JobMon-Output-Bytes": str(total)}
+    other = state.store.last_words(job.uuid, next(name for name in STREAMS if name != stream))
+    if other is not None and other != kept:  # `2>&1`: both are one file
+        headers["JobMon-Other-Bytes"] = str(max(other.total or 0, len(other.data)))
     return Response(kept.data, media_type="application/octet-stream", headers=headers)
 
 

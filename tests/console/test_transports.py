@@ -162,11 +162,12 @@ async def test_each_frame_is_given_before_the_next_one_is_made(
 
 
 async def test_kept_output_says_where_it_stood(transport: Transport, fake: Any, context: Context) -> None:
-    fake.body("GET /v1/jobs/4711/output", b"last words", JobMon_Output_Start="90", JobMon_Output_Bytes="100")
+    placed = {"JobMon_Output_Start": "90", "JobMon_Output_Bytes": "100", "JobMon_Other_Bytes": "7"}
+    fake.body("GET /v1/jobs/4711/output", b"last words", **placed)
 
     (kept,) = await transport.fetch(context, calls.output("4711", "stderr"), method="content")
 
-    assert kept == Kept(b"last words", 90, 100)
+    assert kept == Kept(b"last words", 90, 100, 7)
     assert fake.asked[-1][0].endswith("/output?stream=stderr")
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from jobmon_wire.jobs import FIELDS
-from tests.server.house import PING, REGISTRATION, Agent, House, ask, rows, until
+from tests.server.house import END_REPORT, PING, REGISTRATION, Agent, House, ask, rows, until
 from tests.server.running import person_text
 
 
@@ -134,6 +134,7 @@ async def test_the_end_of_a_job_is_kept_with_its_last_words_and_told_once(house:
         (job,) = rows(await alice.get("/v1/jobs"))
         detail = (await alice.get("/v1/jobs/4711.0")).json()
         output = await alice.get("/v1/jobs/4711.0/output")
+        errors = await alice.get("/v1/jobs/4711.0/output?stream=stderr")
         log = rows(await alice.get("/v1/jobs/4711.0/log"))
 
     assert (first, second) == (204, 204)
@@ -142,8 +143,17 @@ async def test_the_end_of_a_job_is_kept_with_its_last_words_and_told_once(house:
     assert "stdout" not in detail["end"]
     assert output.content == b"last words\n"
     assert output.headers["jobmon-output-start"] == str(1000 - len(b"last words\n"))
-    assert output.headers["jobmon-output-bytes"] == "1000"
+    assert output.headers["jobmon-output-bytes"] == errors.headers["jobmon-other-bytes"] == "1000"
+    assert output.headers["jobmon-other-bytes"] == errors.headers["jobmon-output-bytes"]
     assert [event["kind"] for event in log].count("ended") == 1
+
+
+async def test_of_streams_that_are_one_file_none_is_called_the_other(house: House) -> None:
+    async with house.agent() as agent, house.user() as alice:
+        await agent.end(stderr=END_REPORT["stdout"], stderr_bytes=END_REPORT["stdout_bytes"])
+        output = await alice.get("/v1/jobs/4711.0/output")
+
+    assert "jobmon-other-bytes" not in output.headers
 
 
 async def test_a_requeued_job_starts_anew_and_an_older_agent_does_not(house: House) -> None:

@@ -87,6 +87,7 @@ class FakeSource:
         asked: calls in order, as pairs of verb or path and arguments.
         open: verbs whose answers are under way.
         output: what a tail sends first.
+        other: bytes that an ended job's other stream has.
     """
 
     def __init__(self, jobs: list[dict[str, Any]] | None = None) -> None:
@@ -99,6 +100,7 @@ class FakeSource:
         self.asked: list[tuple[str, Any]] = []
         self.open: list[str] = []
         self.output = b"".join(b"step %d loss 0.1\n" % number for number in range(40))
+        self.other = 0
         self.notes: list[dict[str, Any]] = []
         self.processes: list[dict[str, Any]] = PROCESSES
         self.entries: list[dict[str, Any]] = ENTRIES
@@ -142,7 +144,7 @@ class FakeSource:
 
     async def content(self, call: Any) -> Kept:
         self.asked.append(("output", call.query))
-        return Kept(b"last words\n", 100, 111)
+        return Kept(b"last words\n", 100, 111, self.other)
 
     async def rows(self, call: Any) -> AsyncIterator[dict[str, Any]]:
         if self.trouble:

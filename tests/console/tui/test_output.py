@@ -214,3 +214,32 @@ async def test_colours_of_the_output_are_seen_folded_and_found_through(
         assert [text for text, style in output.spans(0) if style == "found"] == ["e ", "f"]
         console.jobs.detail.output.toggle_fold()
         assert tuple(style for text, style in output.spans(0) if text in ("f", "ailure")) == ("found", "bad")
+
+
+async def test_of_a_job_that_ended_it_is_said_how_much_the_other_stream_has(
+    console: Console, source: Any, settle: Any, screen_text: Any, make_record: Any
+) -> None:
+    source.jobs = {"uuid-1": make_record(1, state="ended", exit={"code": 3, "signal": None, "source": "wrap"})}
+    source.other = 2048
+    async with console.run_test(size=(140, 40)) as pilot:
+        await settle(pilot, lambda: "stderr 2.0K: o" in screen_text(console))
+        await pilot.press("enter", "o")
+        await settle(pilot, lambda: "stdout 2.0K: o" in screen_text(console))
+
+        assert source.asked[-1] == ("output", {"stream": "stderr"})
+
+
+async def test_a_job_that_ends_under_the_eye_says_it_once_and_how_much_the_other_stream_has(
+    console: Console, source: Any, settle: Any, screen_text: Any, make_record: Any
+) -> None:
+    source.jobs = {"uuid-1": make_record(1)}
+    source.output = b"last words\n"
+    source.notes = [{"kind": "ended", "exit": {"code": 3}}]
+    source.other = 2048
+    async with console.run_test(size=(140, 40)) as pilot:
+        await settle(pilot, lambda: "the job has ended with exit 3" in screen_text(console))
+        assert "2.0K" not in screen_text(console)
+        source.change(make_record(1, state="ended", exit={"code": 3, "signal": None, "source": "wrap"}))
+        await settle(pilot, lambda: "stderr 2.0K: o" in screen_text(console))
+
+        assert "── ended ──" not in screen_text(console)

@@ -19,7 +19,7 @@ from jobmon_console.replies import Kept
 from jobmon_console.safe import safe
 from jobmon_console.tui import texts
 from jobmon_console.tui.panes.folding import Folding, Piece
-from jobmon_console.tui.panes.pane import Pane, Target
+from jobmon_console.tui.panes.pane import ASK_AGAIN, Pane, Target
 from jobmon_console.tui.panes.scrollback import Row, Scrollback
 from jobmon_console.tui.panes.search import Search
 from jobmon_console.tui.source import Reading, once
@@ -31,6 +31,7 @@ from jobmon_wire.verbs import STREAMS
 FIRST = 500  # lines shown of what the job has printed already
 TAB = 8  # cells between tab stops
 MARGIN = 1  # cells before a line
+LOOKS = 3  # for the report of a job's end, which comes within a second or two
 CLOCK = 9  # cells of a time and the space behind it
 
 
@@ -57,6 +58,9 @@ class Output(Pane):
         self._place = Place()
         self._skipped = 0  # bytes that came faster than they could be shown
         self._unseen = 0  # lines that came since following stopped
+        self._other = 0  # bytes of the ended job's other stream
+        self._is_told = False  # that the job has ended, in the stream
+        self._looks = 0  # for the report of its end
         self._has_begun = False  # what was there before has come
         self._row = 0  # of the match that was gone to last
 
@@ -116,6 +120,8 @@ class Output(Pane):
             spans.append((f"  {lines}, {texts.size(self._buffer.bytes)}", "dim"))
         if self._skipped:  # the lines that say so scroll by as fast as the others
             spans.append((f"  {texts.size(self._skipped)} skipped", "warn"))
+        if self._other:  # of a job that failed, that is where the reason stands
+            spans.append((f"  {self._other_stream()} {texts.size(self._other)}: o", "info"))
         if self.search:
             spans.append((f"  {self._matches()}", "info" if self.search.rows else "warn"))
         if self.follows:
@@ -165,18 +171,27 @@ class Output(Pane):
         if rest.missing:
             self._note(f"{texts.size(rest.missing)} before this were not kept")
         self._feed(rest.data)
-        self._note("ended")
+        self._other = kept.other
+        if not self._is_told:
+            self._note("ended")
 
     def _take_note(self, note: dict[str, Any]) -> None:
         if note.get("kind") == "hole" and isinstance(note.get("bytes"), int):
             self._buffer.skip(note["bytes"])
         if note.get("kind") == "skipped" and isinstance(note.get("bytes"), int):
             self._skipped += note["bytes"]
+        self._is_told = self._is_told or note.get("kind") == "ended"
         if words := told(note, self.file):
             self._note(words)
 
     def ended(self, error: JobMonError | None) -> None:
         """Say in the stream that it broke off; a job that ended brings no more."""
+        if self._is_told and error is not None:  # all is here; the report of its end, with the other stream, is not yet
+            super().ended(None)
+            if self._looks < LOOKS:
+                self._looks += 1
+                self.later(ASK_AGAIN)
+            return
         super().ended(error)
         if error is not None and self.count():
             self._note("the answer broke off; going on when it can be had" if passes(error) else safe(str(error)))
@@ -187,8 +202,8 @@ class Output(Pane):
         self._folding.restart(self._folding.width)
         self.search = Search(self.search.text, self._text)
         self._place = Place()
-        self._unseen = self._row = self._skipped = 0
-        self._has_begun = False
+        self._unseen = self._row = self._skipped = self._other = self._looks = 0
+        self._has_begun = self._is_told = False
         self.follows = True
 
     def renew(self) -> None:
@@ -220,8 +235,8 @@ class Output(Pane):
         is_back = new.is_alive and not old.is_alive
         if is_back and (old.row.get("state") == ENDED or self._place.cursor is None):
             self.renew()
-        elif self.problem or new.row.get("state") == LOST:
-            self.ask_now()
+        elif self.problem or new.row.get("state") == LOST or self._is_told:
+            self.ask_now()  # also how much the other stream has
 
     # Keys
 
@@ -233,7 +248,10 @@ class Output(Pane):
 
     def other_stream(self) -> None:
         """Standard error after standard output, and back."""
-        self.choose(STREAMS[1] if self.file == STREAMS[0] else STREAMS[0])
+        self.choose(self._other_stream())
+
+    def _other_stream(self) -> str:
+        return STREAMS[1] if self.file == STREAMS[0] else STREAMS[0]
 
     def toggle_follow(self) -> None:
         """Stay at the end, or stay here."""

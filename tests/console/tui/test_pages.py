@@ -4,7 +4,9 @@ from typing import Any
 
 from jobmon_console.errors import CredentialRefusedError, UnreachableError
 from jobmon_console.tui.app import Console
-from jobmon_console.tui.screens.nodes import nodes_of
+from jobmon_console.tui.screens.activity import Activity
+from jobmon_console.tui.screens.connect import Connect
+from jobmon_console.tui.screens.nodes import Nodes, nodes_of
 
 
 async def test_nodes_add_up_what_their_jobs_take_and_lead_to_them(
@@ -22,6 +24,17 @@ async def test_nodes_add_up_what_their_jobs_take_and_lead_to_them(
         await settle(pilot, lambda: console.jobs.board.filter == "cluster=caf node=wn001")
 
         assert console.jobs.board.matching == 3
+
+
+async def test_from_each_page_the_keys_of_the_others_lead_there_and_its_own_back(console: Console, settle: Any) -> None:
+    pages = {"f2": Nodes, "f3": Activity, "f4": Connect}
+    async with console.run_test(size=(140, 30)) as pilot:
+        await settle(pilot, lambda: console.jobs.target)
+        for key in ("f2", "f3", "f4", "f3", "f2", "f4", "f2"):
+            await pilot.press(key)
+            await settle(pilot, lambda: isinstance(console.screen, pages[key]))  # noqa: B023
+        await pilot.press("f2")
+        await settle(pilot, lambda: console.screen is console.jobs)
 
 
 def test_a_node_is_named_by_its_cluster_too() -> None:

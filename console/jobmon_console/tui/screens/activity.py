@@ -114,6 +114,8 @@ class Activity(Page):
         feeds: one per context.
     """
 
+    ID = "activity"
+
     def __init__(self, feeds: list[Feed]) -> None:
         self._activity = ActivityRows(feeds)
         super().__init__(self._activity)

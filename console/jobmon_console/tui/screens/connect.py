@@ -82,6 +82,8 @@ class Connect(Page):
         steady: a steady clock, s.
     """
 
+    ID = "connect"
+
     def __init__(self, feeds: list[Feed], steady: Callable[[], float]) -> None:
         self._list = ConnectRows(feeds, steady)
         super().__init__(self._list)

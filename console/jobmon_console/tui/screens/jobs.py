@@ -239,15 +239,19 @@ class JobsScreen(JobsList, inherit_bindings=True):
 
     def do_nodes(self) -> None:
         """The page of nodes."""
-        self.app.push_screen(Nodes(self.board, self.site.now, self.use_filter))
+        self.app.push_screen(Nodes(self.board, self.site.now, self.use_filter), self._turn_to)
 
     def do_activity(self) -> None:
         """The page of activity."""
-        self.app.push_screen(Activity(self.board.feeds))
+        self.app.push_screen(Activity(self.board.feeds), self._turn_to)
 
     def do_connect(self) -> None:
         """The page of connections."""
-        self.app.push_screen(Connect(self.board.feeds, self.site.steady))
+        self.app.push_screen(Connect(self.board.feeds, self.site.steady), self._turn_to)
+
+    def _turn_to(self, page: str | None) -> None:
+        if page:
+            self.action_do(page)
 
     def do_palette(self) -> None:
         """Find an action or a job."""

@@ -124,6 +124,8 @@ class Nodes(Page):
         choose: told the selector of the node's jobs.
     """
 
+    ID = "nodes"
+
     def __init__(self, board: Board, now: Callable[[], float], choose: Callable[[str], None]) -> None:
         self._table = NodeRows(board, now)
         super().__init__(self._table)

@@ -1,4 +1,4 @@
-"""A page in front of the jobs, as large as the screen: a title, rows, and Esc that closes it."""
+"""A page in front of the jobs, as large as the screen: a title, rows, and Esc that closes it, or another page's key."""
 
 from typing import ClassVar
 
@@ -12,19 +12,21 @@ from jobmon_console.tui.screens.dialog import Dialog
 from jobmon_console.tui.widgets.bar import Bar
 from jobmon_console.tui.widgets.lines import Lines, Span
 
+PAGES = ("nodes", "activity", "connect")  # by the ids of their keys
 REDRAW = 1.0  # s between two looks at what is newer
 
 
-class Page(Dialog[None]):
-    """Rows on the whole screen.
+class Page(Dialog[str]):
+    """Rows on the whole screen; the answer is the page that shall be there next, if any.
 
-    Subclasses give ``title`` and ``keys``, and may look for news in ``renew``.
+    Subclasses give ``ID``, ``title`` and ``keys``, and may look for news in ``renew``.
 
     Args:
         rows: what is shown.
     """
 
-    BINDINGS: ClassVar[list[BindingType]] = [*bindings([BY_ID["leave"], BY_ID["reconnect"]])]
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings(BY_ID[id_] for id_ in ("leave", "reconnect", *PAGES))]
+    ID: ClassVar[str]  # one of ``PAGES``
 
     def __init__(self, rows: Lines) -> None:
         super().__init__()
@@ -59,9 +61,11 @@ class Page(Dialog[None]):
         """Ask again now."""
 
     def action_do(self, id_: str) -> None:
-        """Leave as a dialog is left; ask again."""
+        """Leave as a dialog is left, or for another page; ask again."""
         if id_ == "reconnect":
             self.reload()
+        elif id_ in PAGES:
+            self.dismiss(None if id_ == self.ID else id_)
         else:
             super().action_do("escape" if id_ == "leave" else id_)
 

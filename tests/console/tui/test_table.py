@@ -169,6 +169,22 @@ async def test_a_wrong_filter_points_at_the_character_and_keeps_the_last_good_li
         assert console.jobs.board.matching == 1
 
 
+async def test_while_the_name_of_a_field_is_typed_the_list_stays_and_enter_means_what_stands_there(
+    console: Console, settle: Any, screen_text: Any
+) -> None:
+    async with console.run_test(size=(140, 40)) as pilot:
+        await settle(pilot, lambda: console.jobs.target)
+        await pilot.press("down", "down")
+        key, jobs = console.jobs.table.key, console.jobs.board.matching
+        await pilot.press("slash", *"own")
+        await settle(pilot, lambda: "owner:" in screen_text(console))
+        assert (console.jobs.board.matching, console.jobs.table.key) == (jobs, key)
+        await pilot.press("enter")
+        await settle(pilot, lambda: "Nothing matches own" in screen_text(console))
+
+        assert console.jobs.filter.input.value == console.jobs.board.filter == "own"
+
+
 async def test_a_letter_of_a_filter_and_another_number_of_jobs_lay_nothing_out_anew(
     console: Console, settle: Any
 ) -> None:

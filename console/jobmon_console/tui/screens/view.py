@@ -252,12 +252,17 @@ class JobsView(Screen[None], inherit_bindings=False):
         return True
 
     def on_filter_typed(self, event: Filter.Typed) -> None:
-        """Live."""
+        """Live; a word that matches nothing and may become the name of a field is no filter yet."""
         self.touched()
-        self.set_filter(event.text)
+        before, at = self.board.filter, self.table.key
+        if self.set_filter(event.text) and event.is_begun and not self.board.matching:
+            self.set_filter(before)
+            self.table.go_to(at)
 
     def on_filter_left(self) -> None:
-        """Enter: the list has the keys again."""
+        """Enter: what stands there is meant, and the list has the keys again."""
+        if self.filter.input.value != self.board.filter:
+            self.set_filter(self.filter.input.value)
         self.leave_filter()
 
     def begin_with(self, text: str) -> None:

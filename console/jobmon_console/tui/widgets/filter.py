@@ -82,11 +82,16 @@ class Filter(Vertical):
     """
 
     class Typed(Message):
-        """The text is another."""
+        """The text is another.
 
-        def __init__(self, text: str) -> None:
+        Args:
+            is_begun: its last word may become the name of a field.
+        """
+
+        def __init__(self, text: str, is_begun: bool) -> None:
             super().__init__()
             self.text = text
+            self.is_begun = is_begun
 
     class Left(Message):
         """Enter was pressed: back to the table."""
@@ -138,7 +143,8 @@ class Filter(Vertical):
         is_typing = self.input.has_focus and self.input.cursor_position == len(event.value)
         self._offered = self._offer(event.value) if is_typing else []
         self.set_class(bool(self._offered), "-offers")
-        self.post_message(self.Typed(event.value))
+        is_begun = any(each.jobs is None for each in self._offered)
+        self.post_message(self.Typed(event.value, is_begun))
 
     def _complete(self) -> None:
         offered = self._offer(self.input.value)  # what is shown may be of a letter before

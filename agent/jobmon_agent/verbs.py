@@ -10,13 +10,7 @@ Each is imported when it is asked for first: all of them take 10 ms of CPU, and
 the first command after a wake-up waits for it.
 """
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator
-
-if TYPE_CHECKING:
-    _Functions = Mapping[str, Callable[..., Any]]
-else:
-    _Functions = Mapping  # without subscripts before Python 3.9
+from typing import Any, Callable, Dict, Iterator, Mapping
 
 _MODULES = {
     "ps": "processes",
@@ -34,7 +28,7 @@ _MODULES = {
 _OF_EACH = ("head", "tail", "cat")  # for patterns, too
 
 
-class _Known(_Functions):
+class _Known(Mapping[str, Callable[..., Any]]):
     """The functions by name."""
 
     def __init__(self) -> None:

@@ -22,7 +22,7 @@ from jobmon_console.tui.listing import CLUSTER, JOB, NODE, Block, Entry, Line, L
 from jobmon_console.tui.order import DEFAULT, SORTS, in_order, natural, order_of
 from jobmon_console.tui.reasons import Reasons
 from jobmon_wire.jobs import ENDED
-from jobmon_wire.selectors import parse_selector
+from jobmon_wire.selectors import SelectorError, parse_selector
 
 GROUPINGS: tuple[tuple[str, ...], ...] = (("cluster", "node"), ("cluster",), ())
 HOLD = 3.0  # s after a move in which a live column does not reorder the list under the cursor
@@ -93,6 +93,15 @@ class Board:
             me in before and sieve.narrows(before[me]) for me, sieve in self._sieves.items()
         )
         self._renew(NARROWED if is_narrower and self._sieves else STALE)
+
+    def is_matched(self, text: str) -> bool:
+        """Whether a job matches a filter; also if the text is none, as an error is told elsewhere."""
+        try:
+            tree = parse_selector(text)
+        except SelectorError:
+            return True
+        sieves = {feed.me: Sieve(tree, feed.me, self._now) for feed in self.feeds}
+        return any(group.has_match(sieves) for group in self._groups.values())
 
     def set_sort(self, column: str) -> None:
         """Sort by a column; by the same one again: the other way round."""

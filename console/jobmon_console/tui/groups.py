@@ -111,16 +111,22 @@ class Group:
         if not sieves:
             self.shown = self.members
             return
-        if len(sieves) > 1:
-            members = [entry for entry in members if sieves[entry.feed.me].wants(entry.row.cells)]
-        else:
-            (sieve,) = sieves.values()
-            outlook, wants = sieve.outlook(self._common, self._all_words), sieve.among(self._common)
-            if outlook is not True:
-                members = [] if outlook is False else [entry for entry in members if wants(entry.row.cells)]
-        self.shown = members
+        self.shown = members = self._chosen(members, sieves)
         if len(members) < len(self.members):
             self.running = sum(entry.row.cells[_STATE] == RUNNING for entry in members)
+
+    def has_match(self, sieves: Mapping[str, Sieve]) -> bool:
+        """Whether a member would be shown."""
+        return bool(self._chosen(self.members, sieves))
+
+    def _chosen(self, members: list[Entry], sieves: Mapping[str, Sieve]) -> list[Entry]:
+        if len(sieves) > 1:
+            return [entry for entry in members if sieves[entry.feed.me].wants(entry.row.cells)]
+        (sieve,) = sieves.values()
+        outlook, wants = sieve.outlook(self._common, self._all_words), sieve.among(self._common)
+        if outlook is None:
+            return [entry for entry in members if wants(entry.row.cells)]
+        return members if outlook else []
 
     def _all_words(self) -> str:
         if self._words is None:

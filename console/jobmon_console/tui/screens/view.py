@@ -254,10 +254,10 @@ class JobsView(Screen[None], inherit_bindings=False):
     def on_filter_typed(self, event: Filter.Typed) -> None:
         """Live; a word that matches nothing and may become the name of a field is no filter yet."""
         self.touched()
-        before, at = self.board.filter, self.table.key
-        if self.set_filter(event.text) and event.is_begun and not self.board.matching:
-            self.set_filter(before)
-            self.table.go_to(at)
+        if event.is_begun and not self.board.is_matched(event.text):
+            self.filter.complain(None)
+        else:
+            self.set_filter(event.text)
 
     def on_filter_left(self) -> None:
         """Enter: what stands there is meant, and the list has the keys again."""

@@ -33,7 +33,7 @@ from benchmarks.simulation.throwaway import Throwaway
 from benchmarks.table import Row, at_most, show
 from jobmon_console.tui.theme import DARK
 from jobmon_pki.credential_files import write_credential
-from jobmon_wire.selectors import SelectorError, parse_selector
+from jobmon_wire.selectors import FIELDS, SelectorError, parse_selector
 
 JOBS, RATE = 100_000, 1_000  # jobs, and changes a second
 LINES = 50_000  # lines a second that a job prints
@@ -254,6 +254,10 @@ def _skips(terminal: Terminal) -> str:
 
 
 def _is_filter(text: str) -> bool:
+    """Whether the list follows, and waits for no name of a field to be whole."""
+    word = text.rpartition(" ")[2]
+    if word and any(name.startswith(word) for name in FIELDS):
+        return False
     with suppress(SelectorError):
         parse_selector(text)
         return True

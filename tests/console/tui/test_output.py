@@ -243,3 +243,18 @@ async def test_a_job_that_ends_under_the_eye_says_it_once_and_how_much_the_other
         await settle(pilot, lambda: "stderr 2.0K: o" in screen_text(console))
 
         assert "── ended ──" not in screen_text(console)
+
+
+async def test_of_a_followed_file_of_a_job_that_ends_nothing_more_is_asked(
+    console: Console, source: Any, settle: Any, screen_text: Any, make_record: Any
+) -> None:
+    source.jobs = {"uuid-1": make_record(1)}
+    source.notes = [{"kind": "ended", "exit": {"code": 3}}]
+    async with console.run_test(size=(140, 40)) as pilot:
+        await settle(pilot, lambda: console.jobs.target)
+        console.jobs.detail.output.choose("train.log")
+        await settle(pilot, lambda: "the job has ended with exit 3" in screen_text(console))
+        source.change(make_record(1, state="ended", exit={"code": 3, "signal": None, "source": "wrap"}))
+        await settle(pilot, lambda: "ended 3" in screen_text(console))
+
+        assert "nobody to ask" not in screen_text(console)

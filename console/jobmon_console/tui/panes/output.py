@@ -235,7 +235,7 @@ class Output(Pane):
         is_back = new.is_alive and not old.is_alive
         if is_back and (old.row.get("state") == ENDED or self._place.cursor is None):
             self.renew()
-        elif self.problem or new.row.get("state") == LOST or self._is_told:
+        elif self.problem or new.row.get("state") == LOST or (self._is_told and self.file in STREAMS):
             self.ask_now()  # also how much the other stream has
 
     # Keys

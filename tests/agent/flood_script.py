@@ -23,11 +23,12 @@ sys.path.insert(0, sys.argv[1])
 from jobmon_agent.job import Job
 from jobmon_agent.pidfd import open_pidfd
 from jobmon_agent.pidstat import start_time
-from jobmon_agent.verbs import VERBS as FUNCTIONS
+from jobmon_agent.verbs import VERBS as KNOWN
 from jobmon_wire import frames
 from jobmon_wire.verbs import VERBS, check_arguments
 
-TAIL = FUNCTIONS["tail"]  # imported before the job writes
+FUNCTIONS = dict(KNOWN)  # imported before anything is measured or watched
+
 # The kernel tells how long a process computed and how long it waited for a processor; what is left of the time
 # that its writes take, something has held them up.
 WRITER = """
@@ -84,7 +85,7 @@ def follow(job, delay):
     seen, skipped, places, rss, told, frames_seen = 0, 0, [], [], 0, 0
     start, used = time.monotonic(), time.process_time()
     arguments = {"lines": 0, "follow": True, "latest": bool(delay)}
-    for type_, payload in TAIL(job, check_arguments(VERBS["tail"], arguments)):
+    for type_, payload in FUNCTIONS["tail"](job, check_arguments(VERBS["tail"], arguments)):
         if type_ == frames.DATA:
             seen += len(payload)
             time.sleep(delay)

@@ -21,9 +21,7 @@ QUIET = 0.05  # s in which nothing must come
 @pytest.fixture(name="house")
 async def house_with_datagrams(house: House) -> House:
     """A server that takes datagrams."""
-    await house.stop()
-    house.callback = AUTO
-    await house.start()
+    await house.call_back_by(AUTO)
     return house
 
 

@@ -25,7 +25,7 @@ from jobmon_server.configuration import Address, Configuration
 from jobmon_server.doors import Door
 from jobmon_server.jobs import Job, new_job
 from jobmon_server.peer import Peer
-from jobmon_server.ports import Port, bind_datagrams
+from jobmon_server.ports import Port, PortError, bind_datagrams
 from jobmon_server.state import State
 from jobmon_server.tls import TLSFiles
 from jobmon_wire import frames, limits
@@ -35,6 +35,7 @@ from jobmon_wire.records import TCP
 from tests.server.running import client_context, job_credential, person_credential
 
 PATIENCE = 10.0  # s
+TRIES = 8  # ports of the kernel's choice that are tried until one is free for datagrams, too
 PING = 0.3  # s; three missed are one second
 
 REGISTRATION: dict[str, Any] = {
@@ -128,14 +129,22 @@ class House:
             (site.people_ca, Door((OWNER, ADMIN), NoDenials(), issuer_key_id=site.people_key_id())),
             (site.job_ca, Door((JOB,), NoDenials(), issuer_key_id=site.job_key_id())),
         )
-        for address, (anchor, door), app in zip(addresses, doors, apps, strict=True):
+        *sockets, datagrams = _bind_all(addresses, self.callback != TCP)
+        for sock, (anchor, door), app in zip(sockets, doors, apps, strict=True):
+            assert sock is not None
             files = TLSFiles(site.server_certificate, site.server_key, anchor)
-            port = Port(_bind(address), files, door)
+            port = Port(sock, files, door)
             await port.open(app)
             self._ports.append(port)
         self._numbers = [port.number for port in self._ports]
-        if self.callback != TCP:
-            self.state.beats.listen(bind_datagrams(Address("127.0.0.1", self.agents)))
+        if datagrams is not None:
+            self.state.beats.listen(datagrams)
+
+    async def call_back_by(self, callback: str) -> None:
+        """Start it anew with that callback, on other ports: the number may be another program's for datagrams."""
+        await self.stop()
+        self.callback, self._numbers = callback, [0, 0]
+        await self.start()
 
     async def stop(self) -> None:
         """Stop it as the daemon does."""
@@ -343,6 +352,21 @@ async def until(what: Any, patience: float = PATIENCE) -> Any:
         assert time.monotonic() < deadline, f"not within {patience} s"
         await asyncio.sleep(0.01)
     return found
+
+
+def _bind_all(addresses: list[Address], with_datagrams: bool) -> tuple[socket.socket | None, ...]:
+    """The sockets of both ports and of the datagrams, which have the agents' number."""
+    for is_last in [bool(addresses[1].port)] * (TRIES - 1) + [True]:
+        users, agents = map(_bind, addresses)
+        try:
+            number = int(agents.getsockname()[1])
+            return users, agents, bind_datagrams(Address("127.0.0.1", number)) if with_datagrams else None
+        except PortError:  # the number that the kernel chose is another's for datagrams
+            users.close()
+            agents.close()
+            if is_last:
+                raise
+    raise AssertionError
 
 
 def _bind(address: Address) -> socket.socket:

@@ -20,9 +20,7 @@ QUIET = 0.3  # s without a request until an agent closes its channel
 
 async def begin(house: House, callback: str) -> None:
     """Start the server anew with that callback."""
-    await house.stop()
-    house.callback = callback
-    await house.start()
+    await house.call_back_by(callback)
     house.state.configuration = house.state.configuration._replace(quiet=QUIET)
 
 

@@ -67,9 +67,7 @@ async def test_an_agent_is_told_when_its_credential_is_due_and_renews_it(house: 
 
 
 async def test_the_old_session_ends_with_the_old_certificates(house: House, credential: Credential) -> None:
-    await house.stop()
-    house.callback = AUTO
-    await house.start()
+    await house.call_back_by(AUTO)
     async with registered(house, credential) as (agent, first):
         house.clock.shift = DUE
         _, given = await agent.post("/v1/renew", wish(credential))
@@ -213,9 +211,7 @@ async def test_a_job_of_ten_minutes_outlives_its_certificates_of_one_and_is_not_
     house: House, nodes: Nodes, old_or_new: Path, callback: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(beats, "SPREAD", 0.05)
-    await house.stop()
-    house.callback = callback
-    await house.start()
+    await house.call_back_by(callback)
     credential = job_credential(house.site, "alice", "4711.0", LIFE)
     rounds = 13 if callback == AUTO else 3
     async with nodes.job(house, credential, old_or_new) as job, house.user() as alice:

@@ -356,15 +356,15 @@ async def until(what: Any, patience: float = PATIENCE) -> Any:
 
 def _bind_all(addresses: list[Address], with_datagrams: bool) -> tuple[socket.socket | None, ...]:
     """The sockets of both ports and of the datagrams, which have the agents' number."""
-    for is_last in [bool(addresses[1].port)] * (TRIES - 1) + [True]:
+    for left in reversed(range(TRIES)):
         users, agents = map(_bind, addresses)
+        number = int(agents.getsockname()[1])
         try:
-            number = int(agents.getsockname()[1])
             return users, agents, bind_datagrams(Address("127.0.0.1", number)) if with_datagrams else None
-        except PortError:  # the number that the kernel chose is another's for datagrams
+        except PortError:
             users.close()
             agents.close()
-            if is_last:
+            if addresses[1].port or not left:  # else the kernel chose a number that is another's for datagrams
                 raise
     raise AssertionError
 

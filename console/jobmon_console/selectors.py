@@ -106,7 +106,7 @@ def clauses(text: str, me: str, now: Callable[[], float], rows: Iterable[Row]) -
     if not isinstance(tree, All) or len(tree.parts) < 2:
         return []
     cells = [row.cells for row in rows]
-    return [Clause(written(part), sum(map(Sieve(part, me, now).wants, cells))) for part in tree.parts]
+    return [Clause(written(part), sum(Sieve(part, me, now).judge(cells))) for part in tree.parts]
 
 
 def written(tree: Node) -> str:

@@ -98,7 +98,7 @@ def test_a_sieve_wants_what_the_selector_matches(text: str, records: list[dict[s
     predicate = compile_selector(parse_selector(text), ME, lambda: NOW)
     packer = Packer()
 
-    assert [sieve.wants(packer.pack(each).cells) for each in records] == [predicate(each) for each in records]
+    assert sieve.judge([packer.pack(each).cells for each in records]) == [predicate(each) for each in records]
 
 
 @settings(max_examples=150, deadline=None)
@@ -111,11 +111,12 @@ def test_the_outlook_of_a_group_is_true_of_each_of_its_jobs(
         return
     shared = {field: records[0][field] for field in common}
     rows = [Packer().pack(each | shared) for each in records]
-    outlook = sieve.outlook(shared, lambda: _words(rows))
+    cells = [row.cells for row in rows]
+    outlook = sieve.outlook(shared, lambda field: _words(rows))
 
-    assert outlook is None or {sieve.wants(row.cells) for row in rows} == {outlook}
+    assert outlook is None or set(sieve.judge(cells)) == {outlook}
     if outlook is None:
-        assert [sieve.among(shared)(row.cells) for row in rows] == [sieve.wants(row.cells) for row in rows]
+        assert sieve.among(shared)(cells) == sieve.judge(cells)
 
 
 @settings(max_examples=150, deadline=None)
@@ -127,9 +128,8 @@ def test_a_narrower_filter_wants_nothing_that_the_wider_one_does_not(
     if wide is None or narrow is None or not narrow.narrows(wide):
         return
 
-    for each in records:
-        cells = Packer().pack(each).cells
-        assert wide.wants(cells) or not narrow.wants(cells)
+    cells = [Packer().pack(each).cells for each in records]
+    assert all(wider or not narrower for wider, narrower in zip(wide.judge(cells), narrow.judge(cells), strict=True))
 
 
 JOBS = [
@@ -174,10 +174,10 @@ def test_each_field_with_each_operator_is_what_it_is_to_the_selector(operator: s
         predicate = compile_selector(parse_selector(text), ME, lambda: NOW)
         wanted = [predicate(job) for job in JOBS]
 
-        assert [sieve.wants(row.cells) for row in rows] == wanted, text
+        assert sieve.judge([row.cells for row in rows]) == wanted, text
         for row, verdict in zip(rows, wanted, strict=True):
             common = {"cluster": row["cluster"], "node": row["node"]}
-            assert sieve.outlook(common, lambda row=row: _words([row])) in (None, verdict), text
+            assert sieve.outlook(common, lambda field, row=row: _words([row])) in (None, verdict), text
 
 
 def test_a_word_that_grows_is_narrower() -> None:

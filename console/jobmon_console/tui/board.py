@@ -17,7 +17,7 @@ from jobmon_console.selectors import clauses, values_of
 from jobmon_console.sieve import Sieve
 from jobmon_console.tui.census import Census, place_of
 from jobmon_console.tui.feed import Feed
-from jobmon_console.tui.groups import FRESH, NARROWED, STALE, Group, array_of, names_of
+from jobmon_console.tui.groups import FRESH, NARROWED, STALE, Group, array_of, chosen, names_of
 from jobmon_console.tui.listing import CLUSTER, JOB, NODE, Block, Entry, Line, Listing
 from jobmon_console.tui.order import DEFAULT, SORTS, in_order, natural, order_of
 from jobmon_console.tui.reasons import Reasons
@@ -94,6 +94,11 @@ class Board:
         )
         self._renew(NARROWED if is_narrower and self._sieves else STALE)
 
+    def gather_names(self) -> None:
+        """Have at hand what a word is looked for in: a first letter need not wait for it."""
+        for group in self._groups.values():
+            group.words("")
+
     def is_matched(self, text: str) -> bool:
         """Whether a job matches a filter; also if the text is none, as an error is told elsewhere."""
         try:
@@ -136,7 +141,7 @@ class Board:
         self.groups = list(self._headings())
         self.lines = Listing(list(self._blocks()), self._entry_of)
         if at >= 0 and hold not in self.lines and before[at].kind == JOB:
-            self._keep(before, at)
+            self.lines.keep(before, at)
         self._left = {}
         self.marks = {uuid: None for uuid in self.marks if self._is_markable(uuid)}
         self.is_dirty, self._arranged = False, now
@@ -165,7 +170,8 @@ class Board:
 
     def select(self) -> list[Entry]:
         """The jobs that match the filter."""
-        return [entry for entry in self.entries.values() if self._matches(entry)]
+        entries = list(self.entries.values())
+        return chosen(entries, self._sieves) if self._sieves else entries
 
     def in_order(self) -> list[Entry]:
         """The jobs that match the filter, as they are sorted."""
@@ -277,7 +283,7 @@ class Board:
             entry.order = order
             group.shuffle()
         if self._sieves:
-            group.touch()
+            group.touch(entry)
 
     def _group(self, place: tuple[str, ...]) -> Group:
         group = self._groups.get(place)
@@ -311,10 +317,6 @@ class Board:
         for group in self._groups.values():
             group.freshness = max(group.freshness, freshness)
         self.is_dirty = True
-
-    def _matches(self, entry: Entry) -> bool:
-        sieve = self._sieves.get(entry.feed.me)
-        return sieve is None or sieve.wants(entry.row.cells)
 
     def _array_key(self, entry: Entry) -> str:
         place = place_of(entry.row)[: len(self.grouping)]
@@ -367,16 +369,6 @@ class Board:
     def _heading(self, kind: str, place: tuple[str, ...], jobs: int, running: int) -> Line:
         key = heading_key(place)
         return Line(kind, key, None, place[-1], jobs, running, key in self.folded)
-
-    def _keep(self, before: Listing, at: int) -> None:
-        """Let the job of that line stand behind what stood before it."""
-        ghost = before[at]._replace(is_ghost=True)
-        for number in reversed(range(at)):
-            place = self.lines.find(before[number].key)
-            if place >= 0:
-                self.lines.haunt(ghost, place + 1)
-                return
-        self.lines.haunt(ghost, 0)
 
 
 def heading_key(place: tuple[str, ...]) -> str:

@@ -6,6 +6,7 @@ matters; of 500 nodes the others stay as they are.  Nothing here draws.
 
 from collections import Counter
 from collections.abc import Mapping
+from itertools import compress
 from operator import itemgetter
 
 from jobmon_console.rows import PLACES, Row
@@ -16,10 +17,11 @@ from jobmon_wire.jobs import RUNNING
 
 LEAST_ARRAY = 3  # tasks of a job array under one heading that are folded to one line
 
-FRESH, NARROWED, STALE = range(3)  # nothing is to be chosen; from what was shown; from all members
+FRESH, CHANGED, NARROWED, STALE = range(4)  # nothing is to be chosen; of some members; of what was shown; of all
 
 _STATE, _BATCH = PLACES["state"], PLACES["batch"]
-_names_of = itemgetter(*(PLACES[name] for name in ("id", "name", "owner", "owner_name")))
+_NAMES = ("id", "name", "owner")
+_names_of, _owners_of = (itemgetter(*(PLACES[each] for each in names)) for names in (_NAMES, ("owner", "owner_name")))
 
 
 class Group:
@@ -35,11 +37,11 @@ class Group:
         body: the lines for those.
         arrays: tasks of the arrays that have a line, by its key.
         running: of those shown, where they are not all of them.
-        freshness: STALE, NARROWED or FRESH: how much of what is shown has to be chosen anew.
+        freshness: STALE, NARROWED, CHANGED or FRESH: how much of what is shown has to be chosen anew.
     """
 
     __slots__ = (
-        *("_common", "_fresh", "_is_unsorted", "_large", "_leaving", "_tasks", "_words"),
+        *("_changed", "_common", "_fresh", "_is_unsorted", "_large", "_leaving", "_names", "_owners", "_tasks"),
         *("arrays", "body", "freshness", "key", "members", "place", "running", "shown"),
     )
 
@@ -51,8 +53,10 @@ class Group:
         self.arrays: dict[str, list[Entry]] = {}
         self.running = 0
         self.freshness = STALE
+        self._changed: set[Entry] = set()  # whatever was shown, they have to be looked at
         self._common = dict(zip(("cluster", "node"), place, strict=False))
-        self._words: str | None = None  # for ``Sieve.outlook``
+        self._names: str | None = None  # a line for each member, in their order: what ``Sieve.word`` may stand in
+        self._owners: str | None = None  # theirs, each once
         self._large: set[str] = set()  # arrays with as many members as have a line
         self._fresh: list[Entry] = []
         self._leaving: set[Entry] = set()
@@ -61,35 +65,38 @@ class Group:
 
     def put(self, entry: Entry) -> None:
         """A job comes."""
-        entry.place, self._words = self.place, None
+        entry.place = self.place
+        self.rename()
         self._fresh.append(entry)
         self._tasks[entry.array] += 1
         if entry.array and self._tasks[entry.array] >= LEAST_ARRAY:
             self._large.add(entry.array)
-        self.touch()
+        self.freshness = STALE
 
     def drop(self, entry: Entry) -> None:
         """A job goes; not one that came just now."""
-        entry.place = self._words = None
+        entry.place = None
+        self.rename()
         self._leaving.add(entry)
         self._tasks[entry.array] -= 1
         if self._tasks[entry.array] < LEAST_ARRAY:
             self._large.discard(entry.array)
         if not self._tasks[entry.array]:
             del self._tasks[entry.array]
-        self.touch()
+        self.freshness = STALE
 
     def shuffle(self) -> None:
         """What the jobs are sorted by is another for one of them."""
         self._is_unsorted, self.freshness = True, STALE
 
-    def touch(self) -> None:
+    def touch(self, entry: Entry) -> None:
         """A member is another; it may match now, or not any more."""
-        self.freshness = STALE
+        self._changed.add(entry)
+        self.freshness = max(self.freshness, CHANGED)
 
     def rename(self) -> None:
         """A name or an owner of a member is another."""
-        self._words = None
+        self._names = self._owners = None
 
     def arrange(self, is_reversed: bool) -> None:
         """Put the members in order."""
@@ -97,6 +104,7 @@ class Group:
             self.members = [entry for entry in self.members if entry not in self._leaving]
         if self._fresh or self._is_unsorted:
             self.members = in_order(self.members + self._fresh, is_reversed)
+            self._names = None
         self._fresh, self._is_unsorted = [], False
         self._leaving = set()
 
@@ -106,14 +114,24 @@ class Group:
         Args:
             sieves: by the name that "me" stands for; none: everything is shown.
         """
-        members = self.shown if self.freshness == NARROWED else self.members
-        self.freshness = FRESH
+        freshness, changed = self.freshness, self._changed
+        self.freshness, self._changed = FRESH, set()
         if not sieves:
             self.shown = self.members
             return
-        self.shown = members = self._chosen(members, sieves)
-        if len(members) < len(self.members):
-            self.running = sum(entry.row.cells[_STATE] == RUNNING for entry in members)
+        if freshness > CHANGED:
+            self.shown = self._chosen(self.members if freshness == STALE else self.shown, sieves)
+        if changed and freshness < STALE:
+            self._take_over(changed, sieves)
+        if len(self.shown) < len(self.members):
+            self.running = [entry.row.cells[_STATE] for entry in self.shown].count(RUNNING)
+
+    def _take_over(self, changed: set[Entry], sieves: Mapping[str, Sieve]) -> None:
+        """Show those of the changed members that match now, and no others of them."""
+        shown = set(self.shown)
+        wanted = shown - changed | set(self._chosen(list(changed), sieves))
+        if wanted != shown:
+            self.shown = [entry for entry in self.members if entry in wanted]
 
     def has_match(self, sieves: Mapping[str, Sieve]) -> bool:
         """Whether a member would be shown."""
@@ -121,18 +139,25 @@ class Group:
 
     def _chosen(self, members: list[Entry], sieves: Mapping[str, Sieve]) -> list[Entry]:
         if len(sieves) > 1:
-            return [entry for entry in members if sieves[entry.feed.me].wants(entry.row.cells)]
+            return chosen(members, sieves)
         (sieve,) = sieves.values()
-        outlook, wants = sieve.outlook(self._common, self._all_words), sieve.among(self._common)
-        if outlook is None:
-            return [entry for entry in members if wants(entry.row.cells)]
-        return members if outlook else []
+        outlook = sieve.outlook(self._common, self.words)
+        if outlook is not None:
+            return members if outlook else []
+        if sieve.word is not None and members is self.members and len(self.place) > 1:
+            return list(compress(members, [sieve.word in names for names in self.words("").split("\n")]))
+        return list(compress(members, sieve.among(self._common)([entry.row.cells for entry in members])))
 
-    def _all_words(self) -> str:
-        if self._words is None:
-            words = dict.fromkeys(str(word) for entry in self.members for word in names_of(entry.row))
-            self._words = "\n".join(words).lower()
-        return self._words
+    def words(self, field: str) -> str:
+        """What members are called by: their owners alone, or a line for each; see ``Sieve.outlook``."""
+        if field == "owner":
+            if self._owners is None:
+                owners = {_owners_of(entry.row.cells) for entry in self.members}
+                self._owners = "\n".join(str(name) for both in owners for name in both).lower()
+            return self._owners
+        if self._names is None:
+            self._names = "\n".join([_line(*_names_of(entry.row.cells)) for entry in self.members]).lower()
+        return self._names
 
     def fold(self, opened: set[str]) -> None:
         """Make the lines; an array's tasks stand together, where its first one does."""
@@ -166,10 +191,21 @@ class Group:
             self.body += tasks
 
 
+def chosen(entries: list[Entry], sieves: Mapping[str, Sieve]) -> list[Entry]:
+    """Those of the entries that are meant by the sieve of the one who sees them."""
+    cells = [entry.row.cells for entry in entries]
+    verdicts = {me: sieve.judge(cells) for me, sieve in sieves.items()}
+    return [entry for at, entry in enumerate(entries) if verdicts[entry.feed.me][at]]
+
+
 def names_of(row: Row) -> tuple[object, ...]:
     """By what a person calls a job or its owner."""
-    names: tuple[object, ...] = _names_of(row.cells)
-    return names
+    return (*_names_of(row.cells), *_owners_of(row.cells))
+
+
+def _line(*names: object) -> str:
+    line = "\t".join(map(str, names))
+    return line.replace("\n", " ") if "\n" in line else line
 
 
 def array_of(row: Row) -> str:

@@ -89,9 +89,16 @@ class Listing:
                 at += len(block.body)
         self._length = at
 
-    def haunt(self, ghost: Line, at: int) -> None:
-        """Let a job that left stand before the line of that number."""
-        self._ghost, self._ghost_at = ghost, at
+    def keep(self, before: "Listing", at: int) -> None:
+        """Let a job that left stand behind what stood before it.
+
+        Args:
+            before: an earlier listing.
+            at: the number of the job's line in that.
+        """
+        places = (self.find(before[number].key) for number in reversed(range(at)))
+        self._ghost_at = next((place for place in places if place >= 0), -1) + 1
+        self._ghost = before[at]._replace(is_ghost=True)
 
     def __len__(self) -> int:
         return self._length + (self._ghost is not None)

@@ -87,6 +87,11 @@ def wrong_filter(scene: Scene) -> None:
     scene.keys, scene.awaited = ["slash", *"state:runing"], "^ state is one of"
 
 
+def filtering(scene: Scene) -> None:
+    """A filter is about to be typed."""
+    scene.keys, scene.awaited = ["slash"], "Tab completes"
+
+
 def completing(scene: Scene) -> None:
     """A filter being typed."""
     scene.keys, scene.awaited = ["slash", *"node:w"], "Tab takes the first"
@@ -338,8 +343,8 @@ def coloured(scene: Scene) -> None:
 
 STAGES = [
     connecting, live, loading, stale, retrying, partial, two_contexts, certificate, nothing_registered,
-    nothing_matches, wrong_filter, completing, read_only, not_permitted, notes, array, states, kill, kill_many,
-    helping, found, nodes, connections, top, files, info, cut_off, kill_refused, killed, read_only_kill, sorting,
-    other_protocol, other_connections, saving, activity, tree, events, broken_stream, kept, lost, nothing_printed,
-    not_there, binary, coloured, *FAILURES,
+    nothing_matches, wrong_filter, filtering, completing, read_only, not_permitted, notes, array, states, kill,
+    kill_many, helping, found, nodes, connections, top, files, info, cut_off, kill_refused, killed, read_only_kill,
+    sorting, other_protocol, other_connections, saving, activity, tree, events, broken_stream, kept, lost,
+    nothing_printed, not_there, binary, coloured, *FAILURES,
 ]  # fmt: skip

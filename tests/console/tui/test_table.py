@@ -10,18 +10,23 @@ from textual.events import Key
 from jobmon_console.jobs import Mirror
 from jobmon_console.link import Link
 from jobmon_console.tui.app import Console
-from jobmon_console.tui.board import GROUPINGS, HOLD, JOB, LARGE, LOADING, PACE, Board
+from jobmon_console.tui.board import GROUPINGS, HOLD, LARGE, LOADING, PACE, Board
 from jobmon_console.tui.feed import Feed
-from jobmon_console.tui.order import SORTS
+from jobmon_console.tui.listing import CLUSTER, JOB, NODE
+from jobmon_console.tui.order import DEFAULT, SORTS
+from tests.console.tui import screens
 
 KEYS = {"/": "slash", ":": "colon", "-": "minus"}  # as Textual names them
 NAMES = st.sampled_from(["ann", "bob", "eve"])
+FILTERS = ["", "a", "an", "ann", "job-1", "b", "-ann", "cpu>300", "ann cpu>300", "owner:e", "node:n1 or name:bob"]
 CHANGES = st.one_of(
     st.tuples(st.just("put"), st.integers(0, 9), st.integers(0, 2), st.floats(0, 900), NAMES),
+    st.tuples(st.just("turn"), st.integers(0, 9), st.sampled_from([1.0, 600.0]), NAMES),
+    st.tuples(st.just("turn"), st.integers(0, 9), st.sampled_from([1.0, 600.0]), NAMES),
     st.tuples(st.just("drop"), st.integers(0, 9)),
     st.tuples(st.just("sort"), st.sampled_from(sorted(SORTS))),
     st.tuples(st.just("group"), st.sampled_from(GROUPINGS)),
-    st.tuples(st.just("filter"), st.sampled_from(["", "ann", "cpu>300", "node:n1 or name:bob"])),
+    st.tuples(st.just("filter"), st.sampled_from(FILTERS)),
 )
 
 
@@ -29,27 +34,31 @@ def _feed() -> Any:
     return SimpleNamespace(name="caf", me="", mirror=Mirror("caf"), link=Link(0.0, lambda: 0.0))
 
 
-@settings(max_examples=150, deadline=None)
-@given(st.lists(CHANGES, max_size=30))
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.tuples(CHANGES, st.booleans()), min_size=10, max_size=60))
 def test_the_job_under_the_cursor_stays_whatever_changes_and_the_others_are_right(changes: list[Any]) -> None:
     feed = _feed()
     board = Board([feed], lambda: 2e9)
-    key, now = "", 0.0
-    for kind, *change in [("put", 0, 0, 1.0, "ann"), *changes]:
-        if kind == "put":
-            number, node, cpu, name = change
-            uuid = f"u{number}"
-            row = {"uuid": uuid, "id": f"job-{number}", "cluster": f"c{node % 2}", "node": f"n{node}", "name": name}
+    key, now, nodes = "", 0.0, dict.fromkeys(range(10), 0)
+    begun = [(("put", number, number % 2, 1.0, "ann"), False) for number in range(10)]
+    for (kind, *change), is_arranged in [*begun, *changes, (("sort", DEFAULT), True)]:
+        if kind in ("put", "turn"):  # a job comes, or moves; one is another where it is
+            number, cpu, name = change[0], *change[-2:]
+            node = nodes[number] = change[1] if kind == "put" else nodes[number]
+            row = {"uuid": f"u{number}", "id": f"job-{number}", "cluster": f"c{node % 2}", "node": f"n{node}"}
+            row |= {"name": name, "owner": name, "state": "running" if cpu > 300 else "silent", "cpu_percent": cpu}
             row["batch"] = {"array": f"7_{number}"} if number > 4 else {}
-            board.update(feed, feed.mirror.apply({"kind": "jobs", "jobs": [row | {"cpu_percent": cpu}]}))
+            board.update(feed, feed.mirror.apply({"kind": "jobs", "jobs": [row]}))
         elif kind == "drop":
             board.update(feed, feed.mirror.apply({"kind": "gone", "uuids": [f"u{change[0]}"]}))
         elif kind == "sort":
             board.set_sort(change[0])
         elif kind == "group":
             board.grouping = change[0]
-        else:
+        elif kind == "filter":
             board.set_filter(change[0])
+        if not is_arranged:
+            continue
         now += 1.0
         board.arrange(now, key)
         key = key if key in board.lines else next((line.key for line in board.lines if line.kind == JOB), "")
@@ -62,6 +71,10 @@ def test_the_job_under_the_cursor_stays_whatever_changes_and_the_others_are_righ
             str(e.row["uuid"]) for e in board.select()
         }
         assert [line.key for line in jobs if line.is_ghost] in ([], [key])
+        assert board.matching == len(board.select())
+        for heading in [line for line in board.lines if line.kind in (CLUSTER, NODE)]:
+            under = [e.row for e in board.select() if heading.name in (e.row["cluster"], e.row["node"])]
+            assert (heading.jobs, heading.running) == (len(under), sum(row["state"] == "running" for row in under))
         assert [board.lines.find(line.key) for line in board.lines] == list(range(len(board.lines)))
 
 
@@ -198,6 +211,8 @@ async def test_a_letter_of_a_filter_and_another_number_of_jobs_lay_nothing_out_a
         for count, letter in enumerate("ain-3", 3):
             await pilot.press(letter)
             await settle(pilot, lambda count=count: len(console.jobs.board.filter) == count)
+        await pilot.press("space", "s")
+        await settle(pilot, lambda: "state:" in screens.text_of(console))  # what is offered has its line already
 
         assert console.jobs.board.matching == 1
         assert console.jobs.table.virtual_size.height == 5

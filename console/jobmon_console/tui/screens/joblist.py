@@ -51,6 +51,7 @@ class JobsList(JobsView, inherit_bindings=True):
         self.arrange_panes()
         self.filter.display = True
         self.set_focus(self.filter.input)  # at once: what is typed next must not be taken for keys
+        self.call_after_refresh(self.board.gather_names)
 
     def do_mark(self) -> None:
         """Mark the job, or take the mark away, and step down; on an array, all of its tasks."""

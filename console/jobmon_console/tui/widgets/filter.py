@@ -22,6 +22,7 @@ from jobmon_wire.selectors import LONGEST, SelectorError
 
 PROMPT = "/ "
 LEAST_SENTENCE = 48  # cells of a complaint that must be seen
+HINT = "a word, or field:value; Tab completes, Up recalls"
 
 
 class FilterInput(Input, inherit_bindings=False):
@@ -71,7 +72,7 @@ class SelectorInput(FilterInput, inherit_bindings=False):
 
 
 class Filter(Vertical):
-    """The input, what may come next, and its complaint.
+    """The input, and below it what may come next, or its complaint: a line that stays while somebody types.
 
     Args:
         text: to begin with.
@@ -142,7 +143,6 @@ class Filter(Vertical):
         event.stop()
         is_typing = self.input.has_focus and self.input.cursor_position == len(event.value)
         self._offered = self._offer(event.value) if is_typing else []
-        self.set_class(bool(self._offered), "-offers")
         is_begun = any(each.jobs is None for each in self._offered)
         self.post_message(self.Typed(event.value, is_begun))
 
@@ -170,14 +170,16 @@ class Filter(Vertical):
     def withdraw(self) -> None:
         """Nothing is offered while nobody types."""
         self._offered = []
-        self.remove_class("-offers")
+        self._show_offer()
 
     def _show_offer(self) -> None:
         spans: list[Span] = [(" " * len(PROMPT), "dim")]
+        if not self.input.value:
+            spans.append((HINT, "dim"))
         for at, each in enumerate(self._offered):
             spans.append((safe(each.shown), "accent" if at == 0 else "plain"))
             spans.append((f" {each.jobs:,}   " if each.jobs is not None else "   ", "dim"))
-        self._complaint.show(spans if self._offered else [], [("Tab takes the first ", "dim")] if self._offered else [])
+        self._complaint.show(spans, [("Tab takes the first ", "dim")] if self._offered else [])
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Enter leaves the field."""

@@ -8,6 +8,7 @@ has no keys of its own: the screen's one table has them all.
 from itertools import pairwise
 from typing import ClassVar
 
+from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
@@ -53,6 +54,8 @@ class Lines(ScrollView, can_focus=True, inherit_bindings=False):
     def __init__(self, name: str) -> None:
         super().__init__(id=name)
         self.cursor = 0
+        self._ground: Style | None = None  # while rows are drawn: what is behind all of them
+        self._blends: dict[tuple[str, Style], Style] = {}  # of spans, by what is behind them
 
     # What a list says of itself
 
@@ -146,20 +149,29 @@ class Lines(ScrollView, can_focus=True, inherit_bindings=False):
 
     # Drawing
 
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """Rows of the screen; what is the same for each is found out once."""
+        self._ground, self._blends = self.rich_style, {}
+        try:
+            return super().render_lines(crop)
+        finally:
+            self._ground = None
+
     def render_line(self, y: int) -> Strip:
         """One row of the screen."""
         width, offset = self.size.width, self.scroll_offset
+        ground = self.rich_style if self._ground is None else self._ground
         if y < self.HEADS:
-            return self._strip(self.head(y), 0, width, self.rich_style)
+            return self._strip(self.head(y), 0, width, ground)
         index, count = y - self.HEADS + offset.y, self.count()
         if count == 0:
             texts = self.emptiness()
-            return self._strip(texts[index] if index < len(texts) else [], 0, width, self.rich_style)
+            return self._strip(texts[index] if index < len(texts) else [], 0, width, ground)
         if index >= count:
-            return self._strip([], 0, width, self.rich_style)
-        style = self.rich_style
+            return self._strip([], 0, width, ground)
+        style = ground
         if self.HAS_CURSOR and index == self.cursor:
-            style = self.rich_style + self.look(CURSOR if self.has_focus else CURSOR_AWAY)
+            style = ground + self.look(CURSOR if self.has_focus else CURSOR_AWAY)
         if self.IS_SELECTABLE:
             return self._selectable(index, offset.x, width, style)
         return self._strip(self.spans(index), offset.x, width, style)
@@ -168,9 +180,23 @@ class Lines(ScrollView, can_focus=True, inherit_bindings=False):
         """The style of a name."""
         return self.get_component_rich_style(PREFIX + name, partial=True)
 
+    def _look_on(self, name: str, behind: Style) -> Style:
+        """The same, on what is behind it."""
+        if self._ground is None:
+            return behind + self.look(name)
+        found = self._blends.get((name, behind))
+        if found is None:
+            found = self._blends[name, behind] = behind + self.look(name)
+        return found
+
     def _strip(self, spans: list[Span], x: int, width: int, style: Style) -> Strip:
-        strip = Strip([Segment(text, self.look(name)) for text, name in spans])
-        return strip.crop_extend(x, x + width, style).apply_style(style)
+        segments = [Segment(text, self._look_on(name, style)) for text, name in spans]
+        cells = sum(cell_len(text) for text, _ in spans)
+        if x or cells > width:
+            return Strip(segments, cells).crop_extend(x, x + width, style)
+        if cells < width:
+            segments.append(Segment(" " * (width - cells), style))
+        return Strip(segments, width)
 
     # Selecting: what Textual asks of a widget whose text can be selected
 
@@ -190,13 +216,13 @@ class Lines(ScrollView, can_focus=True, inherit_bindings=False):
 
     def _selectable(self, index: int, x: int, width: int, style: Style) -> Strip:
         spans = self.spans(index)
-        segments = [Segment(text, self.look(name)) for text, name in spans]
+        segments = [Segment(text, self._look_on(name, style)) for text, name in spans]
         selection = self.text_selection
         span = None if selection is None else selection.get_span(index)
         if span is not None:
             end = span[1] if span[1] >= 0 else sum(len(text) for text, _ in spans)
             segments = self._shaded(segments, span[0], end)
-        return Strip(segments).apply_offsets(0, index).crop_extend(x, x + width, style).apply_style(style)
+        return Strip(segments).apply_offsets(0, index).crop_extend(x, x + width, style)
 
     def _shaded(self, segments: list[Segment], begin: int, end: int) -> list[Segment]:
         shade = self.screen.get_component_rich_style("screen--selection")

@@ -73,7 +73,11 @@ def test_two_commands_at_once_are_both_answered(person: Person, fake: Any) -> No
 
     fake.chunks("POST /v1/jobs/4711/query", wait)
     with person.begin("ps", "4711") as one, person.begin("ps", "4711") as other:
-        outs = [process.communicate(timeout=PATIENCE)[0] for process in (one, other)]
+        try:
+            outs = [process.communicate(timeout=PATIENCE)[0] for process in (one, other)]
+        finally:  # a server that answers neither would have both wait for ever
+            one.kill()
+            other.kill()
 
     assert ["train" in out for out in outs] == [True, True]
     assert fake.connections == before + 1, "the second has a connection of its own"

@@ -10,15 +10,16 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from itertools import groupby, islice
+from operator import itemgetter
 
 from jobmon_console.jobs import COUNTED, total
-from jobmon_console.rows import Row
+from jobmon_console.rows import PLACES, Row
 from jobmon_console.selectors import clauses, values_of
 from jobmon_console.sieve import Sieve
 from jobmon_console.tui.census import Census, place_of
 from jobmon_console.tui.feed import Feed
 from jobmon_console.tui.groups import FRESH, NARROWED, STALE, Group, array_of, chosen, names_of
-from jobmon_console.tui.listing import CLUSTER, JOB, NODE, Block, Entry, Line, Listing
+from jobmon_console.tui.listing import CLUSTER, JOB, NODE, Block, Entry, Line, Listing, heading_key
 from jobmon_console.tui.order import DEFAULT, SORTS, in_order, natural, order_of
 from jobmon_console.tui.reasons import Reasons
 from jobmon_wire.jobs import ENDED
@@ -30,6 +31,10 @@ LARGE = 2000  # jobs; arranging fewer takes less than a frame, more wait for PAC
 SAMPLE = 20_000  # jobs whose values are offered as completions; all of 100,000 would take longer than a frame
 NAMES = 4096  # nodes whose place in the order is remembered
 PACE = 1.0  # s between two arrangements of a large list
+_PLACED_BY = {  # what is looked at of two rows: only where it is another the lines may be
+    order.id: itemgetter(*(PLACES[name] for name in ("state", "cluster", "node", "batch", "id", order.field)))
+    for order in SORTS.values()
+}
 LOADING = 3.0  # s between two while most of it is still to come: each takes the longer, and nothing of it stays
 
 
@@ -76,9 +81,8 @@ class Board:
             elif known is None:
                 self._admit(uuid, feed, row)
             elif known.feed is feed or self._comes_first(feed, known.feed):
-                self._turn(known, feed, row)
-            self._pending[uuid] = None
-        self.is_dirty = self.is_dirty or bool(dirty)
+                self._turn(uuid, known, feed, row)
+        self.is_dirty = self.is_dirty or bool(self._pending)
 
     def set_filter(self, text: str) -> None:
         """Narrow the list; on an error the last good filter stays.
@@ -213,12 +217,19 @@ class Board:
         if entry is None:
             entry = Entry(feed, row)
         else:  # it went a moment ago, and stands in its group still
-            entry.feed, entry.row = feed, row
+            self._replace(entry, feed, row)
         self.entries[uuid] = entry
+        self._pending[uuid] = None
         self.census.turn(None, row)
 
-    def _turn(self, entry: Entry, feed: Feed, row: Row) -> None:
+    def _turn(self, uuid: str, entry: Entry, feed: Feed, row: Row) -> None:
         self.census.turn(entry.row, row)
+        placed_by = _PLACED_BY[self.sort]
+        if self._sieves or placed_by(entry.row.cells) != placed_by(row.cells):
+            self._pending[uuid] = None
+        self._replace(entry, feed, row)
+
+    def _replace(self, entry: Entry, feed: Feed, row: Row) -> None:
         if entry.place is not None and names_of(entry.row) != names_of(row):
             self._groups[entry.place].rename()
         entry.feed, entry.row = feed, row
@@ -226,10 +237,11 @@ class Board:
     def _let_go(self, uuid: str, entry: Entry) -> None:
         for feed in self.feeds:
             if uuid in feed.mirror.rows:
-                self._turn(entry, feed, feed.mirror.rows[uuid])
+                self._turn(uuid, entry, feed, feed.mirror.rows[uuid])
                 return
         del self.entries[uuid]
         self._left[uuid] = entry
+        self._pending[uuid] = None
         self.census.turn(entry.row, None)
 
     def _comes_first(self, feed: Feed, other: Feed) -> bool:
@@ -303,13 +315,13 @@ class Board:
             self._renew(STALE)
         for sieve in self._sieves.values():
             sieve.begin()
-        is_refolded, self._folded_by = self.opened != self._folded_by, set(self.opened)
+        turned, self._folded_by = self.opened ^ self._folded_by, set(self.opened)
         self.arrays = {}
         for group in self._groups.values():
             if group.freshness != FRESH:
                 group.sift(self._sieves)
                 group.fold(self.opened)
-            elif group.arrays and is_refolded:
+            elif not turned.isdisjoint(group.arrays):
                 group.fold(self.opened)
             self.arrays |= group.arrays
 
@@ -369,13 +381,6 @@ class Board:
     def _heading(self, kind: str, place: tuple[str, ...], jobs: int, running: int) -> Line:
         key = heading_key(place)
         return Line(kind, key, None, place[-1], jobs, running, key in self.folded)
-
-
-def heading_key(place: tuple[str, ...]) -> str:
-    """The key of the heading of a cluster and node, or of a cluster; empty without grouping."""
-    if len(place) > 1:
-        return f"node {place[0]} {place[1]}"
-    return f"cluster {place[0]}" if place else ""
 
 
 @lru_cache(maxsize=NAMES)

@@ -162,3 +162,10 @@ def _line(item: Entry | Line) -> Line:
 def job_key(entry: Entry) -> str:
     """The key of a job's line."""
     return _JOB_KEY + str(entry.row["uuid"])
+
+
+def heading_key(place: tuple[str, ...]) -> str:
+    """The key of the heading of a cluster and node, or of a cluster; empty without grouping."""
+    if len(place) > 1:
+        return f"node {place[0]} {place[1]}"
+    return f"cluster {place[0]}" if place else ""

@@ -23,20 +23,21 @@ class Sort(NamedTuple):
 
     id: str
     title: str
+    field: str  # that it goes by; of equal ones by the id
     value: Callable[[Mapping[str, Any]], Any]  # None: not known
     is_live: bool = False  # changes all the time, so that the list would never stand still
 
 
-def _text(field: str) -> Callable[[Mapping[str, Any]], Any]:
-    return lambda row: natural(str(row[field])) if row.get(field) not in (None, "") else None
+def _text(id_: str, field: str) -> Sort:
+    return Sort(id_, id_, field, lambda row: natural(str(row[field])) if row.get(field) not in (None, "") else None)
 
 
-def _number(field: str) -> Callable[[Mapping[str, Any]], Any]:
+def _number(id_: str, title: str, field: str) -> Sort:
     def value(row: Mapping[str, Any]) -> Any:
         number = row.get(field)
         return -number if isinstance(number, (int, float)) else None  # the largest is what one looks for
 
-    return value
+    return Sort(id_, title, field, value, is_live=True)
 
 
 def natural(text: str) -> str:
@@ -66,15 +67,15 @@ def _state(row: Mapping[str, Any]) -> Any:
 SORTS = {
     order.id: order
     for order in (
-        Sort("id", "id", _text("id")),
-        Sort("state", "state", _state),
-        Sort("name", "name", _text("name")),
-        Sort("owner", "owner", _text("owner")),
-        Sort("node", "node", _text("node")),
-        Sort("cpu", "CPU, busiest first", _number("cpu_percent"), True),
-        Sort("mem", "memory, largest first", _number("rss_bytes"), True),
-        Sort("output", "output, most first", _number("output_bytes"), True),
-        Sort("elapsed", "start, newest first", _started),
+        _text("id", "id"),
+        Sort("state", "state", "state", _state),
+        _text("name", "name"),
+        _text("owner", "owner"),
+        _text("node", "node"),
+        _number("cpu", "CPU, busiest first", "cpu_percent"),
+        _number("mem", "memory, largest first", "rss_bytes"),
+        _number("output", "output, most first", "output_bytes"),
+        Sort("elapsed", "start, newest first", "started", _started),
     )
 }
 DEFAULT = "elapsed"

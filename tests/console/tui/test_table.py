@@ -1,9 +1,10 @@
 """The table keeps its cursor on the job it is on, and shows exactly what is so."""
 
+from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any, cast
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from textual.events import Key
 
@@ -12,8 +13,8 @@ from jobmon_console.link import Link
 from jobmon_console.tui.app import Console
 from jobmon_console.tui.board import GROUPINGS, HOLD, LARGE, LOADING, PACE, Board
 from jobmon_console.tui.feed import Feed
-from jobmon_console.tui.listing import CLUSTER, JOB, NODE
-from jobmon_console.tui.order import DEFAULT, SORTS
+from jobmon_console.tui.listing import ARRAY, CLUSTER, JOB, NODE
+from jobmon_console.tui.order import DEFAULT, SORTS, order_of
 from tests.console.tui import screens
 
 KEYS = {"/": "slash", ":": "colon", "-": "minus"}  # as Textual names them
@@ -34,7 +35,29 @@ def _feed() -> Any:
     return SimpleNamespace(name="caf", me="", mirror=Mirror("caf"), link=Link(0.0, lambda: 0.0))
 
 
+def _out_of_order(board: Board) -> list[tuple[Any, Any]]:
+    """Jobs under the same heading of which the second should come before the first; arrays stand by one of theirs."""
+    tasks = {id(entry) for found in board.arrays.values() for entry in found}
+    lines = [line for line in board.lines if not (line.is_ghost or line.kind == ARRAY or id(line.entry) in tasks)]
+    pairs = [(one.entry, other.entry) for one, other in pairwise(lines) if one.kind == other.kind == JOB]
+    ranks = [(order_of(one.row, board.sort), order_of(other.row, board.sort)) for one, other in pairs]
+    step = -1 if board.is_reversed else 1
+    return [
+        (one, other)
+        for one, other in ranks
+        if (one is None and other is not None) or (one and other and step * ((one > other) - (one < other)) > 0)
+    ]
+
+
 @settings(max_examples=300, deadline=None)
+@example(  # comes again with another name before anybody saw that it went
+    [
+        (("filter", "an"), True),
+        (("drop", 0), False),
+        (("filter", "a"), False),
+        (("put", 0, 0, 0.0, "bob"), True),
+    ]
+)
 @given(st.lists(st.tuples(CHANGES, st.booleans()), min_size=10, max_size=60))
 def test_the_job_under_the_cursor_stays_whatever_changes_and_the_others_are_right(changes: list[Any]) -> None:
     feed = _feed()
@@ -60,7 +83,8 @@ def test_the_job_under_the_cursor_stays_whatever_changes_and_the_others_are_righ
         if not is_arranged:
             continue
         now += 1.0
-        board.arrange(now, key)
+        if board.is_dirty or kind == "group":
+            board.arrange(now, key)
         key = key if key in board.lines else next((line.key for line in board.lines if line.kind == JOB), "")
 
         jobs = [line for line in board.lines if line.kind == JOB]
@@ -75,6 +99,7 @@ def test_the_job_under_the_cursor_stays_whatever_changes_and_the_others_are_righ
         for heading in [line for line in board.lines if line.kind in (CLUSTER, NODE)]:
             under = [e.row for e in board.select() if heading.name in (e.row["cluster"], e.row["node"])]
             assert (heading.jobs, heading.running) == (len(under), sum(row["state"] == "running" for row in under))
+        assert _out_of_order(board) == []
         assert [board.lines.find(line.key) for line in board.lines] == list(range(len(board.lines)))
 
 
@@ -226,6 +251,16 @@ async def test_what_is_typed_in_one_burst_behind_the_slash_reaches_the_filter(co
             console.post_message(Key(KEYS.get(character, character), character))
         await settle(pilot, lambda: console.jobs.filter.input.value == "name:train-3")
         await settle(pilot, lambda: console.jobs.board.matching == 1)
+
+
+async def test_a_job_that_falls_silent_is_not_counted_as_running_beside_the_table(
+    console: Console, source: Any, make_record: Any, settle: Any, screen_text: Any
+) -> None:
+    async with console.run_test(size=(160, 40)) as pilot:
+        await settle(pilot, lambda: "7/7" in screen_text(console))
+        source.change(make_record(3, state="silent"))
+
+        await settle(pilot, lambda: "6/7" in screen_text(console))
 
 
 async def test_marks_stay_with_jobs_and_drop_when_they_end(

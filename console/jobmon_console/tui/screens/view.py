@@ -124,14 +124,13 @@ class JobsView(Screen[None], inherit_bindings=False):
         if self.board.is_due(now, self.table.moved):
             self.board.arrange(now, self.table.key)
             self.table.settle()
-            self.clusters.resize_rows()
-            self.clusters.refresh()
+            self._drawn = now
         elif now - self._drawn >= REDRAW or not self.board.lines:
             self.table.refresh()
-            self.clusters.refresh()
             self._drawn = now
         else:
             self.table.refresh_jobs(self._dirty)
+        self.clusters.renew()
         self._dirty = set()
         self._explain_nothing()
         self.sight()

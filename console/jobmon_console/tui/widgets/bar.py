@@ -39,15 +39,14 @@ class Bar(Widget, can_focus=False, inherit_bindings=False):
         width, style = self.size.width, self.rich_style
         if y:
             return Strip.blank(width, style)
-        left, right = self._strip(self._left), self._strip(self._right)
-        space = width - left.cell_length - right.cell_length
+        left, right = self._segments(self._left, style), self._segments(self._right, style)
+        space = width - sum(cell_len(text) for text, _ in (*self._left, *self._right))
         if space >= 0:
-            gap = [Segment(" " * space)] if space else []
-            left = Strip([*left, *gap, *right])
-        return left.crop_extend(0, width, style).apply_style(style)
+            return Strip([*left, Segment(" " * space, style), *right], width)
+        return Strip(left).crop_extend(0, width, style)
 
-    def _strip(self, spans: list[Span]) -> Strip:
-        return Strip([Segment(text, self._look(name)) for text, name in spans])
+    def _segments(self, spans: list[Span], ground: Style) -> list[Segment]:
+        return [Segment(text, ground + self._look(name)) for text, name in spans]
 
     def _look(self, name: str) -> Style:
         return self.get_component_rich_style(PREFIX + name, partial=True)

@@ -20,6 +20,16 @@ class Clusters(Lines):
         super().__init__("clusters")
         self._board = board
         self._steady = steady
+        self._seen: object = None  # what was drawn last
+
+    def renew(self) -> None:
+        """Draw again, if a count or a connection is another."""
+        looks = [link_look(feed.link, self._steady()) for feed in self._board.feeds]
+        seen = self._board.groups, [(look.glyph, look.style) for look in looks]
+        if seen != self._seen:
+            self._seen = seen
+            self.resize_rows()
+            self.refresh()
 
     def count(self) -> int:
         """Clusters and nodes."""

@@ -158,7 +158,9 @@ class Ledger:
     def fingerprints(self, kind: str) -> dict[str, str]:
         """The fingerprint of every certificate of a role, by serial number."""
         with self._reading() as connection:
-            return dict(connection.execute("SELECT serial, fingerprint FROM certificates WHERE role = ?", (kind,)))
+            found = dict(connection.execute("SELECT serial, fingerprint FROM certificates WHERE role = ?", (kind,)))
+            connection.execute("PRAGMA shrink_memory")  # 2 MB of pages that nobody asks for again
+        return found
 
     def find_job(self, uuid: str) -> list[Issued]:
         """The certificates of a job, the first one first."""

@@ -137,15 +137,18 @@ class Deadlines:
 
 
 class Randoms:
-    """Slots from 1 on by a random number of 64 bits that nobody can choose: 18 bytes each, where a dict takes 120.
+    """Slots from 1 on by a random number that nobody can choose: 18 bytes each, where a dict takes 120.
 
     The numbers are their own hashes.  Who asks for many that are not there finds
     a free place after one or two looks, as half of the places are free.
+
+    Args:
+        code: of the numbers, as ``array`` has it; in 32 bits some slots have the same one.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, code: str = "Q") -> None:
         self._places = array("I", bytes(4 * FEWEST))  # slots; 0: free
-        self._numbers = array("Q", [0])  # by slot
+        self._numbers = array(code, [0])  # by slot
         self._count = 0
 
     def __len__(self) -> int:

@@ -54,8 +54,7 @@ class Job(msgspec.Struct, gc=False):
     is seldom asked for is kept as JSON, and numbers are packed.
     """
 
-    uuid: str
-    packed: bytes  # id, NUL, JSON of name, command, batch and tags, then the numbers
+    packed: bytes  # names, then JSON of name, command, batch and tags, then the numbers
     realm: Realm
     node: str = ""
     notes: Notes = NONE
@@ -93,6 +92,11 @@ class Job(msgspec.Struct, gc=False):
     def id(self) -> str:
         """The id its owner gave it."""
         return self.packed[: self.packed.index(0)].decode()
+
+    @property
+    def uuid(self) -> str:
+        """The uuid of its certificates."""
+        return packing.uuid_of(self.packed)
 
     @property
     def owner_rdns(self) -> Name:
@@ -140,7 +144,7 @@ class Job(msgspec.Struct, gc=False):
 
     def description(self) -> tuple[str, str, dict[str, str], dict[str, str]]:
         """Name, command, batch labels and tags, as the agent told them."""
-        text = self.packed[self.packed.index(0) + 1 : -LAYOUT.size]
+        text = self.packed[packing.end_of_names(self.packed) : -LAYOUT.size]
         try:
             return _description.decode(text)
         except (msgspec.DecodeError, UnicodeError):
@@ -150,7 +154,7 @@ class Job(msgspec.Struct, gc=False):
     def tell(self, name: str, command: str, batch: dict[str, str], tags: dict[str, str]) -> None:
         """Keep the description."""
         text = document((name, command, batch, tags))
-        self.packed = self.packed[: self.packed.index(0) + 1] + text + self.packed[-LAYOUT.size :]
+        self.packed = self.packed[: packing.end_of_names(self.packed)] + text + self.packed[-LAYOUT.size :]
 
     def describe(self, said: Registration) -> None:
         """Take what an agent says of itself and the job.
@@ -284,7 +288,7 @@ def _written(report: EndReport) -> int | None:
 
 def new_job(uuid: str, job_id: str, owner: Name, cluster: str, now: float) -> Job:
     """A job that registers for the first time."""
-    job = Job(uuid, job_id.encode() + b"\0" + FRESH, realm_of(owner, cluster))
+    job = Job(packing.pack_names(job_id, uuid) + FRESH, realm_of(owner, cluster))
     job.tell("", "", {}, {})
     job.registered = job.last_seen = now
     return job

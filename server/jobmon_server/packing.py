@@ -12,6 +12,7 @@ import struct
 from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any, Generic, NamedTuple, TypeVar
+from uuid import UUID
 
 import msgspec
 
@@ -54,6 +55,7 @@ LASTING = slice(-_SEEN.size)  # what a beat leaves as it is
 pack_beat = _SEEN.pack  # the rest, in its order
 _JUDGED = struct.Struct("<BBBBx20xII")  # state, health, callback, process_state, issued, expires
 _JUDGED_AT = struct.calcsize("<" + "".join(_CODES[name] for name in _ORDER[: _ORDER.index("state")])) - LAYOUT.size
+_UUID_BYTES = 16
 _SLOT = struct.Struct("<" + _CODES["slot"])
 assert _ORDER[0] == "slot"
 
@@ -167,6 +169,32 @@ def slot_of(packed: bytes) -> int:
     """The slot, at half the cost of the attribute."""
     slot: int = _SLOT.unpack_from(packed, -LAYOUT.size)[0]
     return slot
+
+
+def pack_names(job_id: str, uuid: str) -> bytes:
+    """Id and uuid, which all begins with: a uuid as certificates have it takes 17 bytes."""
+    try:
+        packed = b"\1" + UUID(uuid).bytes
+    except ValueError:
+        packed = b""
+    start = job_id.encode() + b"\0"
+    is_exact = packed and uuid_of(start + packed) == uuid
+    return start + (packed if is_exact else b"\0%b\0" % uuid.encode())
+
+
+def uuid_of(packed: bytes) -> str:
+    """The uuid."""
+    start = packed.index(0) + 1
+    if packed[start]:
+        digits = packed[start + 1 : start + 1 + _UUID_BYTES].hex()
+        return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+    return packed[start + 1 : packed.index(0, start + 1)].decode()
+
+
+def end_of_names(packed: bytes) -> int:
+    """Where id and uuid end."""
+    start = packed.index(0) + 1
+    return start + 1 + _UUID_BYTES if packed[start] else packed.index(0, start + 1) + 1
 
 
 def judged_of(packed: bytes) -> tuple[int, int, int, int, int, int]:

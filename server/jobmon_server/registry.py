@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import Any, NamedTuple
 
-from jobmon_server.indexes import Deadlines, Groups, Sorted
+from jobmon_server.indexes import Deadlines, Groups, Randoms, Sorted
 from jobmon_server.jobs import Job
 from jobmon_server.lines import document
 from jobmon_server.packing import slot_of
@@ -80,7 +80,7 @@ class Registry:
 
     def __init__(self, opened: float = 0.0) -> None:
         self._opened = opened
-        self._jobs: dict[str, Job] = {}
+        self._hashes = Randoms("I")  # of uuids; the number behind a job's slot is found by it
         self._slots: list[Job | None] = []
         self._free: list[int] = []
         self._realms: dict[Scope, dict[Realm, None]] = {}
@@ -90,7 +90,7 @@ class Registry:
         self.by_id: Sorted[bytes] = Sorted(lambda slot: _id(self.at(slot)))
         self.by_uuid: Sorted[str] = Sorted(lambda slot: self.at(slot).uuid)
         self._deadlines = Deadlines()
-        self._lines: OrderedDict[str, bytes] = OrderedDict()  # by uuid
+        self._lines: OrderedDict[int, bytes] = OrderedDict()  # by slot
         self._listeners: dict[Scope, dict[Listener, None]] = {}
         self._told: dict[Realm, tuple[Listener, ...]] = {}  # who listens, as last looked up
         self.epoch = secrets.token_hex(8)
@@ -102,14 +102,19 @@ class Registry:
         self.unsaved: set[str] = set()
 
     def __len__(self) -> int:
-        return len(self._jobs)
+        return len(self._hashes)
 
     def __iter__(self) -> Iterator[Job]:
-        return iter(list(self._jobs.values()))
+        return iter([job for job in self._slots if job is not None])
 
     def get(self, uuid: str) -> Job | None:
         """The job, whoever asks."""
-        return self._jobs.get(uuid)
+        behind = self._hashes.find(_hash(uuid))
+        job = self._slots[behind - 1] if behind else None
+        if job is None or job.uuid == uuid:
+            return job
+        # Of 100,000 jobs two or four share their hash with another.
+        return next((job for job in self.jobs(self.by_uuid.beginning(uuid)) if job.uuid == uuid), None)
 
     def at(self, slot: int) -> Job:
         """The job in a slot that an index has named."""
@@ -125,15 +130,18 @@ class Registry:
 
     def line(self, job: Job) -> bytes:
         """The job's public record as JSON; the last so many are kept until they change."""
-        return self._lines.get(job.uuid) or self._write(job)
+        slot = slot_of(job.packed)
+        if not self._holds(job, slot):  # it went while it was listed
+            return document(public(job))
+        return self._lines.get(slot) or self._write(job, slot)
 
     def lines(self, jobs: Iterable[Job]) -> list[bytes]:
         """The public records of many jobs."""
-        kept, write = self._lines, self._write
-        return [kept.get(job.uuid) or write(job) for job in jobs]
+        kept, slots, one = self._lines.get, self._slots, self.line
+        return [(slots[slot] is job and kept(slot)) or one(job) for job in jobs for slot in (slot_of(job.packed),)]
 
-    def _write(self, job: Job) -> bytes:
-        text = self._lines[job.uuid] = document(public(job))
+    def _write(self, job: Job, slot: int) -> bytes:
+        text = self._lines[slot] = document(public(job))
         if len(self._lines) > LINES:
             self._lines.popitem(last=False)
         return text
@@ -153,20 +161,20 @@ class Registry:
             self._file(job)
             if job.state in ALIVE:
                 self._deadlines.put(job.slot, self._opened + job.slot % SPREAD)
-        self.by_id.fill(job.slot for job in sorted(self._jobs.values(), key=lambda job: job.packed))
-        self.by_uuid.fill(job.slot for job in sorted(self._jobs.values(), key=lambda job: job.uuid))
+        self.by_id.fill(job.slot for job in sorted(self, key=lambda job: job.packed))
+        self.by_uuid.fill(job.slot for job in sorted(self, key=lambda job: job.uuid))
 
     def remove(self, uuid: str) -> None:
         """Forget a job."""
-        job = self._jobs.pop(uuid, None)
-        if job is None:
+        if (job := self.get(uuid)) is None:
             return
         slot = job.slot
+        self._hashes.take(slot + 1)
         for index in (self.by_id, self.by_uuid, self.by_realm, self.by_node, self.by_state, self._deadlines):
             index.take(slot)
         self._slots[slot] = None
         self._free.append(slot)
-        self._lines.pop(uuid, None)
+        self._lines.pop(slot, None)
         self.unsaved.discard(uuid)
         self.change += 1
         if len(self._gone) == self._gone.maxlen:
@@ -178,19 +186,19 @@ class Registry:
 
     def changed(self, job: Job) -> None:
         """Tell that something of a job is different, and is worth saving."""
-        if self._jobs.get(job.uuid) is job:
+        if self._holds(job, slot := job.slot):
             self.unsaved.add(job.uuid)
             if job.state in ALIVE:
-                self._deadlines.put(job.slot, 0.0)  # what silence means for it may be different, too
-            self._notice(job, job.slot)
+                self._deadlines.put(slot, 0.0)  # what silence means for it may be different, too
+            self._notice(job, slot)
 
     def felt(self, job: Job) -> None:
         """Tell that a beat has brought something; the next one will bring it again.
 
         Of node and state, which beats do not change, the indexes are not told: that is what ``changed`` is for.
         """
-        slot, slots = slot_of(job.packed), self._slots
-        if slot < len(slots) and slots[slot] is job:
+        slot = slot_of(job.packed)
+        if self._holds(job, slot):
             self._beaten[slot] = True
             self._number(job, slot)
 
@@ -200,6 +208,10 @@ class Registry:
         self._beaten = bytearray(len(self._beaten))
         return [job.uuid for slot in slots if (job := self._slots[slot]) is not None]
 
+    def _holds(self, job: Job, slot: int) -> bool:
+        """Whether it is this very job that is there: its copies name the same slot, and so does one that is gone."""
+        return slot < len(self._slots) and self._slots[slot] is job
+
     def _file(self, job: Job) -> None:
         slot = self._free.pop() if self._free else len(self._slots)
         if slot == len(self._slots):
@@ -207,7 +219,8 @@ class Registry:
             self._changes.append(0)
             self._beaten.append(False)
         job.slot = slot
-        self._slots[slot] = self._jobs[job.uuid] = job
+        self._slots[slot] = job
+        self._hashes.put(slot + 1, _hash(job.uuid))
         if not self.by_realm.count(job.realm):
             for scope in _scopes_of_realm(job.realm):
                 self._realms.setdefault(scope, {})[job.realm] = None
@@ -232,7 +245,7 @@ class Registry:
         self._number(job, slot)
 
     def _number(self, job: Job, slot: int) -> None:
-        self._lines.pop(job.uuid, None)
+        self._lines.pop(slot, None)
         self.change = self._changes[slot] = self.change + 1
         if self._listeners:
             self._tell(job)
@@ -293,7 +306,7 @@ class Registry:
             RefusedError: ``no-such-job``, or ``ambiguous-job`` with candidates.
         """
         realms = set(self.realms(peer))
-        exact = self._jobs.get(reference)
+        exact = self.get(reference)
         if exact is not None and exact.realm in realms:
             return exact
         if not reference or "\0" in reference:  # which ends an id among the packed
@@ -346,12 +359,11 @@ class Registry:
             silence, patience = self.silence(job, now), silent_after(job)
             if silence >= patience and self._turn(job, LOST if silence >= lost_after else SILENT, now):
                 turned.append(job)
+                self.unsaved.add(job.uuid)
+                self._notice(job, slot)
             left = (patience if silence < patience else lost_after) - silence
             if job.state in ALIVE:
                 self._deadlines.put(slot, now + min(max(left, 0.0), RECHECK - slot % SPREAD))
-        for job in turned:
-            self.unsaved.add(job.uuid)
-            self._notice(job, job.slot)
         return turned
 
     def _turn(self, job: Job, state: str, now: float) -> bool:
@@ -374,6 +386,11 @@ def _scopes_of_realm(realm: Realm) -> tuple[Scope, Scope]:
 
 def _id(job: Job) -> bytes:
     return job.packed[: job.packed.index(0) + 1]
+
+
+def _hash(uuid: str) -> int:
+    """A number of 32 bits; nobody who chooses the uuid knows it, since Python's hashes are of each process's own."""
+    return hash(uuid) & 2**32 - 1
 
 
 def _bytes(reference: str) -> bytes:

@@ -131,8 +131,8 @@ class Watch:
         jobs = await listing.select(self._registry, self._selection)
         yield self._line("sync", total=len(jobs), counts=await _counts(jobs))
         first = await listing.first(jobs, self._order, FIRST)
-        known = {job.uuid for job in first}
-        rest = [job for job in jobs if job.uuid not in known]
+        known = set(map(id, first))
+        rest = [job for job in jobs if id(job) not in known]
         for part in (first, *(rest[start : start + PART] for start in range(0, len(rest), PART))):
             if self._is_closed:
                 return

@@ -22,7 +22,7 @@ from jobmon_wire.moments import write_moment
 from jobmon_wire.records import EndReport, Exit, Registration, Vitals
 from tests.server.house import END_REPORT, REGISTRATION, a_job, person
 
-BYTES = 650  # of a job with all that finds it; the target of the site with 100,000
+BYTES = 520  # of a job with all that finds it; with its session, of a site with 100,000, 650 are the target
 
 MAYBE = st.none() | st.integers(-(2**53), 2**53)
 FLOATS = st.none() | st.floats(0, 2**33)
@@ -66,6 +66,26 @@ def test_what_was_put_in_comes_out_whatever_else_was_put_in(steps: list[tuple[st
 
         assert {name: getattr(job, name) for name in FIELDS} == known
     assert (job.id, job.owner, job.cluster) == ("4711.0", "alice", "caf")
+
+
+UUID = "1d8d5237-fd32-456e-8a15-537803fcbd25"
+LIKE_UUIDS = [UUID.upper(), UUID.replace("-", ""), f"{{{UUID}}}", f"urn:uuid:{UUID}", UUID[:-1], f"{UUID}0", f" {UUID}"]
+
+
+@given(
+    st.uuids().map(str) | st.text("a1-\1é", max_size=40) | st.sampled_from(LIKE_UUIDS), st.sampled_from(["", "1", "é"])
+)
+def test_a_job_has_the_very_uuid_and_id_it_was_made_with(its_uuid: str, job_id: str) -> None:
+    job = a_job(its_uuid, job_id)
+    job.tell("name", "command", {"a": "b"}, {})
+    job.slot = 2**32 - 1
+
+    assert (job.uuid, job.id, job.name, job.command) == (its_uuid, job_id, "name", "command")
+    assert read_facts(write_facts(job)).job.uuid == its_uuid
+
+
+def test_a_uuid_of_a_certificate_takes_half_of_its_bytes() -> None:
+    assert len(a_job(UUID).packed) == len(a_job("").packed) - len(b"\0\0") + 17
 
 
 @given(TEXTS, TEXTS, st.dictionaries(TEXTS, TEXTS, max_size=2), st.floats(0, 2**33))

@@ -215,6 +215,31 @@ def test_a_job_that_takes_the_slot_of_another_is_found_as_itself_alone() -> None
     assert registry.visible(person("bob")) == []
 
 
+def test_jobs_whose_uuids_have_one_hash_are_found_as_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("jobmon_server.registry._hash", lambda uuid: 7)
+    registry = registry_of(*(a_job(uuid) for uuid in ("a", "b", "c", "bb")))
+    registry.remove("b")
+    registry.remove("b")
+
+    assert [job and job.uuid for job in map(registry.get, ("a", "b", "c", "bb", "d"))] == ["a", None, "c", "bb", None]
+    assert len(registry) == 3
+
+
+def test_a_job_that_went_while_it_was_listed_is_written_as_itself() -> None:
+    gone = a_job("aa")
+    registry = registry_of(gone, a_job("bb"))
+    registry.line(gone)
+    registry.remove("aa")
+    heir = a_job("cc")
+    registry.add(heir)
+    lines = registry.lines([heir, gone, copy.copy(heir)])
+
+    assert heir.slot == gone.slot
+    assert [json.loads(line)["uuid"] for line in lines] == ["cc", "aa", "cc"]
+    assert json.loads(registry.line(heir))["uuid"] == "cc"
+    assert json.loads(Registry().line(gone))["uuid"] == "aa"
+
+
 def test_a_prefix_of_a_thousand_others_jobs_finds_the_callers_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("jobmon_server.registry.MEANT", 3)
     registry = registry_of(*(a_job(f"u{n}", f"4{n}", owner="bob") for n in range(30)), a_job("v", "4x"))
@@ -262,7 +287,7 @@ def test_of_many_records_no_more_than_a_limit_are_kept(monkeypatch: pytest.Monke
     texts = registry.lines(registry)
 
     assert [json.loads(text)["uuid"] for text in texts] == ["0", "1", "2", "3"]
-    assert list(registry._lines) == ["2", "3"]
+    assert list(registry._lines) == [2, 3]  # slots
 
 
 def test_listeners_hear_of_their_scopes_alone_and_of_removed_jobs() -> None:

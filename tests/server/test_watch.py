@@ -346,7 +346,7 @@ async def test_a_change_is_written_once_for_all_who_watch(monkeypatch: pytest.Mo
     registry.add(job)
     written = []
     write = registry._write
-    registry._write = lambda job: written.append(job.uuid) or write(job)  # type: ignore[method-assign, func-returns-value]
+    registry._write = lambda job, slot: written.append(job.uuid) or write(job, slot)  # type: ignore[method-assign, func-returns-value]
     async with contextlib.AsyncExitStack() as stack:
         watches = [await stack.enter_async_context(contextlib.aclosing(a_watch(registry).lines())) for _ in range(5)]
         for lines in watches:

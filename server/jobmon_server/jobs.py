@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from jobmon_pki.names import Name
-from jobmon_server import packing
+from jobmon_server import labels, packing
 from jobmon_server.lines import document
 from jobmon_server.packing import FRESH, LAYOUT, MOST, NO_COUNT, NONE, UNKNOWN, Figures, Noted, Notes
 from jobmon_server.realms import Realm, realm_of
@@ -40,7 +40,7 @@ KNOWN_STATES = (RUNNING, *(state for state in STATES if state != RUNNING))  # a 
 _RUNS, _BY_UDP, _STOPPED = KNOWN_STATES.index(RUNNING), CALLBACKS.index(UDP), ord(STOPPED)
 _ALL = 2**7 - 1  # figures of a beat are known
 
-_description = msgspec.json.Decoder(tuple[str, str, dict[str, str], dict[str, str]])
+_description = msgspec.json.Decoder(tuple[str, str, labels.Packed, labels.Packed])
 
 
 class HearsayError(ValueError):
@@ -54,7 +54,7 @@ class Job(msgspec.Struct, gc=False):
     is seldom asked for is kept as JSON, and numbers are packed.
     """
 
-    packed: bytes  # names, then JSON of name, command, batch and tags, then the numbers
+    packed: bytes  # names, then JSON of name, command, batch and tags (see ``labels``), then the numbers
     realm: Realm
     node: str = ""
     notes: Notes = NONE
@@ -146,14 +146,14 @@ class Job(msgspec.Struct, gc=False):
         """Name, command, batch labels and tags, as the agent told them."""
         text = self.packed[packing.end_of_names(self.packed) : -LAYOUT.size]
         try:
-            return _description.decode(text)
+            name, command, batch, tags = _description.decode(text)
         except (msgspec.DecodeError, UnicodeError):
             name, command, batch, tags = json.loads(text)  # lone surrogates, see lines.py
-            return name, command, batch, tags
+        return name, command, labels.unpack(batch), labels.unpack(tags)
 
     def tell(self, name: str, command: str, batch: dict[str, str], tags: dict[str, str]) -> None:
         """Keep the description."""
-        text = document((name, command, batch, tags))
+        text = document((name, command, labels.pack(batch), labels.pack(tags)))
         self.packed = self.packed[: packing.end_of_names(self.packed)] + text + self.packed[-LAYOUT.size :]
 
     def describe(self, said: Registration) -> None:

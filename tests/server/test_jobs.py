@@ -22,7 +22,7 @@ from jobmon_wire.moments import write_moment
 from jobmon_wire.records import EndReport, Exit, Registration, Vitals
 from tests.server.house import END_REPORT, REGISTRATION, a_job, person
 
-BYTES = 520  # of a job with all that finds it; with its session, of a site with 100,000, 650 are the target
+BYTES = 480  # of a job with all that finds it; with its session, of a site with 100,000, 650 are the target
 
 MAYBE = st.none() | st.integers(-(2**53), 2**53)
 FLOATS = st.none() | st.floats(0, 2**33)

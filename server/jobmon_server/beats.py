@@ -45,6 +45,7 @@ TURN = 64  # datagrams taken before others in the loop have their turn: half a m
 REST = 0.05  # s between two looks at most: to be woken for each of 1,667 beats a second costs as much as the beats
 BUFFER = 4 * 2**20  # bytes the kernel holds meanwhile: 5,000 datagrams, twice what 40,000 a second bring in a rest
 NEVER = float("inf")
+LATEST = 2**32 - 1  # s since 1970 that a line's moments can be
 _HEARD = datagrams.forms((BEAT, BYE))  # what agents send
 _UNHEARD = 0, LONGEST + 1
 _RCVBUFFORCE = 33  # Linux's number of SO_RCVBUFFORCE; the socket module has no name for it
@@ -185,8 +186,8 @@ class Beats:
 
     def _limit(self, line: int, job: Job) -> None:
         """Note the moments of a session that depend on the job's certificate, which each beat looks at."""
-        self._lines.due[line] = self.due(job)
-        self._lines.end[line] = min(job.expires, job.opened + AGE + GRACE)
+        self._lines.due[line] = int(min(self.due(job), LATEST))
+        self._lines.end[line] = int(min(job.expires, job.opened + AGE + GRACE))  # not a second later
 
     # Ringing
 

@@ -23,49 +23,68 @@ class Groups(Generic[K]):
     """Slots by the value they have."""
 
     def __init__(self) -> None:
-        self._members: dict[K, array[int]] = {}
+        self._numbers: dict[K, int] = {}
+        self._values: list[K | None] = []  # by number
+        self._members: list[array[int]] = []  # by number
+        self._free: list[int] = []  # numbers of no value
         self._places = array("I")  # by slot: where it stands among the members
-        self._values: list[K | None] = []  # by slot
+        self._had = array("I")  # by slot: the number of its value
 
     def __iter__(self) -> Iterator[K]:
-        return iter(self._members)
+        return iter(self._numbers)
 
     def of(self, value: K) -> array[int]:
         """The slots that have this value; not to be changed, nor kept over a change."""
-        return self._members.get(value) or array("I")
+        number = self._numbers.get(value)
+        return array("I") if number is None else self._members[number]
 
     def count(self, value: K) -> int:
         """How many have it."""
-        members = self._members.get(value)
-        return 0 if members is None else len(members)
+        return len(self.of(value))
 
     def value(self, slot: int) -> K | None:
         """What the slot has."""
-        return self._values[slot]
+        number = self._had[slot]
+        return None if number == NOWHERE else self._values[number]
 
     def put(self, slot: int, value: K) -> None:
         """The slot has this value now, and no other."""
-        while len(self._values) <= slot:
-            self._values.append(None)
+        while len(self._had) <= slot:
+            self._had.append(NOWHERE)
             self._places.append(NOWHERE)
         self.take(slot)
-        members = self._members.setdefault(value, array("I"))
-        self._values[slot], self._places[slot] = value, len(members)
+        number = self._numbers.get(value)
+        if number is None:
+            number = self._number(value)
+        members = self._members[number]
+        self._had[slot], self._places[slot] = number, len(members)
         members.append(slot)
 
     def take(self, slot: int) -> None:
         """The slot has no value any more."""
-        value = self._values[slot]
-        if value is None:
+        number = self._had[slot]
+        if number == NOWHERE:
             return
-        members = self._members[value]
+        members = self._members[number]
         last = members.pop()
         if last != slot:  # the last one takes the place that is free
             members[self._places[slot]] = last
             self._places[last] = self._places[slot]
         if not members:
-            del self._members[value]
-        self._values[slot] = None
+            del self._numbers[self._values[number]]  # type: ignore[arg-type]
+            self._values[number] = None
+            self._free.append(number)
+        self._had[slot] = NOWHERE
+
+    def _number(self, value: K) -> int:
+        """A number for a value that has none."""
+        if not self._free:
+            self._free.append(len(self._values))
+            self._values.append(None)
+            self._members.append(array("I"))
+        number = self._numbers[value] = self._free.pop()
+        self._values[number] = value
+        return number
 
 
 class Sorted(Generic[S]):

@@ -1,7 +1,7 @@
 """What a job is, packed: attributes that take few bytes, as a server knows 100,000 jobs by heart.
 
 A number of Python's takes 32 bytes and another 8 for the reference to it, and a
-job has twenty; packed they take 145 together, at the end of ``job.packed``.
+job has twenty; packed they take 141 together, at the end of ``job.packed``.
 ``Packed`` is an attribute that reads its place there and writes it anew.
 ``Noted`` is one that few jobs have.  What is not known is None.
 """
@@ -22,7 +22,7 @@ T = TypeVar("T")
 _CODES = {
     "slot": "I",
     "line": "I",
-    "renew": "d",
+    "renew": "I",
     "opened": "d",
     "state": "B",
     "health": "B",
@@ -298,5 +298,5 @@ def _read_serial(packed: bytes) -> str:
 
 # A job of which nothing is known yet.
 FRESH = put_figures(
-    LAYOUT.pack(0, 0, 0.0, 0.0, 0, 0, 0, 0, 0, bytes(20), 0, 0, UNKNOWN, UNKNOWN, *(0.0,) * 8, 0, 0), Figures()
+    LAYOUT.pack(0, 0, 0, 0.0, 0, 0, 0, 0, 0, bytes(20), 0, 0, UNKNOWN, UNKNOWN, *(0.0,) * 8, 0, 0), Figures()
 )

@@ -1,7 +1,7 @@
 """The switchboard: the server's ends of all sessions by datagram, a line for each.
 
 A server holds 100,000 of them, so a line is a number, and what is known of it
-stands in columns: 160 bytes together, where objects of its own would take 700.
+stands in columns: 152 bytes together, where objects of its own would take 700.
 A line's counters, window and keys are those of ``datagrams.Ends``; what a beat
 says, and who is rung, is not known here.
 """
@@ -44,8 +44,8 @@ class Switchboard:
         self.base = base
         self.jobs: list[Job | None] = [None]
         self.heard = array("d", [0.0])
-        self.due = array("d", [0.0])
-        self.end = array("d", [0.0])
+        self.due = array("I", [0])
+        self.end = array("I", [0])
         self.highest = array("Q", [0])
         self._taken = array("Q", [ALL_TAKEN])
         self._sent = array("I", [0])  # datagrams of this run
@@ -85,8 +85,8 @@ class Switchboard:
         self._challenges[CHALLENGE_BYTES * line : CHALLENGE_BYTES * (line + 1)] = bytes(CHALLENGE_BYTES)
         self._sessions.take(line)
         self.jobs[line] = self._hosts[line] = None
-        self.heard[line] = self.due[line] = self.end[line] = self._busy[line] = 0.0
-        self.highest[line] = self._sent[line] = self._ports[line] = 0
+        self.heard[line] = self._busy[line] = 0.0
+        self.due[line] = self.end[line] = self.highest[line] = self._sent[line] = self._ports[line] = 0
         self._taken[line] = ALL_TAKEN
         self._free.append(line)
 
@@ -103,9 +103,9 @@ class Switchboard:
         return self.base + self._sent[line]
 
     def _grow(self) -> int:
-        for column in (self.heard, self.due, self.end, self._busy):
+        for column in (self.heard, self._busy):
             column.append(0.0)
-        for numbers in (self.highest, self._sent, self._ports):
+        for numbers in (self.due, self.end, self.highest, self._sent, self._ports):
             numbers.append(0)
         self._taken.append(ALL_TAKEN)
         self._keys += bytes(_KEYS)

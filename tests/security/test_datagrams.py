@@ -368,7 +368,7 @@ async def test_what_one_datagram_of_a_batch_brings_about_holds_for_the_next(serv
         def beat(self, job: Job, body: bytes, now: float) -> None:
             heard.append(job.uuid)
             server.beats.sweep(lambda identity: "revoked" if identity.uuid == revoked.uuid else None)
-            server.beats._lines.end[ended.line] = now
+            server.beats._lines.end[ended.line] = int(now)
 
     server.beats.listener = Judge()
     for agent, echo in zip(agents, echoes, strict=True):

@@ -30,6 +30,17 @@ def test_groups_hold_each_slot_at_its_last_value_alone(steps: list[tuple[int, st
     assert all(groups.value(slot) == value for slot, value in naive.items())
 
 
+def test_groups_forget_values_that_nobody_has_any_more() -> None:
+    groups: Groups[str] = Groups()
+    for number in range(1000):
+        groups.put(0, f"node-{number}")
+        groups.put(1, "same")
+    groups.take(0)
+
+    assert list(groups) == ["same"]
+    assert len(groups._values) == len(groups._members) <= 3
+
+
 @given(st.lists(st.text("ab", max_size=4), max_size=20), st.sets(st.integers(0, 19)), st.text("ab", max_size=3))
 def test_sorted_slots_are_found_by_the_beginning_of_their_text(texts: list[str], taken: set[int], prefix: str) -> None:
     some, others = range(0, len(texts), 2), range(1, len(texts), 2)

@@ -61,7 +61,7 @@ def test_what_is_sent_has_counters_above_the_base_and_the_key_of_its_direction(b
 def test_a_line_that_is_given_anew_knows_nothing_of_the_session_before(board: Switchboard) -> None:
     session, up, down = keys(1)
     line = board.open(a_job("u-1"), session, up, down, 7)
-    board.heard[line] = board.end[line] = 9.0
+    board.heard[line] = board.end[line] = 9
     board.move(line, ("192.0.2.1", 1), b"asked1st")
     assert taken(board, line, Ends(session, up, down, 99).seal(BEAT, BODY)) == BODY
     old = Ends(session, up, down, 8).seal(BEAT, BODY)

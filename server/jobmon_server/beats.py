@@ -159,9 +159,9 @@ class Beats:
             self._close(job)
         return len(ended)
 
-    def knows(self, uuid: str) -> bool:
+    def knows(self, job: Job) -> bool:
         """Whether the job's agent has a session."""
-        return self._line(uuid) != NONE
+        return job.line != NONE
 
     def _line(self, uuid: str) -> int:
         job = self._find(uuid)

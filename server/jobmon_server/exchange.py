@@ -98,7 +98,7 @@ class Exchange:
         since = f"no word from the job's agent since {write_moment(job.last_seen)}"
         if job.state == LOST:
             raise RefusedError("job-lost", f"{since}; the job is given up for lost")
-        if self._callback() == UDP and self._beats.knows(job.uuid):
+        if self._callback() == UDP and self._beats.knows(job):
             since += ' by datagram, and this site has callback = "udp": no connection stays open'
         raise RefusedError("job-silent", f"{since}; ask again later")
 

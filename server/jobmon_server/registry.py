@@ -357,13 +357,16 @@ class Registry:
             if job.state not in ALIVE:
                 continue
             silence, patience = self.silence(job, now), silent_after(job)
-            if silence >= patience and self._turn(job, LOST if silence >= lost_after else SILENT, now):
-                turned.append(job)
-                self.unsaved.add(job.uuid)
-                self._notice(job, slot)
-            left = (patience if silence < patience else lost_after) - silence
-            if job.state in ALIVE:
-                self._deadlines.put(slot, now + min(max(left, 0.0), RECHECK - slot % SPREAD))
+            left = patience - silence
+            if left <= 0:
+                if self._turn(job, LOST if silence >= lost_after else SILENT, now):
+                    turned.append(job)
+                    self.unsaved.add(job.uuid)
+                    self._notice(job, slot)
+                if job.state not in ALIVE:
+                    continue
+                left = max(lost_after - silence, 0.0)
+            self._deadlines.put(slot, now + min(left, RECHECK - slot % SPREAD))
         return turned
 
     def _turn(self, job: Job, state: str, now: float) -> bool:

@@ -196,7 +196,7 @@ class Sessions:
     def patience(self, job: Job) -> float:
         """Seconds without a sign of life after which a job counts as silent: three beats, by whichever way it beats."""
         configuration = self._configuration()
-        is_beating = job.callback != TCP and self._ears.beats.knows(job.uuid)
+        is_beating = job.callback != TCP and self._ears.beats.knows(job)
         return limits.SILENT_AFTER * max(configuration.ping, configuration.beat if is_beating else 0.0)
 
     def forget(self, uuid: str) -> None:

@@ -107,6 +107,18 @@ def test_silence_turns_a_job_silent_then_lost_and_a_sign_of_life_brings_it_back(
     assert not registry.seen(job, 2002.0)
 
 
+def test_a_job_that_fell_silent_is_found_by_its_state_told_of_and_saved() -> None:
+    job = a_job("u")
+    registry = registry_of(a_job("other", state="ended"), job)
+    registry.unsaved.clear()
+    before = registry.change
+
+    registry.review(1031.0, lambda _: 30.0, 900.0)
+
+    assert list(registry.by_state.of("silent")) == [job.slot]
+    assert (registry.unsaved, registry.change) == ({"u"}, before + 1)
+
+
 def test_a_review_looks_at_the_jobs_alone_that_may_be_due() -> None:
     registry = registry_of(*(a_job(str(number)) for number in range(20)))
     looked: list[str] = []

@@ -61,10 +61,12 @@ class Job(msgspec.Struct, gc=False):
 
     health_reason = Noted[str | None]("health_reason")
     exit = Noted[dict[str, Any] | None]("exit")
+    ended = Noted[float | None]("ended")  # s since 1970, as all moments here
     reason = Noted[str | None]("reason")  # why the batch system ended it, or is about to
     progress = Noted[str | None]("progress")
     slot = packing.integer("slot")  # in the registry
     line = packing.integer("line")  # in the switchboard
+    source = packing.integer("source")  # of the session that speaks for it, see ``sessions``; 0: none in this run
     renew = packing.second("renew")  # when its certificate is to be renewed; 0: never
     opened = packing.number("opened")  # when its agent's session by datagram began
     state = packing.choice("state", KNOWN_STATES)
@@ -75,8 +77,7 @@ class Job(msgspec.Struct, gc=False):
     serial = packing.serial("serial")  # of its certificate
     issued = packing.second("issued")
     expires = packing.second("expires")  # of its certificate
-    started = packing.maybe("started")  # s since 1970, as all moments here
-    ended = packing.maybe("ended")
+    started = packing.maybe("started")
     registered = packing.number("registered")
     epoch = packing.integer("epoch")  # of the agent that speaks for it
     last_seen = packing.number("last_seen")
@@ -267,7 +268,7 @@ class Job(msgspec.Struct, gc=False):
         """Judge the job's health."""
         numbers = LAYOUT.unpack_from(self.packed, len(self.packed) - LAYOUT.size)
         health, reason = _health(numbers, now)
-        if health != HEALTHS[numbers[5]] or reason != self.notes.health_reason:
+        if health != HEALTHS[numbers[6]] or reason != self.notes.health_reason:
             self.health, self.health_reason = health, reason
 
 
@@ -312,7 +313,7 @@ def check_moment(field: str, seconds: float | None) -> float | None:
 
 def _health(numbers: tuple[Any, ...], now: float) -> tuple[str, str | None]:
     """Health, of the packed numbers: each beat is judged, and to read them one by one takes five times as long."""
-    _, _, _, _, state, _, _, process_state, _, _, issued, expires, started, _, _, _, last_seen, *figures = numbers
+    _, _, _, _, _, state, _, _, process_state, _, _, issued, expires, started, _, _, last_seen, *figures = numbers
     if KNOWN_STATES[state] == SILENT:
         return "silent", f"no word from its agent since {write_moment(last_seen)}"
     if KNOWN_STATES[state] != RUNNING:

@@ -22,6 +22,7 @@ T = TypeVar("T")
 _CODES = {
     "slot": "I",
     "line": "I",
+    "source": "Q",
     "renew": "I",
     "opened": "d",
     "state": "B",
@@ -33,7 +34,6 @@ _CODES = {
     "issued": "I",
     "expires": "I",
     "started": "d",
-    "ended": "d",
     "registered": "d",
     "epoch": "d",
     "last_seen": "d",
@@ -82,6 +82,7 @@ class Notes(msgspec.Struct, frozen=True, gc=False):
     """What few jobs have; a copy of a job may share it, so it is never changed."""
 
     health_reason: str | None = None
+    ended: float | None = None
     exit: dict[str, Any] | None = None
     reason: str | None = None
     progress: str | None = None
@@ -297,6 +298,4 @@ def _read_serial(packed: bytes) -> str:
 
 
 # A job of which nothing is known yet.
-FRESH = put_figures(
-    LAYOUT.pack(0, 0, 0, 0.0, 0, 0, 0, 0, 0, bytes(20), 0, 0, UNKNOWN, UNKNOWN, *(0.0,) * 8, 0, 0), Figures()
-)
+FRESH = put_figures(LAYOUT.pack(0, 0, 0, 0, 0.0, 0, 0, 0, 0, 0, bytes(20), 0, 0, UNKNOWN, *(0.0,) * 8, 0, 0), Figures())

@@ -25,7 +25,7 @@ def public(job: Job) -> dict[str, Any]:
     name, command, batch, tags = job.description()
     # Once, not field by field: a list holds thousands.
     numbers = LAYOUT.unpack_from(job.packed, len(job.packed) - LAYOUT.size)
-    state, health, callback, process_state, _, _, _, _, started, ended, registered, _, last_seen = numbers[4:17]
+    state, health, callback, process_state, _, _, _, _, started, registered, _, last_seen = numbers[5:17]
     cpu_percent, rss_bytes, memory_limit, output_bytes, output_at, oom_kills, processes = numbers[17:]
     return {
         "id": job.id,
@@ -41,7 +41,7 @@ def public(job: Job) -> dict[str, Any]:
         "exit": job.exit,
         "reason": job.reason,
         "started": moment(started),
-        "ended": moment(ended),
+        "ended": None if job.ended is None else moment(job.ended),
         "registered": moment(registered),
         "last_seen": moment(last_seen),
         "command": command,

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable, Iterable, Iterator
-from typing import NamedTuple
 
 from jobmon_pki.ledger import Issued, Ledger
 from jobmon_pki.names import common_name, owner_of
@@ -36,15 +35,8 @@ from jobmon_wire.records import Configuration as Answer
 TAKEN = "another agent of this job is alive; this one may try again once that is silent"
 
 
-class Session(NamedTuple):
-    """An agent's right to speak for its job."""
-
-    epoch: int
-    source: str  # ip:port of the connection it registered on
-
-
 class Sessions:
-    """The sessions of all jobs."""
+    """The sessions of all jobs; each is ``epoch`` and ``source`` of the job, which takes 16 bytes."""
 
     def __init__(
         self,
@@ -66,7 +58,6 @@ class Sessions:
         ears.beats.listener = Datagrams(ears)
         self._cluster = cluster
         self._configuration = configuration
-        self._sessions: dict[str, Session] = {}
 
     async def register(self, peer: Peer, said: Registration) -> Answer:
         """Take an agent as the one that speaks for its job.
@@ -90,7 +81,7 @@ class Sessions:
             job.revive()
             self._ears.endings.forget(job.uuid)
         job.issued, job.expires = issued.issued_at, peer.not_after
-        self._sessions[job.uuid] = Session(said.epoch, peer.source)
+        job.source = _number(peer.source)
         self._ears.exchange.drop(job.uuid)
         if registry.seen(job, now):
             self._ears.events.note(Event(job.uuid, now, events.RETURNED, f"its agent is back on {job.node}"))
@@ -156,8 +147,7 @@ class Sessions:
             RefusedError: ``session-taken``: none has.
         """
         job = self._ears.registry.get(peer.uuid)
-        session = self._sessions.get(peer.uuid)
-        if job is None or session is None or session.source != peer.source:
+        if job is None or job.source != _number(peer.source):
             raise RefusedError("session-taken", "an agent registers first, on the same connection")
         return job
 
@@ -201,7 +191,6 @@ class Sessions:
 
     def forget(self, uuid: str) -> None:
         """The job is forgotten."""
-        self._sessions.pop(uuid, None)
         self._ears.beats.close(uuid)
 
     def _job(self, peer: Peer, now: float) -> tuple[Job, Issued, list[Issued]]:
@@ -245,8 +234,13 @@ class Sessions:
         That one's connection was seen to end: an agent that only lost sight of a
         restarted server is not passed over.
         """
-        was_here = job.uuid in self._sessions and job.callback is None
-        return was_here and said.epoch > job.epoch and restarts(said.batch) > restarts(job.batch)
+        was_here = job.source and job.callback is None
+        return bool(was_here) and said.epoch > job.epoch and restarts(said.batch) > restarts(job.batch)
+
+
+def _number(source: str) -> int:
+    """What is kept of the ip:port of a connection, by which an agent knows no other one; never 0."""
+    return hash(source) & 2**64 - 1 or 1
 
 
 def _where(job: Job, said: Registration) -> str:

@@ -212,6 +212,23 @@ async def test_a_failure_of_the_server_tells_nothing_of_its_inside(
 # Silence and restarts
 
 
+async def test_a_restarted_server_passes_over_no_agent_whose_connection_it_has_not_seen_to_end(house: House) -> None:
+    credential, answers = house.job(), []
+    async with house.agent(credential=credential):
+        pass
+    for count in (1, 2):
+        await until(lambda: house.state.registry.get(credential.uuid).callback is None)
+        newer = Agent(house, credential)
+        await newer.connect()
+        said = {"epoch": REGISTRATION["epoch"] + count, "batch": {**REGISTRATION["batch"], "restarts": str(count)}}
+        answers.append((await newer.register(**said))[0])
+        await newer.close()
+        await house.stop()
+        await house.start()
+
+    assert answers == [200, 409]
+
+
 async def test_a_job_without_beats_turns_silent_then_lost_and_comes_back(house: House) -> None:
     credential = house.job()
     async with house.user() as alice:

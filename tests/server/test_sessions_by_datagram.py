@@ -3,6 +3,7 @@
 import msgspec
 import pytest
 
+from jobmon_server import packing
 from jobmon_server.admission import Admission
 from jobmon_server.beats import AGE, GRACE, SPREAD
 from jobmon_server.facts import NEVER_HEARD
@@ -94,7 +95,9 @@ async def test_thousands_of_agents_go_on_beating_after_a_restart_and_none_regist
     state = house.state
     jobs = [state.registry.get(agent.uuid)]
     for number in range(1000):  # as if they had registered: what that does is tested elsewhere
-        credential_job = msgspec.structs.replace(jobs[0], uuid=f"{number:08x}-0000-4000-8000-000000000000")
+        names = packing.pack_names(jobs[0].id, f"{number:08x}-0000-4000-8000-000000000000")
+        packed = names + jobs[0].packed[packing.end_of_names(jobs[0].packed) :]
+        credential_job = msgspec.structs.replace(jobs[0], packed=packed)
         jobs.append(credential_job)
         state.registry.add(credential_job)
         state.beats.restore(credential_job, fingerprint_of(house, credential_job), NEVER_HEARD)

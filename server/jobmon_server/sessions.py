@@ -11,8 +11,7 @@ import asyncio
 import math
 from collections.abc import Callable, Iterable, Iterator
 
-from jobmon_pki.ledger import Issued, Ledger
-from jobmon_pki.names import common_name, owner_of
+from jobmon_pki.ledger import Ledger
 from jobmon_pki.profiles import JOB
 from jobmon_server import events
 from jobmon_server.admission import Admission
@@ -20,6 +19,7 @@ from jobmon_server.audit import Audit
 from jobmon_server.channel import Channel
 from jobmon_server.configuration import Configuration
 from jobmon_server.facts import Kept
+from jobmon_server.grants import Grant, Grants
 from jobmon_server.hearing import Datagrams, Ears, Hearing
 from jobmon_server.jobs import Job, new_job
 from jobmon_server.peer import Peer
@@ -53,7 +53,7 @@ class Sessions:
         self._store = store
         self._audit = audit
         self._ledger = ledger
-        self._renewals = renewals
+        self._grants = Grants(ledger, renewals.moment)
         self._admission = admission
         ears.beats.listener = Datagrams(ears)
         self._cluster = cluster
@@ -70,17 +70,15 @@ class Sessions:
         registry, now = self._ears.registry, self._ears.clock()
         self._admit(peer)
         await self._ears.endings.settle(peer.uuid)
-        job, issued, certificates = self._job(peer, now)
+        job, grant = self._job(peer, now)
         earlier = job.epoch
         if self._is_take_over(job, said, now):
             await self._audit.begin(peer, "take-over", job, {"epoch": said.epoch, "earlier": earlier})
         job.describe(said)
-        is_due = self._plan_renewal(job, issued, certificates, now)
-        job.serial = peer.serial
+        is_due = _take_grant(job, grant, peer, now)
         if job.state == ENDED and said.epoch > earlier:
             job.revive()
             self._ears.endings.forget(job.uuid)
-        job.issued, job.expires = issued.issued_at, peer.not_after
         job.source = _number(peer.source)
         self._ears.exchange.drop(job.uuid)
         if registry.seen(job, now):
@@ -91,7 +89,7 @@ class Sessions:
         registry.changed(job)
         configuration, opened = self._configuration(), job.opened
         is_beating = configuration.callback != TCP
-        beats = self._ears.beats.open(job, issued.identity.fingerprint) if is_beating else None
+        beats = self._ears.beats.open(job, grant.fingerprint) if is_beating else None
         if said.epoch != earlier:
             self._ears.events.note(Event(job.uuid, now, events.REGISTERED, _where(job, said)))
             self._store.defer(Snapshot(job, said))
@@ -100,19 +98,6 @@ class Sessions:
         if said.epoch != earlier or job.opened != opened:  # a server that is killed now must know the session again
             await self._store.settle()
         return Answer(configuration.ping, configuration.quiet, beats, configuration.callback, is_due)
-
-    def _plan_renewal(self, job: Job, issued: Issued, certificates: list[Issued], now: float) -> bool:
-        """Note when the job's certificate is to be renewed; whether that is now.
-
-        An agent that is told so and does not do it is told again when a quarter
-        of what is left has passed: it may be an older one, or the disk is full.
-        """
-        moment = self._renewals.moment(certificates, issued)
-        job.renew = max(moment, job.renew) if moment and job.serial == issued.serial else moment
-        if not 0 < job.renew <= now or job.state == ENDED:
-            return False
-        job.renew = now + (issued.identity.not_after - now) / 4
-        return True
 
     def _admit(self, peer: Peer) -> None:
         """Let the agent register now, or send it away for a while; one that somebody waits for is not.
@@ -193,23 +178,19 @@ class Sessions:
         """The job is forgotten."""
         self._ears.beats.close(uuid)
 
-    def _job(self, peer: Peer, now: float) -> tuple[Job, Issued, list[Issued]]:
-        """The job of a certificate, what the ledger knows of that, and of all certificates of the job.
+    def _job(self, peer: Peer, now: float) -> tuple[Job, Grant]:
+        """The job of a certificate, and what that grants.
 
         Raises:
             RefusedError: this site did not issue it for that job.
         """
-        certificates = self._ledger.find_job(peer.uuid)
-        issued = next((each for each in certificates if each.serial == peer.serial), None)
-        if issued is None or issued.identity.name != peer.name:
-            raise RefusedError("credential-refused", "this server has not issued that certificate; get one from it")
-        owner = owner_of(issued.identity.name)
+        grant = self._grants.of(peer)
         job = self._ears.registry.get(peer.uuid)
         if job is None:
-            job = new_job(peer.uuid, common_name(issued.identity.name), owner, self._cluster, now)
-        elif job.owner_rdns != owner:
+            job = new_job(peer.uuid, grant.job_id, grant.owner, self._cluster, now)
+        elif job.owner_rdns != grant.owner:
             raise RefusedError("credential-refused", "the job was issued to somebody else")
-        return job, issued, certificates
+        return job, grant
 
     def _is_take_over(self, job: Job, said: Registration, now: float) -> bool:
         """Whether another agent spoke for the job before.
@@ -241,6 +222,24 @@ class Sessions:
 def _number(source: str) -> int:
     """What is kept of the ip:port of a connection, by which an agent knows no other one; never 0."""
     return hash(source) & 2**64 - 1 or 1
+
+
+def _take_grant(job: Job, grant: Grant, peer: Peer, now: float) -> bool:
+    """Note the job's certificate, and when it is to be renewed; whether that is now.
+
+    An agent that is told so and does not do it is told again when a quarter
+    of what is left has passed: it may be an older one, or the disk is full.
+    """
+    due = grant.renewal
+    if job.serial == peer.serial:
+        due = max(due, job.renew) if due else due
+    else:
+        job.serial, job.issued, job.expires = peer.serial, grant.issued, peer.not_after
+    job.renew = due
+    if not 0 < due <= now or job.state == ENDED:
+        return False
+    job.renew = now + (grant.not_after - now) / 4
+    return True
 
 
 def _where(job: Job, said: Registration) -> str:

@@ -43,6 +43,8 @@ class Stage(Enum):
     SHAKING = "shaking"  # in the handshake
     LATE = "late"  # in the handshake, for too long to hold up others
 
+    __hash__ = object.__hash__  # Enum's own is a function of Python's, called a dozen times for each arrival
+
 
 class Arrival:
     """One connection that is not in yet."""
@@ -85,6 +87,11 @@ class Crowd:
     def dawdlers(self) -> list[Arrival]:
         """Those that keep us waiting; a handshake that has just begun does not."""
         return [*self.others[Stage.SILENT], *self.others[Stage.LATE]]
+
+    @property
+    def has_dawdlers(self) -> bool:
+        """Somebody keeps us waiting."""
+        return bool(self.others[Stage.SILENT] or self.others[Stage.LATE])
 
 
 class Crowds:
@@ -143,7 +150,7 @@ class Crowds:
         self.number[stage] -= 1
         if stage is not Stage.READY:
             crowd.others[stage].remove(arrival)
-            if not crowd.dawdlers():
+            if not crowd.has_dawdlers:
                 self._dawdling.pop(crowd, None)
         else:
             crowd.ready.remove(arrival)
@@ -166,8 +173,7 @@ class Crowds:
     def victim(self, newcomer: Arrival) -> Arrival | None:
         """Who has to go because of one more that keeps us waiting; it may be the newcomer."""
         crowd = newcomer.crowd
-        own = crowd.dawdlers()
-        if not crowd.is_unlimited and len(own) > self._limits.of_source:
+        if not crowd.is_unlimited and len(own := crowd.dawdlers()) > self._limits.of_source:
             return self._dice.choice(own)
         pressure = self._pressure()
         if not pressure or self._dice.random() >= pressure:  # to throw dice is a call of the system

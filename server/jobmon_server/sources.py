@@ -34,11 +34,22 @@ class Sources:
     """
 
     def __init__(self, nat: Sequence[Network], clock: Callable[[], float]) -> None:
-        self.nat = nat  # may be exchanged while the server runs
         self._clock = clock
         self._penalties: dict[str, float] = {}  # source: when it has been served
         self._trusted: dict[str, float] = {}  # source: until when
         self._keys: dict[str, str] = {}  # host: its source, as reading an address takes 3 us
+        self._unlimited: dict[str, bool] = {}  # by source, as comparing it with networks takes 10 us
+        self.nat = nat
+
+    @property
+    def nat(self) -> Sequence[Network]:
+        """The networks of gateways; may be exchanged while the server runs."""
+        return self._nat
+
+    @nat.setter
+    def nat(self, networks: Sequence[Network]) -> None:
+        self._nat = networks
+        self._unlimited.clear()
 
     def source(self, host: str) -> str:
         """The source of a numeric address."""
@@ -51,9 +62,12 @@ class Sources:
 
     def is_unlimited(self, source: str) -> bool:
         """The operator has said that many sit there, or it is this machine."""
-        network = ipaddress.ip_network(source)
-        # A part of a /64 means all of it: they cannot be told apart.
-        return any(network.version == other.version and network.overlaps(other) for other in (*OWN_MACHINE, *self.nat))
+        found = self._unlimited.get(source)
+        if found is None:
+            if len(self._unlimited) >= REMEMBERED:
+                self._unlimited.clear()
+            found = self._unlimited[source] = _lies_in(source, (*OWN_MACHINE, *self._nat))
+        return found
 
     def is_refused(self, source: str) -> bool:
         """Its handshakes have come to nothing so often that none is begun with it for now."""
@@ -74,6 +88,12 @@ class Sources:
         self._penalties.pop(source, None)
         self._trusted.pop(source, None)
         _remember(self._trusted, source, self._clock() + TRUSTED)
+
+
+def _lies_in(source: str, networks: Sequence[Network]) -> bool:
+    network = ipaddress.ip_network(source)
+    # A part of a /64 means all of it: they cannot be told apart.
+    return any(network.version == other.version and network.overlaps(other) for other in networks)
 
 
 def _source(host: str) -> str:

@@ -100,6 +100,15 @@ def test_gateways_and_this_machine_are_never_refused(known: Sources, source: str
     assert not known.is_refused(source)
 
 
+def test_a_gateway_that_is_named_while_the_server_runs_counts_from_then_on(known: Sources) -> None:
+    before = known.is_unlimited(STRANGER)
+    known.nat = (ipaddress.ip_network(STRANGER),)
+    meanwhile = known.is_unlimited(STRANGER)
+    known.nat = ()
+
+    assert (before, meanwhile, known.is_unlimited(STRANGER)) == (False, True, False)
+
+
 def test_another_loopback_address_is_a_stranger(known: Sources) -> None:
     assert not known.is_unlimited("127.0.0.2/32")
     assert not known.is_unlimited(STRANGER)

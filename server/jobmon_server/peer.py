@@ -8,9 +8,12 @@ stands in ``scope["state"]["peer"]``.  Nothing here knows of TLS or HTTP.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from jobmon_pki.names import Name, common_name, display, owner_of
 from jobmon_pki.profiles import JOB, Identity
+
+KNOWN = 2048  # names that are not written anew when they come again, 300 bytes each
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +34,12 @@ class Peer:
 
 def peer_of(identity: Identity, source: str) -> Peer:
     """The peer that an identity makes at an address."""
-    person = owner_of(identity.name) if identity.role == JOB else identity.name
+    owner, holder = _names(identity.role, identity.name)
     return Peer(
         role=identity.role,
         name=identity.name,
-        owner=common_name(person),
-        holder=display(identity.name),
+        owner=owner,
+        holder=holder,
         fingerprint=identity.fingerprint,
         serial=identity.serial,
         not_after=identity.not_after,
@@ -44,3 +47,9 @@ def peer_of(identity: Identity, source: str) -> Peer:
         clusters=identity.clusters,
         source=source,
     )
+
+
+@lru_cache(KNOWN)
+def _names(role: str, name: Name) -> tuple[str, str]:
+    """Common name of the person, and the whole name as people read it."""
+    return common_name(owner_of(name) if role == JOB else name), display(name)

@@ -9,14 +9,17 @@ CA used as a leaf, revoked, expired since) is refused by ``doors``.
 from __future__ import annotations
 
 import ssl
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from jobmon_server.errors import ServerError
+from jobmon_wire.limits import KIB
 
 # Failures of a client that means well, besides a certificate that is not good here.
 _TOLD = ("PEER_DID_NOT_RETURN_A_CERTIFICATE", "UNSUPPORTED_PROTOCOL")
 _VERSIONS = {"TLSv1.2": 0x0303, "TLSv1.3": 0x0304}
+_RECORD = 16 * KIB  # bytes of content in one record of TLS, and so in one read
 
 
 class TLSError(ServerError):
@@ -46,15 +49,27 @@ def peer_tls(ssl_object: ssl.SSLObject) -> PeerTLS:
     return PeerTLS(ssl_object.getpeercert(True), ssl_object.version() or "", resumed is not False)
 
 
+class _Chain:
+    """Certificates as PEM, written when somebody reads them: no route of ours does."""
+
+    __slots__ = ("_leaf",)
+
+    def __init__(self, leaf: bytes | None) -> None:
+        self._leaf = leaf
+
+    def __iter__(self) -> Iterator[str]:
+        if self._leaf is not None:
+            yield ssl.DER_cert_to_PEM_cert(self._leaf)
+
+
 def tls_extension(tls: PeerTLS) -> dict[object, object]:
     """The connection in the form of ASGI's TLS extension, ``scope["extensions"]["tls"]``.
 
     The chain is the leaf alone: its issuer is this port's one anchor.
     """
-    chain = [ssl.DER_cert_to_PEM_cert(tls.certificate)] if tls.certificate else []
     return {
         "server_cert": None,
-        "client_cert_chain": chain,
+        "client_cert_chain": _Chain(tls.certificate),
         "client_cert_name": None,  # names are compared as tuples, never as text: see Peer.name
         "client_cert_error": None,
         "tls_version": _VERSIONS.get(tls.version),
@@ -62,8 +77,8 @@ def tls_extension(tls: PeerTLS) -> dict[object, object]:
     }
 
 
-class _TellingObject(ssl.SSLObject):
-    """A server's end that lets a refused client hear why.
+class _ServersEnd(ssl.SSLObject):
+    """A server's end that lets a refused client hear why, and does nothing in vain.
 
     Event loops drop a connection whose handshake fails, together with the alert
     that OpenSSL has written for the peer.  Here the failure first looks like a
@@ -86,6 +101,14 @@ class _TellingObject(ssl.SSLObject):
                 raise
             self._failure = error
             raise ssl.SSLWantReadError from error
+
+    def read(self, len: int = _RECORD, buffer: Any = None) -> Any:  # noqa: A002 - as ssl.SSLObject has it
+        """As ``ssl.SSLObject``; event loops ask for 256 KiB, which are allocated before each read."""
+        return super().read(min(len, _RECORD), buffer)
+
+    def getpeercert(self, binary_form: bool = False) -> Any:
+        """As ``ssl.SSLObject``; the form that event loops ask for of themselves is read by nobody, and left out."""
+        return super().getpeercert(True) if binary_form else {}
 
 
 class ReloadableContext(ssl.SSLContext):
@@ -131,7 +154,7 @@ def server_context(files: TLSFiles) -> ssl.SSLContext:
         TLSError: one of the files cannot be used.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)  # trusts nothing yet; the system's authorities are never loaded
-    context.sslobject_class = _TellingObject
+    context.sslobject_class = _ServersEnd
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     context.num_tickets = 0  # a resumed session outlives expiry and revocation
     context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION

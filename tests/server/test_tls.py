@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 
 from jobmon_pki.site import Site
-from jobmon_server.tls import ReloadableContext, TLSError, TLSFiles, server_context
+from jobmon_server.tls import ReloadableContext, TLSError, TLSFiles, peer_tls, server_context, tls_extension
 from tests.server.running import client_context, job_credential, person_credential
+
+RECORD = 16384  # bytes; the most content in one record of TLS
 
 
 def _files(site: Site) -> TLSFiles:
@@ -45,6 +47,23 @@ def job(site: Site, desk: Path) -> ssl.SSLContext:
 def alice(site: Site, desk: Path) -> ssl.SSLContext:
     """What alice connects with."""
     return client_context(person_credential(site, "alice"), site.server_ca_pem(), desk)
+
+
+def test_a_read_gives_a_record_at_most_however_much_was_asked_for(site: Site, job: ssl.SSLContext) -> None:
+    ends = Handshake(server_context(_files(site)), job)
+    ends.finish()
+    for _ in range(2):
+        ends.client.write(bytes(RECORD))
+
+    assert [len(ends.server.read(16 * RECORD)) for _ in range(2)] == [RECORD, RECORD]
+
+
+def test_the_peers_certificate_is_there_as_it_was_sent(site: Site, job: ssl.SSLContext) -> None:
+    ends = Handshake(server_context(_files(site)), job)
+    ends.finish()
+
+    leaf = ends.server.getpeercert(True)
+    assert ssl.DER_cert_to_PEM_cert(leaf) in list(tls_extension(peer_tls(ends.server))["client_cert_chain"])  # type: ignore[call-overload]
 
 
 def test_a_job_enters_the_agents_port_and_an_owner_the_users(

@@ -4,8 +4,10 @@
 peer's certificate into every scope, bounds the head of a request in size and
 time, and stays in a set that is swept once a second.  The sweep ends what must
 not go on: a peer revoked or expired since, a head that does not come to its
-end, a reader that takes nothing.  It leans on ``app_state`` and other
-attributes of uvicorn that are not documented: its minor version is pinned.
+end, a reader that takes nothing; so a connection has no timer of its own.  It
+leans on attributes of uvicorn that are not documented, and does itself what
+uvicorn does in more steps for websockets, access logs and lifespans, of which
+there are none here: uvicorn's minor version is pinned.
 """
 
 from __future__ import annotations
@@ -18,7 +20,9 @@ from urllib.parse import unquote
 import httptools
 from starlette.types import ASGIApp
 from uvicorn import Config
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.utils import get_remote_addr
 from uvicorn.server import ServerState
 
 from jobmon_server.cycles import Cycle
@@ -29,7 +33,7 @@ from jobmon_wire.documents import write_document
 from jobmon_wire.limits import KIB
 
 HEAD_SECONDS = 10.0  # s from the first byte of a request, or the handshake, to the end of its headers
-IDLE_SECONDS = 60  # s that a connection may wait for its next request
+IDLE_SECONDS = 60  # s that a connection may wait for its next request, and until the next sweep
 STALL_SECONDS = 600.0  # s that a reader may take nothing: a person may pause a pager; what waits is bounded
 LINGER_SECONDS = 2.0  # s for the rest of a request whose answer is already out
 ABORT_SECONDS = 0.5  # s for a request to notice that its connection is gone
@@ -59,7 +63,6 @@ class Connections:
             access_log=False,
             proxy_headers=False,  # who a peer is follows from its certificate alone
             server_header=False,
-            timeout_keep_alive=IDLE_SECONDS,
         )
         self._config.load()
 
@@ -91,6 +94,9 @@ class Connections:
         ]
         for connection in ended:
             connection.abort()
+        for connection in self._open():
+            if now >= connection.idle_deadline:
+                connection.transport.close()
         return len(ended)
 
     def finish(self) -> None:
@@ -129,18 +135,21 @@ class PeerProtocol(HttpToolsProtocol):
         self._head_bytes = 0  # fed to the parser since the last complete head
         self._header_bytes = 0  # of the headers that are complete
         self.head_deadline = NEVER  # loop's time
+        self.idle_deadline = NEVER  # loop's time
         self.stall_deadline = NEVER  # loop's time
         self.until = NEVER  # s since 1970; the certificate's end
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         ssl_object: ssl.SSLObject | None = transport.get_extra_info("ssl_object")
         tls = peer_tls(ssl_object) if ssl_object is not None else None
-        super().connection_made(transport)
+        self.connections.add(self)
+        self.transport = transport
+        self.flow = FlowControl(transport)
+        self.client = get_remote_addr(transport)
         self._visitor = self._door.meet(tls, self.client)
         if self._visitor.identity is not None:
             self.until = self._visitor.identity.not_after
         self._extension = tls_extension(tls) if tls is not None else {}
-        self.app_state = {VISITOR: self._visitor}
         self.head_deadline = self.loop.time() + HEAD_SECONDS
         transport.set_write_buffer_limits(high=WRITE_BUFFER)
 
@@ -165,23 +174,35 @@ class PeerProtocol(HttpToolsProtocol):
             self._head_bytes += len(data)
             if self.head_deadline == NEVER:
                 self.head_deadline = self.loop.time() + HEAD_SECONDS
-        super().data_received(data)
+        self.idle_deadline = NEVER
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            pass  # the door refuses the request
+        except httptools.HttpParserError:
+            self.logger.warning("Invalid HTTP request received.")
+            self.send_400_response("")
+            return
         if self._is_in_head and self._head_bytes > LARGEST_HEAD and not self.transport.is_closing():
             self.send_400_response("")
 
     def on_message_begin(self) -> None:
-        super().on_message_begin()
+        self.url = b""
+        self.headers = []
+        self.expect_100_continue = False
         self._is_in_head = True
         self._header_bytes = 0
-        self.scope["extensions"] = {"tls": self._extension}
 
     def on_url(self, url: bytes) -> None:
-        super().on_url(url)
+        self.url += url
         if len(self.url) > LARGEST_HEAD:
             raise HeadError
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        super().on_header(name, value)
+        name = name.lower()
+        if name == b"expect" and value.lower() == b"100-continue":
+            self.expect_100_continue = True
+        self.headers.append((name, value))
         self._header_bytes += len(name) + len(value)
         if len(self.headers) > MOST_HEADERS or self._header_bytes > LARGEST_HEAD:
             raise HeadError
@@ -192,12 +213,21 @@ class PeerProtocol(HttpToolsProtocol):
         self.head_deadline = NEVER
         url = httptools.parse_url(self.url)
         path = url.path.decode("ascii")
-        self.scope |= {
-            "method": self.parser.get_method().decode("ascii"),
+        self.scope = {
+            "type": "http",
+            "asgi": {"version": self.asgi_version, "spec_version": "2.3"},
             "http_version": self.parser.get_http_version(),
+            "method": self.parser.get_method().decode("ascii"),
+            "scheme": "https",
             "path": unquote(path) if "%" in path else path,
             "raw_path": url.path,
             "query_string": url.query or b"",
+            "root_path": "",
+            "headers": self.headers,
+            "client": self.client,
+            "server": None,  # our own address, which nobody asks for
+            "state": {VISITOR: self._visitor},
+            "extensions": {"tls": self._extension},
         }
         earlier, self.cycle = self.cycle, self._cycle()
         if earlier is None or earlier.response_complete:
@@ -221,14 +251,32 @@ class PeerProtocol(HttpToolsProtocol):
             on_response=self.on_response_complete,
         )
 
+    def on_body(self, body: bytes) -> None:
+        if self.cycle.response_complete:
+            return
+        self.cycle.body += body
+        if len(self.cycle.body) > HIGH_WATER_LIMIT:
+            self.flow.pause_reading()
+        self.cycle.message_event.set()
+
     def on_message_complete(self) -> None:
-        super().on_message_complete()
         self._is_in_head = True
         if self.cycle.response_complete:
-            self.head_deadline = NEVER  # the rest of the request came while we lingered: idle now
+            # The rest of the request came while we lingered.
+            self.head_deadline, self.idle_deadline = NEVER, self.loop.time() + IDLE_SECONDS
+            return
+        self.cycle.more_body = False
+        self.cycle.message_event.set()
 
     def on_response_complete(self) -> None:
-        super().on_response_complete()
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+        else:  # looked at by the sweep, where uvicorn has a timer for each request
+            self.idle_deadline = self.loop.time() + IDLE_SECONDS
         # With requests in a row the body under way may be the next one's, whose answer has not begun.
         if not self._is_in_head and self.cycle.response_complete:
             self.head_deadline = self.loop.time() + LINGER_SECONDS
@@ -253,6 +301,3 @@ class PeerProtocol(HttpToolsProtocol):
         head = b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: "
         self.transport.write(b"%s%d\r\n\r\n%s" % (head, len(body), body))
         self.transport.close()
-
-    def _unsupported_upgrade_warning(self) -> None:
-        """Nothing to log: the door refuses the request."""

@@ -17,6 +17,15 @@ class Cycle(RequestResponseCycle):
 
     _start: Any = None  # the message of a head that waits for its body
 
+    def whole_body(self) -> bytes | None:
+        """The request's body, as ``receive`` would give it at once; None where that would wait, or give a part."""
+        if self.more_body or self.disconnected or self.response_complete or self.waiting_for_100_continue:
+            return None
+        body = bytes(self.body)
+        self.body.clear()
+        self.message_event.clear()
+        return body
+
     async def send(self, message: Any) -> None:
         """Take a message of ASGI's."""
         if not self.response_started and self._tells_length(message):

@@ -135,7 +135,7 @@ def short_idle(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("short_idle")
 async def test_a_connection_that_asks_nothing_more_is_closed(port: Port, alice: ssl.SSLContext) -> None:
-    async with talk(port, alice) as connection:
+    async with talk(port, alice) as connection, swept(port):
         status, _ = await connection.ask(START + END)
         heard = await connection.hear()
 

@@ -53,7 +53,7 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
     peer = scope["state"]["peer"]
     facts = {"holder": peer.holder, "owner": peer.owner, "role": peer.role, "uuid": peer.uuid, "source": peer.source}
     tls = scope["extensions"]["tls"]
-    facts.update(clusters=peer.clusters, length=length, tls=tls["tls_version"], chain=tls["client_cert_chain"])
+    facts.update(clusters=peer.clusters, length=length, tls=tls["tls_version"], chain=list(tls["client_cert_chain"]))
     body = json.dumps(facts).encode()
     headers = [(b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
@@ -434,6 +434,18 @@ async def test_a_peer_that_does_not_finish_its_headers_is_dropped(
         heard = await connection.hear()
 
     assert heard == b""
+
+
+async def test_a_connection_whose_request_ends_after_its_answer_is_idle_from_then_on(
+    doors: Doors, alice: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "IDLE_SECONDS", 0.1)
+    async with talk(doors.users, alice) as connection, swept(doors.users):
+        status, _ = await connection.ask(b"POST / HTTP/1.1\r\nContent-Length: 3\r\n\r\n")
+        await connection.say(b"end")
+        heard = await connection.hear()
+
+    assert (status, heard) == (200, b"")
 
 
 @pytest.mark.usefixtures("impatient")

@@ -36,7 +36,7 @@ class Arrivals:
     Args:
         sock: listens; closed by ``close``.
         context: of the handshakes.
-        connect: makes the protocol of a connection, which says whether its peer was admitted.
+        connect: makes the protocol of a connection with an address, which says whether its peer was admitted.
         sources: remember how it went.
         limits: for those that are not in.
     """
@@ -45,7 +45,7 @@ class Arrivals:
         self,
         sock: socket.socket,
         context: ssl.SSLContext,
-        connect: Callable[[], PeerProtocol],
+        connect: Callable[[tuple[str, int]], PeerProtocol],
         sources: Sources,
         limits: Limits,
     ) -> None:
@@ -89,7 +89,7 @@ class Arrivals:
                     return
                 continue  # it has left while it waited
             sock.setblocking(False)
-            self._take(sock, self._sources.source(address[0]))
+            self._take(sock, address[:2])
 
     def _rest(self, error: OSError) -> None:
         """Leave connections where they are, in the kernel, until others have ended."""
@@ -99,12 +99,13 @@ class Arrivals:
         self._loop.remove_reader(self._sock.fileno())
         self._loop.call_later(REST, self._listen)
 
-    def _take(self, sock: socket.socket, source: str) -> None:
+    def _take(self, sock: socket.socket, client: tuple[str, int]) -> None:
+        source = self._sources.source(client[0])
         if self._sources.is_refused(source):
             sock.close()
             return
         crowd = self._crowds.get(source) or Crowd(source, is_unlimited=self._sources.is_unlimited(source))
-        arrival = Arrival(sock, crowd)
+        arrival = Arrival(sock, crowd, client)
         if _has_spoken(sock):
             self._wait_for_turn(arrival)
         else:
@@ -158,7 +159,7 @@ class Arrivals:
         self._go_on()
 
     async def _shake_hands(self, arrival: Arrival) -> None:
-        protocol = self._connect()
+        protocol = self._connect(arrival.client)
         arrival.has_transport = True
         try:
             await self._loop.connect_accepted_socket(

@@ -69,7 +69,7 @@ class Channel:
         self._answers: dict[bytes, Answer] = {}
         self._outbound: list[bytes] = []
         self._waiting = 0  # bytes in _outbound
-        self._woken = asyncio.Event()
+        self._sleep: asyncio.Future[None] | None = None  # of the writing, while there is nothing; an event takes a KiB
         self._heard = 0.0  # s, by the loop's clock
         self._end = ("agent-gone", "the job's agent went away before the answer was complete")
 
@@ -118,16 +118,19 @@ class Channel:
             self._send(write_object(frames.GOODBYE, frames.CHANNEL, {"reason": reason, "retry_after": retry_after}))
             self._end = ("draining", f"{reason}; ask again in a moment")
         self.is_open = False
-        self._woken.set()
+        self._wake()
 
     async def serve(self, receive: Receive, send: Send) -> None:
         """Run the exchange to its end."""
-        self._heard = asyncio.get_running_loop().time()
-        tasks = [asyncio.create_task(part) for part in (self._read(receive), self._write(send), self._beat())]
+        loop = asyncio.get_running_loop()
+        self._heard = loop.time()
+        tasks = [loop.create_task(part) for part in (self._read(receive), self._write(send))]
+        self._timer = loop.call_later(self._ping, self._beat, tasks[0])
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
             self.is_open = False
+            self._timer.cancel()
             for task in tasks:
                 task.cancel()
             results = await asyncio.gather(*tasks, return_exceptions=True)
@@ -164,18 +167,22 @@ class Channel:
 
     async def _write(self, send: Send) -> None:
         while self.is_open or self._outbound:
-            await self._woken.wait()
-            self._woken.clear()
+            if self.is_open and not self._outbound:
+                self._sleep = asyncio.get_running_loop().create_future()
+                await self._sleep
             parts, self._outbound = self._outbound, []
             self._waiting = 0
             if parts:
                 await send({"type": "http.response.body", "body": b"".join(parts), "more_body": True})
 
-    async def _beat(self) -> None:
+    def _beat(self, reading: asyncio.Task[None]) -> None:
+        """Say that we are there, from time to time; end the reading, and so the channel, where the agent does not."""
         loop = asyncio.get_running_loop()
-        while loop.time() - self._heard < limits.SILENT_AFTER * self._ping:
-            await asyncio.sleep(self._ping)
-            self._send(write_frame(frames.PING, payload=int(loop.time() * 1000).to_bytes(8, "big")))
+        self._send(write_frame(frames.PING, payload=int(loop.time() * 1000).to_bytes(8, "big")))
+        if loop.time() - self._heard < limits.SILENT_AFTER * self._ping:
+            self._timer = loop.call_later(self._ping, self._beat, reading)
+        else:
+            reading.cancel()
 
     def _take(self, frame: Frame) -> None:
         if frame.type in frames.DIALOGUE:
@@ -200,6 +207,10 @@ class Channel:
             self._send(write_frame(frames.LEAVE))
             self.close()
 
+    def _wake(self) -> None:
+        if self._sleep is not None and not self._sleep.done():
+            self._sleep.set_result(None)
+
     def _send(self, data: bytes) -> None:
         if not self.is_open:
             return
@@ -209,7 +220,7 @@ class Channel:
             # An agent that asks and asks and never reads the replies.
             self.is_open = False
             self._outbound.clear()
-        self._woken.set()
+        self._wake()
 
 
 class ChannelResponse(Response):

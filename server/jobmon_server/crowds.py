@@ -49,11 +49,12 @@ class Stage(Enum):
 class Arrival:
     """One connection that is not in yet."""
 
-    __slots__ = ("crowd", "has_transport", "sock", "stage", "task", "timer")
+    __slots__ = ("client", "crowd", "has_transport", "sock", "stage", "task", "timer")
 
-    def __init__(self, sock: socket.socket, crowd: Crowd) -> None:
+    def __init__(self, sock: socket.socket, crowd: Crowd, client: tuple[str, int]) -> None:
         self.sock = sock
         self.crowd = crowd
+        self.client = client  # address and port
         self.stage: Stage | None = None
         self.timer: asyncio.TimerHandle | None = None  # for the end of its stage
         self.task: asyncio.Task[None] | None = None  # of its handshake

@@ -61,12 +61,13 @@ class Grants:
         issued = next((each for each in certificates if each.serial == peer.serial), None)
         if issued is None or issued.name != peer.name:
             raise RefusedError("credential-refused", "this server has not issued that certificate; get one from it")
-        identity = issued.identity
+        # Texts that are the same are the peer's own, which are in memory anyway.
+        is_same = issued.identity.fingerprint == peer.fingerprint
         return Grant(
-            job_id=common_name(identity.name),
-            owner=owner_of(identity.name),
-            fingerprint=identity.fingerprint,
+            job_id=common_name(peer.name),
+            owner=owner_of(peer.name),
+            fingerprint=peer.fingerprint if is_same else issued.identity.fingerprint,
             issued=issued.issued_at,
-            not_after=identity.not_after,
+            not_after=issued.identity.not_after,
             renewal=self._moment(certificates, issued),
         )

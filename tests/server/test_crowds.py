@@ -20,7 +20,7 @@ def crowds() -> Crowds:
 
 def _come(crowds: Crowds, source: str, stage: Stage, *, is_unlimited: bool = False) -> Arrival:
     crowd = crowds.get(source) or Crowd(source, is_unlimited=is_unlimited)
-    arrival = Arrival(NO_SOCKET, crowd)
+    arrival = Arrival(NO_SOCKET, crowd, ("192.0.2.1", 1024))
     crowds.put(arrival, stage)
     return arrival
 

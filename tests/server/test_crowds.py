@@ -58,6 +58,15 @@ def test_all_together_there_are_at_most_so_many(crowds: Crowds) -> None:
     assert LIMITS.crowded < most <= LIMITS.owing
 
 
+def test_one_that_is_late_can_lose_its_place_after_another_of_its_source_is_in(crowds: Crowds) -> None:
+    late, shaking = (_come(crowds, "gateway", stage, is_unlimited=True) for stage in (Stage.LATE, Stage.SHAKING))
+    crowds.remove(shaking)
+    for number in range(LIMITS.owing):
+        newcomer = _come(crowds, f"cluster {number}", Stage.SHAKING)
+
+    assert crowds.victim(newcomer) is late
+
+
 def test_a_gateway_has_no_limit_of_its_own_but_that_for_all(crowds: Crowds) -> None:
     for _ in range(1000):
         _come_and_make_room(crowds, "gateway", Stage.SILENT, is_unlimited=True)

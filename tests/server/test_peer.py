@@ -448,6 +448,20 @@ async def test_a_connection_whose_request_ends_after_its_answer_is_idle_from_the
     assert (status, heard) == (200, b"")
 
 
+async def test_a_connection_is_not_idle_while_its_next_request_is_answered(
+    doors: Doors, alice: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "IDLE_SECONDS", 0.1)
+    async with talk(doors.users, alice) as connection, swept(doors.users):
+        await connection.ask()
+        await connection.say(STREAM)
+        await connection.hear_until(b"begun\n")
+        for _ in range(10):
+            await asyncio.sleep(0.03)
+        with pytest.raises(TimeoutError):  # it goes on
+            await asyncio.wait_for(connection.hear(), 0.05)
+
+
 @pytest.mark.usefixtures("impatient")
 async def test_a_connection_that_has_been_answered_may_wait_longer_than_a_head(
     doors: Doors, alice: ssl.SSLContext

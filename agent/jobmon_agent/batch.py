@@ -9,12 +9,16 @@ any of these variables: they are for searching, never for deciding.
 import os
 import re
 import stat
-from typing import Callable, Dict, List, NamedTuple, Optional, Tuple
 
 from jobmon_wire import limits
+from jobmon_wire.tuples import NamedTuple
 
-Environment = Dict[str, str]
-Facts = Dict[str, str]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Callable, Dict, List, Optional, Tuple
+
+    Environment = Dict[str, str]
+    Facts = Dict[str, str]
 
 LONGEST = 1024  # characters of one label; a PBS job id with its server is below 300
 _AD_BYTES = 256 * 1024  # of a ClassAd; a job's has some 10 KiB
@@ -25,18 +29,18 @@ class System(NamedTuple):
     """One batch system: how to know it, and what it tells."""
 
     name: str
-    is_here: Callable[[Environment], bool]
-    read: Callable[[Environment, str], Facts]  # of the environment and the working directory
+    is_here: "Callable[[Environment], bool]"
+    read: "Callable[[Environment, str], Facts]"  # of the environment and the working directory
 
 
-def facts(environ: Environment, cwd: str) -> Tuple[Facts, str]:
+def facts(environ: "Environment", cwd: str) -> "Tuple[Facts, str]":
     """The labels and the job's name in its batch system, both empty outside of one.
 
     Args:
         environ: of the job.
         cwd: its working directory, to which a relative name in the environment refers.
     """
-    labels: Facts = {}
+    labels: "Facts" = {}
     name = ""
     for system in SYSTEMS:
         if not system.is_here(environ):
@@ -53,7 +57,7 @@ def facts(environ: Environment, cwd: str) -> Tuple[Facts, str]:
     return dict(list(labels.items())[: limits.BATCH_LABELS]), name
 
 
-def _htcondor(environ: Environment, cwd: str) -> Facts:
+def _htcondor(environ: "Environment", cwd: str) -> "Facts":
     job = _read_condor(environ, cwd, "_CONDOR_JOB_AD", ".job.ad")
     machine = _read_condor(environ, cwd, "_CONDOR_MACHINE_AD", ".machine.ad")
     cluster, process = job.get("clusterid", ""), job.get("procid", "")
@@ -75,7 +79,7 @@ def _htcondor(environ: Environment, cwd: str) -> Facts:
     }
 
 
-def _slurm(environ: Environment, cwd: str) -> Facts:
+def _slurm(environ: "Environment", cwd: str) -> "Facts":
     memory = _megabytes(environ.get("SLURM_MEM_PER_NODE"))
     if not memory and environ.get("SLURM_MEM_PER_CPU"):
         memory = _megabytes(str(_number(environ["SLURM_MEM_PER_CPU"]) * _number(environ.get("SLURM_CPUS_ON_NODE"))))
@@ -100,7 +104,7 @@ def _slurm(environ: Environment, cwd: str) -> Facts:
     )
 
 
-def _lsf(environ: Environment, cwd: str) -> Facts:
+def _lsf(environ: "Environment", cwd: str) -> "Facts":
     index = environ.get("LSB_JOBINDEX")
     return dict(
         _named(
@@ -116,7 +120,7 @@ def _lsf(environ: Environment, cwd: str) -> Facts:
     )
 
 
-def _pbs(environ: Environment, cwd: str) -> Facts:
+def _pbs(environ: "Environment", cwd: str) -> "Facts":
     # 123.server, or 123[4].server for a task of an array.
     number, _, server = environ.get("PBS_JOBID", "").partition(".")
     index = environ.get("PBS_ARRAY_INDEX") or environ.get("PBS_ARRAYID") or "".join(re.findall(r"\[(\d+)\]", number))
@@ -136,7 +140,7 @@ def _pbs(environ: Environment, cwd: str) -> Facts:
     )
 
 
-def _sge(environ: Environment, cwd: str) -> Facts:
+def _sge(environ: "Environment", cwd: str) -> "Facts":
     task, restarted = environ.get("SGE_TASK_ID"), environ.get("RESTARTED", "")
     return dict(
         _named(
@@ -153,7 +157,7 @@ def _sge(environ: Environment, cwd: str) -> Facts:
     )
 
 
-def _kubernetes(environ: Environment, cwd: str) -> Facts:
+def _kubernetes(environ: "Environment", cwd: str) -> "Facts":
     pod = environ.get("HOSTNAME", "")
     return {
         "id": pod,
@@ -162,21 +166,21 @@ def _kubernetes(environ: Environment, cwd: str) -> Facts:
     }
 
 
-def _is_sge(environ: Environment) -> bool:
+def _is_sge(environ: "Environment") -> bool:
     # JOB_ID alone is a name that anything may use.
     return "JOB_ID" in environ and ("SGE_ROOT" in environ or "SGE_JOB_SPOOL_DIR" in environ)
 
 
-def _is_kubernetes(environ: Environment) -> bool:
+def _is_kubernetes(environ: "Environment") -> bool:
     return "KUBERNETES_SERVICE_HOST" in environ and bool(_read(_POD_NAMESPACE))
 
 
-def _has(*names: str) -> Callable[[Environment], bool]:
+def _has(*names: str) -> "Callable[[Environment], bool]":
     return lambda environ: any(environ.get(name) for name in names)
 
 
 # Innermost first: those in front run as jobs of those behind.
-SYSTEMS: Tuple[System, ...] = (
+SYSTEMS: "Tuple[System, ...]" = (
     System("htcondor", lambda e: bool(e.get("_CONDOR_JOB_AD")) or e.get("BATCH_SYSTEM") == "HTCondor", _htcondor),
     # An instance of Flux is often a job of Slurm, whose variables its own jobs inherit.
     System("flux", _has("FLUX_JOB_ID"), lambda e, _: _named(e, id="FLUX_JOB_ID", rank="FLUX_TASK_RANK")),
@@ -190,24 +194,24 @@ SYSTEMS: Tuple[System, ...] = (
 )
 
 
-def _named(environ: Environment, **names: str) -> Facts:
+def _named(environ: "Environment", **names: str) -> "Facts":
     return {label: environ.get(name, "") for label, name in names.items()}
 
 
-def _named_gpus(environ: Environment) -> Facts:
+def _named_gpus(environ: "Environment") -> "Facts":
     found = environ.get("CUDA_VISIBLE_DEVICES") or environ.get("NVIDIA_VISIBLE_DEVICES", "")
     return {"gpus": found[:LONGEST]} if found and found != "void" else {}
 
 
-def _array(job: Optional[str], task: Optional[str]) -> str:
+def _array(job: "Optional[str]", task: "Optional[str]") -> str:
     return "%s_%s" % (job, task) if job and task else ""
 
 
-def _megabytes(count: Optional[str]) -> str:
+def _megabytes(count: "Optional[str]") -> str:
     return _above_zero(_number(count) * limits.MIB)
 
 
-def _number(text: Optional[str]) -> int:
+def _number(text: "Optional[str]") -> int:
     """A count in the environment or an advertisement; 0 for anything else."""
     return int(text) if text and text.isdecimal() and len(text) < 16 else 0
 
@@ -216,15 +220,15 @@ def _above_zero(count: int) -> str:
     return str(count) if count > 0 else ""
 
 
-def _read_condor(environ: Environment, cwd: str, variable: str, usual: str) -> Facts:
+def _read_condor(environ: "Environment", cwd: str, variable: str, usual: str) -> "Facts":
     path = environ.get(variable) or os.path.join(environ.get("_CONDOR_SCRATCH_DIR", ""), usual)
     return _read_ad(os.path.join(cwd, path))
 
 
-def _read_ad(path: str) -> Facts:
+def _read_ad(path: str) -> "Facts":
     """The plain attributes of a ClassAd, by their names in lower case; texts without their quotes."""
-    found: Facts = {}
-    lines: List[str] = _read(path).decode("utf-8", "replace").splitlines()
+    found: "Facts" = {}
+    lines: "List[str]" = _read(path).decode("utf-8", "replace").splitlines()
     for line in lines:
         key, equals, value = line.partition("=")
         value = value.strip()

@@ -7,12 +7,11 @@ the connection is lost.
 
 import select
 import time
-from typing import Dict, List, Optional
 
 from jobmon_agent.health import Health
 from jobmon_agent.job import Job
 from jobmon_agent.parting import BRIEF
-from jobmon_agent.performer import Perform, Performer, failure, hanging
+from jobmon_agent.performer import Performer, failure, hanging
 from jobmon_agent.progress import INTERVAL, Progress
 from jobmon_agent.report import End
 from jobmon_agent.tls import Connection
@@ -22,6 +21,12 @@ from jobmon_wire.documents import DocumentError, number
 from jobmon_wire.frames import Frame, FrameReader, write_credit, write_frame, write_object
 from jobmon_wire.records import Configuration, Exit, Vitals
 from jobmon_wire.verbs import KILL_GRACE, VERBS, ArgumentError, UnknownArgumentError, Verb, check_arguments
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Dict, List, Optional
+
+    from jobmon_agent.performer import Perform
 
 MEDIA_TYPE = "application/vnd.jobmon.frames"
 
@@ -36,7 +41,7 @@ _NEWER = "a job started with a newer jobmond.pyz takes it"
 class ChannelLostError(Exception):
     """The exchange has ended before the job; the text says why."""
 
-    def __init__(self, why: str, retry_after: Optional[float] = None) -> None:
+    def __init__(self, why: str, retry_after: "Optional[float]" = None) -> None:
         super().__init__(why)
         self.retry_after = retry_after  # s, where the server said so
 
@@ -67,17 +72,17 @@ class Channel:
         self._health = health
         self._progress = progress
         self._end = end
-        self._told: Optional[Exit] = None  # how the job ended, as the server was told last
+        self._told: "Optional[Exit]" = None  # how the job ended, as the server was told last
         self._ping, self._quiet = configuration.ping, configuration.quiet
         self._response = http.Response()
         self._reader = FrameReader(frames.DOWN)
-        self._performers: Dict[bytes, Performer] = {}
+        self._performers: "Dict[bytes, Performer]" = {}
         self._heard = time.monotonic()
         self._next_beat = self._next_look = self._heard
         self._has_beaten = False
         self._next_leave = self._heard + (min(BRIEF, self._quiet) if is_brief else self._quiet)
         self._is_let_go = False
-        self._over: Optional[float] = None  # when the job's end was seen, by the monotonic clock
+        self._over: "Optional[float]" = None  # when the job's end was seen, by the monotonic clock
 
     def run(self, head: bytes) -> None:
         """Serve until the server lets go of the channel, or the job is over and its answers are out.
@@ -227,7 +232,7 @@ class Channel:
             problem = ("action-failed", "the agent cannot start a process: %s" % error.strerror)
         self._send(failure(frame.request, *problem))
 
-    def _perform(self, request: bytes, verb: Verb, perform: Perform, given: object) -> None:
+    def _perform(self, request: bytes, verb: Verb, perform: "Perform", given: object) -> None:
         # The server has checked them; an agent that believed it would be only as safe as the server.
         arguments = check_arguments(verb, given if isinstance(given, dict) else {})
         patience = _DRAIN
@@ -238,7 +243,7 @@ class Channel:
     def _relay(self) -> None:
         done = []
         for performer in list(self._performers.values()):
-            parts: List[bytes] = list(performer.release())
+            parts: "List[bytes]" = list(performer.release())
             due = performer.inlet.due() if performer.inlet else 0
             if due:
                 parts.append(write_credit(performer.request, due))
@@ -262,21 +267,21 @@ class Channel:
         self._connection.unsent += http.chunk(write_frame(*frame))
 
 
-def _performs(verb: Optional[Verb]) -> Optional[Perform]:
+def _performs(verb: "Optional[Verb]") -> "Optional[Perform]":
     # The verb's code is imported before the fork, so that it is read once.
     from jobmon_agent.verbs import VERBS as KNOWN
 
     return None if verb is None else KNOWN.get(verb.name)
 
 
-def _vitals(health: Health, reason: Optional[str]) -> bytes:
+def _vitals(health: Health, reason: "Optional[str]") -> bytes:
     sample = health.sample()
     seen = [getattr(sample, field) for field in Vitals._fields if field != "reason"]
     said = Vitals(*(seen + [reason]))
     return write_object(frames.VITALS, frames.CHANNEL, said.document())
 
 
-def _retry_after(frame: Frame) -> Optional[float]:
+def _retry_after(frame: Frame) -> "Optional[float]":
     try:
         return number(frame.document(), "retry_after", 0.0) or None
     except DocumentError:

@@ -8,7 +8,6 @@ default action of nearly every signal is to end it.
 
 import os
 import signal
-from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple, Union
 
 from jobmon_agent.job import Job, VerbFailure
 from jobmon_agent.proc import Process, read_file, read_process, text
@@ -16,7 +15,14 @@ from jobmon_agent.signals import Target, send
 from jobmon_agent.stack import live_members, member_of
 from jobmon_agent.tool import Outcome, find_program, run_program
 from jobmon_wire import frames, limits
+from jobmon_wire.tuples import NamedTuple
 from jobmon_wire.verbs import ArgumentError, parse_signal, signal_number
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, Iterator, List, Optional, Tuple, Union
+
+    Answer = Iterator[Tuple[int, Union[bytes, Dict[str, Any]]]]
 
 OPT_IN = "JOBMON_DUMP_SIGNAL"  # in the environment a process was started with: the signal it answers with a dump
 _NAMED = 8  # processes named to choose from
@@ -27,7 +33,7 @@ _ENVIRON_BYTES = 8 * limits.MIB  # bytes; the kernel's own bound is 6 MiB
 class _Tool(NamedTuple):
     """A program that dumps."""
 
-    line: Tuple[str, ...]  # its arguments, with PID for the process
+    line: "Tuple[str, ...]"  # its arguments, with PID for the process
     seconds: float  # until it is ended
     stops: bool  # it stops the process
     proof: bytes  # what a dump holds
@@ -44,10 +50,8 @@ _TOOLS = {
     ),
 }
 
-Answer = Iterator[Tuple[int, Union[bytes, Dict[str, Any]]]]
 
-
-def dump(job: Job, arguments: Dict[str, Any]) -> Answer:
+def dump(job: Job, arguments: "Dict[str, Any]") -> "Answer":
     """Yield a RECORD about what was done, and what a tool told as DATA."""
     process = _choose(job, arguments["pid"])
     name = arguments["tool"]
@@ -63,7 +67,7 @@ def dump(job: Job, arguments: Dict[str, Any]) -> Answer:
         yield frames.DATA, outcome.output[start : start + limits.FRAME_PAYLOAD]
 
 
-def _choose(job: Job, pid: Optional[int]) -> Process:
+def _choose(job: Job, pid: "Optional[int]") -> Process:
     members = live_members(job)
     if pid is not None:
         return member_of(members, pid)
@@ -141,7 +145,7 @@ def _signal(job: Job, process: Process) -> str:
 
 def _declared(pid: int) -> str:
     prefix = (OPT_IN + "=").encode("ascii")
-    entries: List[bytes] = read_file("/proc/%d/environ" % pid, _ENVIRON_BYTES).split(b"\0")
+    entries: "List[bytes]" = read_file("/proc/%d/environ" % pid, _ENVIRON_BYTES).split(b"\0")
     value = next((entry[len(prefix) :] for entry in entries if entry.startswith(prefix)), b"")
     if not value:
         raise VerbFailure(

@@ -9,10 +9,13 @@ import socket
 import stat
 import struct
 import sys
-from typing import Any, Dict, Iterable, Iterator, List, Optional, Set, Tuple
 
 from jobmon_agent.proc import text
 from jobmon_wire import limits
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, Iterable, Iterator, List, Optional, Set, Tuple
 
 _WATCHED = 8  # descriptors named of those an epoll waits for
 _HOLDERS = 8  # processes named that hold a pipe's other end
@@ -43,13 +46,13 @@ class Endpoints:
         pids: its processes, among which other ends are searched.
     """
 
-    def __init__(self, pids: Iterable[int]) -> None:
+    def __init__(self, pids: "Iterable[int]") -> None:
         self._pids = list(pids)
-        self._pipes: Optional[Dict[str, List[Tuple[int, int]]]] = None  # link: who has it, with which rights
-        self._sockets: Dict[Tuple[int, str], Dict[str, str]] = {}  # inode: peer, by net namespace's process
-        self._locks: Optional[Dict[int, int]] = None  # who waits: who holds
+        self._pipes: "Optional[Dict[str, List[Tuple[int, int]]]]" = None  # link: who has it, with which rights
+        self._sockets: "Dict[Tuple[int, str], Dict[str, str]]" = {}  # inode: peer, by net namespace's process
+        self._locks: "Optional[Dict[int, int]]" = None  # who waits: who holds
 
-    def facts(self, pid: int, descriptor: int, call: str, place: str) -> Dict[str, Any]:
+    def facts(self, pid: int, descriptor: int, call: str, place: str) -> "Dict[str, Any]":
         """What is known of a descriptor that a thread waits for.
 
         Args:
@@ -63,7 +66,7 @@ class Endpoints:
             PermissionError: the kernel does not let the agent look.
         """
         link = _link(pid, descriptor)
-        found: Dict[str, Any] = {"file": link}
+        found: "Dict[str, Any]" = {"file": link}
         if link is None:
             return found
         if link.startswith("pipe:") or "pipe" in place:  # a FIFO has a path; where its reader sleeps tells it
@@ -76,7 +79,7 @@ class Endpoints:
             found["held_by"] = self._lock_holder(pid)
         return found
 
-    def _other_ends(self, pid: int, descriptor: int, link: str) -> List[int]:
+    def _other_ends(self, pid: int, descriptor: int, link: str) -> "List[int]":
         """Who could read what this end writes, or write what it reads; the process itself may be among them."""
         if self._pipes is None:
             self._pipes = self._find_pipes()
@@ -85,8 +88,8 @@ class Endpoints:
         holders = {holder for holder, rights in self._pipes.get(link, ()) if rights & other}
         return sorted(holders)[:_HOLDERS]
 
-    def _find_pipes(self) -> Dict[str, List[Tuple[int, int]]]:
-        found: Dict[str, List[Tuple[int, int]]] = {}
+    def _find_pipes(self) -> "Dict[str, List[Tuple[int, int]]]":
+        found: "Dict[str, List[Tuple[int, int]]]" = {}
         looked = 0
         for pid in self._pids:
             for number in _descriptors(pid):
@@ -101,7 +104,7 @@ class Endpoints:
                     continue
         return found
 
-    def _peer(self, pid: int, link: str) -> Optional[str]:
+    def _peer(self, pid: int, link: str) -> "Optional[str]":
         inode = link[len("socket:[") : -1]
         for table, read in (("tcp", _tcp), ("tcp6", _tcp), ("udp", _tcp), ("unix", _unix)):
             key = (pid, table)
@@ -111,13 +114,13 @@ class Endpoints:
                 return self._sockets[key][inode]
         return None
 
-    def _lock_holder(self, pid: int) -> List[int]:
+    def _lock_holder(self, pid: int) -> "List[int]":
         if self._locks is None:
             self._locks = dict(_waiting_for_locks(_lines("/proc/locks", _LOCKS_BYTES)))
         return [self._locks[pid]] if pid in self._locks else []
 
 
-def _link(pid: int, descriptor: int) -> Optional[str]:
+def _link(pid: int, descriptor: int) -> "Optional[str]":
     """What the descriptor is, as the kernel writes it; None when it is closed."""
     try:
         return text(os.readlink(b"/proc/%d/fd/%d" % (pid, descriptor)))[: limits.TEXT]
@@ -132,16 +135,16 @@ def _rights(pid: int, descriptor: int) -> int:
     return os.lstat("/proc/%d/fd/%d" % (pid, descriptor)).st_mode & (stat.S_IRUSR | stat.S_IWUSR)
 
 
-def _descriptors(pid: int) -> Iterator[int]:
+def _descriptors(pid: int) -> "Iterator[int]":
     try:
         return (int(name) for name in os.listdir("/proc/%d/fd" % pid))
     except OSError:
         return iter(())
 
 
-def _watched(pid: int, descriptor: int) -> Iterator[str]:
+def _watched(pid: int, descriptor: int) -> "Iterator[str]":
     """The first descriptors that an epoll waits for, each ``5 pipe:[17]``."""
-    numbers: Set[int] = set()
+    numbers: "Set[int]" = set()
     for line in _lines("/proc/%d/fdinfo/%d" % (pid, descriptor), 64 * limits.KIB):
         words = line.split()
         if len(words) > 1 and words[0] == b"tfd:" and len(numbers) < _WATCHED:
@@ -150,7 +153,7 @@ def _watched(pid: int, descriptor: int) -> Iterator[str]:
         yield "%d %s" % (number, _link(pid, number) or "closed")
 
 
-def _lines(path: str, longest: int) -> List[bytes]:
+def _lines(path: str, longest: int) -> "List[bytes]":
     try:
         with open(path, "rb", 0) as file:
             parts = []
@@ -165,7 +168,7 @@ def _lines(path: str, longest: int) -> List[bytes]:
     return b"".join(parts).splitlines()
 
 
-def _tcp(lines: List[bytes], table: str) -> Iterator[Tuple[str, str]]:
+def _tcp(lines: "List[bytes]", table: str) -> "Iterator[Tuple[str, str]]":
     protocol = table.rstrip("6")
     for line in lines[1:]:
         words = line.split()
@@ -190,7 +193,7 @@ def _address(word: bytes) -> str:
     return "[%s]:%d" % (socket.inet_ntop(socket.AF_INET6, packed), int(port, 16))
 
 
-def _unix(lines: List[bytes], _: str) -> Iterator[Tuple[str, str]]:
+def _unix(lines: "List[bytes]", _: str) -> "Iterator[Tuple[str, str]]":
     for line in lines[1:]:
         words = line.split(None, 7)
         if len(words) > 6:
@@ -198,7 +201,7 @@ def _unix(lines: List[bytes], _: str) -> Iterator[Tuple[str, str]]:
             yield words[6].decode("ascii"), "unix " + path if path else "unix socket without a name"
 
 
-def _waiting_for_locks(lines: List[bytes]) -> Iterator[Tuple[int, int]]:
+def _waiting_for_locks(lines: "List[bytes]") -> "Iterator[Tuple[int, int]]":
     """Whoever waits for a lock, with its holder; waiters stand below the lock, marked by an arrow."""
     holder = -1
     for line in lines:

@@ -8,12 +8,15 @@ import os
 import select
 import signal
 import time
-from typing import Callable, Tuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Callable, Tuple
 
 _READ = 64 * 1024  # bytes
 
 
-def run_errand(work: Callable[[int], None], seconds: float, longest: int) -> Tuple[bytes, bool]:
+def run_errand(work: "Callable[[int], None]", seconds: float, longest: int) -> "Tuple[bytes, bool]":
     """Have the work done; what it wrote, and whether it came to its end.
 
     Args:
@@ -45,7 +48,7 @@ def run_errand(work: Callable[[int], None], seconds: float, longest: int) -> Tup
         _end(child)
 
 
-def _collect(descriptor: int, deadline: float, longest: int) -> Tuple[bytes, bool]:
+def _collect(descriptor: int, deadline: float, longest: int) -> "Tuple[bytes, bool]":
     data = bytearray()
     waiting = select.poll()
     waiting.register(descriptor, select.POLLIN)

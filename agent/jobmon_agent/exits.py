@@ -1,12 +1,14 @@
 """How the job ended, as the server is told it."""
 
-from typing import Optional, Tuple
-
 from jobmon_agent.ending import Ending
 from jobmon_agent.job import Job
 from jobmon_wire.records import WRAP, Exit, exit_of
 
-Told = Tuple[Optional[int], str]  # wait status and source, as ``ending.Ending`` gives them
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Optional, Tuple
+
+    Told = Tuple[Optional[int], str]  # wait status and source, as ``ending.Ending`` gives them
 
 
 class Inquiry:
@@ -18,7 +20,7 @@ class Inquiry:
         told: the answer, wait status and source, where the idle process had it.
     """
 
-    def __init__(self, job: Job, status: Optional[int], told: Optional[Told] = None) -> None:
+    def __init__(self, job: Job, status: "Optional[int]", told: "Optional[Told]" = None) -> None:
         self._ending = _ending(job, status)
         self.exit = exit_of(0, "unknown")  # as far as it is known
         self.is_settled = False  # it will not become better known
@@ -36,16 +38,16 @@ class Inquiry:
         if told:
             self._settle(told)
 
-    def _settle(self, told: Told) -> None:
+    def _settle(self, told: "Told") -> None:
         self.exit = exit_of(told[0] or 0, told[1])
         self.is_settled = True
 
 
-def read_exit(job: Job, status: Optional[int]) -> Exit:
+def read_exit(job: Job, status: "Optional[int]") -> Exit:
     """How the job, which is over, ended; waits up to two seconds for it to be told."""
     told, source = _ending(job, status).learn()
     return exit_of(told or 0, source)
 
 
-def _ending(job: Job, status: Optional[int]) -> Ending:
+def _ending(job: Job, status: "Optional[int]") -> Ending:
     return Ending(job.pid, job.starttime, job.pidfd, status if job.mode == WRAP else None, job.trap)

@@ -1,19 +1,21 @@
 """The verbs `head` and `cat`: the job's output and files of its sandbox, from the start or from anywhere."""
 
-from typing import Any, Callable, Dict, Iterator, List, Tuple, Union
-
 from jobmon_agent import patterns
 from jobmon_agent.job import Job, VerbFailure
 from jobmon_agent.source import Source, open_source
 from jobmon_wire import frames, limits
 
-Answer = Iterator[Tuple[int, Union[bytes, Dict[str, Any]]]]
-Reader = Callable[[Job, Dict[str, Any]], Answer]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable, Dict, Iterator, List, Tuple, Union
+
+    Answer = Iterator[Tuple[int, Union[bytes, Dict[str, Any]]]]
+    Reader = Callable[[Job, Dict[str, Any]], Answer]
 
 LINE_BYTES = limits.TAIL_BYTES  # of one line; a hole of terabytes is one line
 
 
-def head(job: Job, arguments: Dict[str, Any]) -> Answer:
+def head(job: Job, arguments: "Dict[str, Any]") -> "Answer":
     """Yield the first lines, or bytes, as DATA."""
     with open_source(job, arguments["file"]) as source:
         if arguments["bytes"] is not None:
@@ -22,17 +24,17 @@ def head(job: Job, arguments: Dict[str, Any]) -> Answer:
             yield from _lines(source, arguments["lines"])
 
 
-def cat(job: Job, arguments: Dict[str, Any]) -> Answer:
+def cat(job: Job, arguments: "Dict[str, Any]") -> "Answer":
     """Yield a file, or a range of it, as DATA: all there was when it began and was read to its end."""
     with open_source(job, arguments["file"]) as source:
         length = limits.INTEGER if arguments["length"] is None else arguments["length"]
         yield from _range(source, arguments["offset"], arguments["offset"] + length)
 
 
-def of_each(read: Reader) -> Reader:
+def of_each(read: "Reader") -> "Reader":
     """The verb for patterns too: with a NOTE ``file`` before the bytes of each file, where there are several."""
 
-    def read_each(job: Job, arguments: Dict[str, Any]) -> Answer:
+    def read_each(job: Job, arguments: "Dict[str, Any]") -> "Answer":
         found = patterns.expand(job, arguments["file"])
         if len(found.paths) == 1:
             answer = read(job, dict(arguments, file=found.paths[0]))
@@ -42,7 +44,7 @@ def of_each(read: Reader) -> Reader:
         if arguments.get("follow"):
             what = "%s matches %d" % (found.pattern, len(found.paths))
             raise VerbFailure("bad-request", "only one file can be followed, and %s; name one" % what)
-        failures: List[VerbFailure] = []
+        failures: "List[VerbFailure]" = []
         for path in found.paths:
             try:
                 yield from _headed(path, read(job, dict(arguments, file=path)))
@@ -53,7 +55,7 @@ def of_each(read: Reader) -> Reader:
     return read_each
 
 
-def _headed(path: str, answer: Answer) -> Answer:
+def _headed(path: str, answer: "Answer") -> "Answer":
     """The answer behind its NOTE, which comes also before no bytes but not before a refusal."""
     first = next(answer, None)
     yield frames.NOTE, {"kind": "file", "name": path}
@@ -62,7 +64,7 @@ def _headed(path: str, answer: Answer) -> Answer:
     yield from answer
 
 
-def _named(path: str, answer: Answer) -> Answer:
+def _named(path: str, answer: "Answer") -> "Answer":
     """The answer with the file's name in its NOTE ``at``: after a rotation the pattern matches the old one, too."""
     for type_, payload in answer:
         if type_ == frames.NOTE and isinstance(payload, dict) and payload["kind"] == "at":
@@ -70,7 +72,7 @@ def _named(path: str, answer: Answer) -> Answer:
         yield type_, payload
 
 
-def _range(source: Source, start: int, end: int) -> Answer:
+def _range(source: Source, start: int, end: int) -> "Answer":
     """The bytes from one position to another, as far as the file goes now."""
     size, at = source.size(), start
     # A second round for what was written meanwhile, no third: a job may write for ever.
@@ -82,7 +84,7 @@ def _range(source: Source, start: int, end: int) -> Answer:
         yield frames.NOTE, {"kind": "cut", "bytes": at - start, "size": size}
 
 
-def _lines(source: Source, lines: int) -> Answer:
+def _lines(source: Source, lines: int) -> "Answer":
     """The first lines; less where one is longer than ``LINE_BYTES``."""
     sent = line = 0  # bytes of the answer, and of the line that has not ended
     for data in source.blocks(0, limits.INTEGER):

@@ -9,17 +9,22 @@ was renamed.  Files that came and went unread are counted and told.
 import os
 import time
 from collections import deque
-from typing import Any, Deque, Dict, List, Optional, Tuple
 
 from jobmon_agent import rotation, sandbox
 from jobmon_agent.exits import read_exit
 from jobmon_agent.job import Job, VerbFailure
 from jobmon_agent.lookout import Lookout
-from jobmon_agent.place import Answer, Place
+from jobmon_agent.place import Place
 from jobmon_agent.source import open_source
 from jobmon_wire import frames
 from jobmon_wire.cursor import NOWHERE, Cursor
 from jobmon_wire.verbs import STREAMS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Deque, Dict, List, Optional, Tuple
+
+    from jobmon_agent.place import Answer
 
 LINGER = 0.02  # s a renamed file is read on once the next one is written to: a job may have many writers
 DRAIN = 0.2  # s after the job's end in which another process of it may still write a last line
@@ -40,8 +45,8 @@ class Follower:
         self._job = job
         self._name = name
         self._is_latest = is_latest
-        self._row: Deque[Place] = deque()
-        self._lookout: Optional[Lookout] = None
+        self._row: "Deque[Place]" = deque()
+        self._lookout: "Optional[Lookout]" = None
         self._is_unlinked = False  # and that was told
         # Since it was known last which file has the name: files that came to it as far as was told, and as was seen.
         self._told = self._taken = 0
@@ -57,7 +62,7 @@ class Follower:
         """Follow from a place; closing it is this one's from now on."""
         self._row.append(place)
 
-    def resume(self, cursor: Cursor) -> Answer:
+    def resume(self, cursor: Cursor) -> "Answer":
         """Follow from where a reader was."""
         current = None
         try:
@@ -80,7 +85,7 @@ class Follower:
         elif not self._row[0].resume(cursor):
             yield self._row[0].note("truncated")
 
-    def follow(self) -> Answer:
+    def follow(self) -> "Answer":
         """Yield DATA and NOTEs until the job is over and all it wrote has been yielded."""
         self._lookout = lookout = Lookout(self._job, None if self._is_stream() else self._name)
         lookout.arm(self._descriptors())  # before the first word: the reader may take its time
@@ -106,10 +111,10 @@ class Follower:
     def _is_stream(self) -> bool:
         return bool(self._row) and self._row[0].source.is_stream
 
-    def _descriptors(self) -> List[int]:
+    def _descriptors(self) -> "List[int]":
         return [place.source.descriptor for place in self._row]
 
-    def _look(self, lookout: Lookout) -> Answer:
+    def _look(self, lookout: Lookout) -> "Answer":
         """Yield everything that is new."""
         was_waiting = not self._row
         if not was_waiting:
@@ -158,13 +163,13 @@ class Follower:
             return False
         return not os.fstat(self._row[0].source.descriptor).st_nlink
 
-    def _tell_unlinked(self, has_no_name: bool) -> Answer:
+    def _tell_unlinked(self, has_no_name: bool) -> "Answer":
         was_unlinked = self._is_unlinked
         self._is_unlinked = has_no_name and len(self._row) == 1  # and nothing has taken the name since
         if self._is_unlinked and not was_unlinked:
             yield self._row[0].note("unlinked")
 
-    def _turn(self) -> Answer:
+    def _turn(self) -> "Answer":
         """Go over to the next file."""
         linger()
         yield from self._row[0].drain(self._is_latest)
@@ -173,13 +178,13 @@ class Follower:
             self._lookout.disarm()
         yield from self._enter("rotated")
 
-    def _enter(self, kind: str) -> Answer:
+    def _enter(self, kind: str) -> "Answer":
         """Begin to read the first file."""
         yield from self._tell_gap()
         yield self._row[0].note(kind)
         yield from self._row[0].drain(self._is_latest)
 
-    def _tell_gap(self) -> Answer:
+    def _tell_gap(self) -> "Answer":
         place = self._row[0]
         if place.missed or place.is_unsure:
             yield place.note("gap", files=None if place.is_unsure else place.missed)
@@ -210,13 +215,13 @@ class Follower:
         # Where arrivals are told, they are counted; else whatever lies there may have had the name.
         self._miss(before, missed, is_unsure and not (self._lookout and self._lookout.is_told))
 
-    def _between(self, last: Place, new: Place) -> Tuple[List[Place], int, bool]:
+    def _between(self, last: Place, new: Place) -> "Tuple[List[Place], int, bool]":
         """The files that had the name between two, how many more cannot be read, and whether there may be others."""
         among = [part for part in rotation.parts(self._job, self._name) if part.identity != new.identity]
         old = rotation.find(among, last.identity)
         modified = os.fstat(last.source.descriptor).st_mtime_ns
         parts, missed, others = rotation.after(among, old, modified)
-        found: List[Place] = []
+        found: "List[Place]" = []
         for part in parts:
             place = self._reopened(part) if len(self._row) + len(found) < _ROW else None
             if place is not None and last.position and place.resume(last.cursor()):
@@ -229,14 +234,14 @@ class Follower:
                 found.append(place)
         return found, missed, others > 0
 
-    def _begin_renamed(self, identity: Tuple[int, int]) -> None:
+    def _begin_renamed(self, identity: "Tuple[int, int]") -> None:
         """Begin with a file that had the name, if it is still there."""
         old = rotation.find(rotation.parts(self._job, self._name), identity)
         place = None if old is None else self._reopened(old)
         if place is not None:
             self._row.append(place)
 
-    def _reopened(self, part: rotation.Part) -> Optional[Place]:
+    def _reopened(self, part: rotation.Part) -> "Optional[Place]":
         """The part, if its name still means it."""
         try:
             place = _opened(self._job, part.path)
@@ -253,7 +258,7 @@ def linger() -> None:
     time.sleep(LINGER)
 
 
-def _nowhere(kind: str, **facts: Any) -> Dict[str, Any]:
+def _nowhere(kind: str, **facts: "Any") -> "Dict[str, Any]":
     """A NOTE while there is no file."""
     return dict(facts, kind=kind, cursor=NOWHERE.text())
 
@@ -272,7 +277,7 @@ def _opened(job: Job, name: str) -> Place:
         raise
 
 
-def _identity(job: Job, name: str) -> Tuple[int, int]:
+def _identity(job: Job, name: str) -> "Tuple[int, int]":
     """Device and inode of what has the name now.
 
     Raises:

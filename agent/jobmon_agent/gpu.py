@@ -8,12 +8,18 @@ distrust: a line that is none is passed over.
 
 import os
 import select
-import signal
 import time
-from typing import Any, Dict, List, NamedTuple, Optional, Sequence
 
 from jobmon_agent import descriptors, kernel
 from jobmon_wire import limits
+from jobmon_wire.tuples import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import signal
+    from typing import Any, Dict, List, Optional, Sequence
+else:
+    import _signal as signal  # signal itself would cost 1 ms for its enumerations
 
 PROGRAM = "nvidia-smi"
 DEADLINE = 5.0  # s; 0.1 to 1 s is usual
@@ -29,8 +35,8 @@ _VISIBLE = ("CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES")  # indices or uuid
 class Gpus(NamedTuple):
     """The GPUs of a job, and what its processes hold of them."""
 
-    devices: List[Dict[str, Any]]
-    memory: Dict[int, int]  # bytes by pid, of all its GPUs
+    devices: "List[Dict[str, Any]]"
+    memory: "Dict[int, int]"  # bytes by pid, of all its GPUs
 
 
 class Question:
@@ -42,7 +48,7 @@ class Question:
         deadline: s of the monotonic clock.
     """
 
-    def __init__(self, program: str, arguments: Sequence[str], deadline: float) -> None:
+    def __init__(self, program: str, arguments: "Sequence[str]", deadline: float) -> None:
         self._deadline = deadline
         self._data = b""
         self._pipe, its_end = os.pipe()
@@ -55,7 +61,7 @@ class Question:
                 os._exit(127)
         os.close(its_end)
 
-    def answer(self, patience: float) -> Optional[bytes]:
+    def answer(self, patience: float) -> "Optional[bytes]":
         """What it printed, or None while it has not ended; b"" when it failed or took too long."""
         end = min(self._deadline, time.monotonic() + patience)
         while True:
@@ -96,11 +102,11 @@ class Asking:
     def __init__(self) -> None:
         self._program = find()
         self._deadline = time.monotonic() + DEADLINE
-        self._question: Optional[Question] = None
-        self._answers: List[bytes] = []
+        self._question: "Optional[Question]" = None
+        self._answers: "List[bytes]" = []
         self.is_over = not self._program
 
-    def look(self, pids: Sequence[int], patience: float = 0.0) -> Optional[Gpus]:
+    def look(self, pids: "Sequence[int]", patience: float = 0.0) -> "Optional[Gpus]":
         """The GPUs of the job with those processes; None while that is not known, or when it cannot be."""
         while not self.is_over and len(self._answers) < 2:
             if self._question is None and not self._ask((_DEVICES, _PROCESSES)[len(self._answers)]):
@@ -116,7 +122,7 @@ class Asking:
         self.is_over = True
         return parse(self._answers[0], self._answers[1], pids, visible())
 
-    def _ask(self, arguments: Sequence[str]) -> bool:
+    def _ask(self, arguments: "Sequence[str]") -> bool:
         try:
             self._question = Question(self._program, arguments, self._deadline)
         except OSError:  # no process left on the node
@@ -124,7 +130,7 @@ class Asking:
         return not self.is_over
 
 
-def gpus(pids: Sequence[int]) -> Optional[Gpus]:
+def gpus(pids: "Sequence[int]") -> "Optional[Gpus]":
     """The GPUs of the job with those processes, at most ``DEADLINE`` later; None where that is not known."""
     return Asking().look(pids, DEADLINE)
 
@@ -138,15 +144,15 @@ def find() -> str:
     return ""
 
 
-def visible() -> List[str]:
+def visible() -> "List[str]":
     """Indices and uuids of the GPUs that the batch system has given to the job."""
     return [name.strip() for variable in _VISIBLE for name in os.environ.get(variable, "").split(",") if name.strip()]
 
 
-def parse(devices: bytes, processes: bytes, pids: Sequence[int], names: Sequence[str]) -> Gpus:
+def parse(devices: bytes, processes: bytes, pids: "Sequence[int]", names: "Sequence[str]") -> Gpus:
     """The GPUs where one of the pids has memory, or that are named; all of it in bytes and percent."""
-    memory: Dict[int, int] = {}
-    used: Dict[str, int] = {}
+    memory: "Dict[int, int]" = {}
+    used: "Dict[str, int]" = {}
     wanted = set(pids)
     for fields in _rows(processes, 3):
         pid = _number(fields[0])
@@ -170,23 +176,23 @@ def parse(devices: bytes, processes: bytes, pids: Sequence[int], names: Sequence
     return Gpus(found[:GPUS], memory)
 
 
-def _rows(printed: bytes, width: int) -> List[List[str]]:
+def _rows(printed: bytes, width: int) -> "List[List[str]]":
     lines = printed.decode("utf-8", "replace").splitlines()
     rows = [[field.strip() for field in line.split(",")] for line in lines]
     return [row for row in rows if len(row) == width and _number(row[0]) is not None]
 
 
-def _number(field: str) -> Optional[int]:
+def _number(field: str) -> "Optional[int]":
     """``[N/A]`` and ``[Not Supported]`` are none."""
     return int(field) if field.isdigit() and len(field) < 12 else None
 
 
-def _bytes(field: str) -> Optional[int]:
+def _bytes(field: str) -> "Optional[int]":
     value = _number(field)
     return None if value is None else min(value * limits.MIB, limits.INTEGER)
 
 
-def _be_program(program: str, arguments: Sequence[str], output: int, parent: int) -> None:
+def _be_program(program: str, arguments: "Sequence[str]", output: int, parent: int) -> None:
     kernel.end_with_parent()
     if os.getppid() != parent:
         return

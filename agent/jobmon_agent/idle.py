@@ -7,6 +7,7 @@ imports nothing large and keeps no secret but the credential's descriptor and
 the keys of its beats: 8 MB instead of 18.
 """
 
+import gc
 import marshal
 import os
 import select
@@ -81,6 +82,7 @@ class _Workers:
             status = 1
             try:
                 os.close(words)
+                gc.disable()  # until all is loaded: to look it through again and again is a tenth of the work
                 from jobmon_agent import worker
 
                 status = worker.run(self._facts, its_end)

@@ -9,7 +9,12 @@ import ctypes
 import os
 import select
 import struct
-from typing import List, NamedTuple, Optional
+
+from jobmon_wire.tuples import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import List, Optional
 
 MODIFY = 0x2  # written to, or truncated
 MOVED_FROM = 0x40
@@ -72,9 +77,9 @@ class Inotify:
         """End a watch, if it has not ended by itself."""
         self._library.inotify_rm_watch(self.descriptor, watch)
 
-    def read(self) -> List[Event]:
+    def read(self) -> "List[Event]":
         """The events that wait; never waits for one."""
-        found: List[Event] = []
+        found: "List[Event]" = []
         waiting = select.poll()
         waiting.register(self.descriptor, select.POLLIN)
         for _ in range(_READS):
@@ -84,7 +89,7 @@ class Inotify:
         return found
 
 
-def open_inotify() -> Optional[Inotify]:
+def open_inotify() -> "Optional[Inotify]":
     """A queue, or None where there is none to be had."""
     try:
         return Inotify()
@@ -92,7 +97,7 @@ def open_inotify() -> Optional[Inotify]:
         return None
 
 
-def _events(data: bytes) -> List[Event]:
+def _events(data: bytes) -> "List[Event]":
     found, at = [], 0
     while at < len(data):
         watch, mask, _, length = _EVENT.unpack_from(data, at)

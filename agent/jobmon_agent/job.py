@@ -7,13 +7,13 @@ still mean this job.  Nothing here knows of verbs, channels or the server.
 
 import select
 import time
-from typing import NamedTuple, Optional
 
 from jobmon_agent.pidstat import is_running
+from jobmon_wire.tuples import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Protocol  # novm: for the type checker alone
+    from typing import Optional, Protocol  # novm: for the type checker alone
 
     class AnyJob(Protocol):
         """What of a job is needed to find its processes and to tell how they are: the idle process has no ``Job``."""
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
         @property
         def mode(self) -> str: ...
         @property
-        def stdout(self) -> Optional[int]: ...
+        def stdout(self) -> "Optional[int]": ...
         @property
-        def stderr(self) -> Optional[int]: ...
+        def stderr(self) -> "Optional[int]": ...
 
 
 POLL = 0.25  # s between two looks at /proc where the kernel has no pidfd
@@ -50,15 +50,15 @@ class _Job(NamedTuple):
     uuid: str
     pid: int
     starttime: int  # clock ticks, field 22 of /proc/PID/stat; 0 where there is no /proc
-    pidfd: Optional[int]  # None before Linux 5.3
+    pidfd: "Optional[int]"  # None before Linux 5.3
     sandbox: int  # O_PATH descriptor of the job's working directory
     sandbox_path: str
-    stdout: Optional[int]  # open for reading, if it is a regular file
-    stderr: Optional[int]
+    stdout: "Optional[int]"  # open for reading, if it is a regular file
+    stderr: "Optional[int]"
     group: int  # process group of the agent's own processes, which are never members of the job
     mode: str  # exec, wrap or attach
-    status: Optional[int] = None  # socket on which the waiter of wrap mode tells how the job ended
-    trap: Optional[int] = None  # directory in which the job's shell tells its status at its end
+    status: "Optional[int]" = None  # socket on which the waiter of wrap mode tells how the job ended
+    trap: "Optional[int]" = None  # directory in which the job's shell tells its status at its end
 
 
 class Job(_Job):

@@ -2,7 +2,12 @@
 
 import ctypes
 import resource
-import signal
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import signal
+else:
+    import _signal as signal  # signal itself would cost 1 ms for its enumerations
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_DUMPABLE = 4

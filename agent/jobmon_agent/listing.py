@@ -5,22 +5,26 @@ import heapq
 import itertools
 import os
 import stat
-from typing import Any, Dict, Iterator, List, Optional
 
 from jobmon_agent import patterns, sandbox
-from jobmon_agent.files import Answer
 from jobmon_agent.job import Job, VerbFailure
 from jobmon_agent.proc import text
 from jobmon_agent.processes import Users
 from jobmon_agent.rows import records
 from jobmon_wire import frames, limits
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, Iterator, List, Optional
+
+    from jobmon_agent.files import Answer
+
 _BLOCK = 512  # bytes, the unit of st_blocks on every file system
 # What an entry tells; of one that may not be asked, its name and kind alone.
 _FIELDS = ("size", "allocated", "modified", "mode", "links", "owner", "group", "target")
 
 
-def ls(job: Job, arguments: Dict[str, Any]) -> Answer:
+def ls(job: Job, arguments: "Dict[str, Any]") -> "Answer":
     """Yield entries as RECORDs: of a directory those it holds, of anything else its own."""
     found = patterns.expand(job, arguments["path"])
     listing = _Listing(job, found.pattern is not None, arguments["hidden"])
@@ -29,7 +33,7 @@ def ls(job: Job, arguments: Dict[str, Any]) -> Answer:
     elif found.pattern is None:
         yield from listing.inside(found.paths[0])
     else:
-        directories: List[str] = []
+        directories: "List[str]" = []
         yield from listing.themselves(found.paths, directories)
         for path in directories:
             yield from listing.inside(path)
@@ -43,20 +47,20 @@ class _Listing:
 
     def __init__(self, job: Job, is_pattern: bool, hidden: bool) -> None:
         self.more = 0  # entries that were counted and not sent
-        self.failures: List[VerbFailure] = []
+        self.failures: "List[VerbFailure]" = []
         self._job = job
         self._is_pattern = is_pattern
         self._hidden = hidden
         self._room = limits.LIST_ENTRIES
         self._users, self._groups = Users(), _Groups()
 
-    def themselves(self, paths: List[str], directories: Optional[List[str]] = None) -> Answer:
+    def themselves(self, paths: "List[str]", directories: "Optional[List[str]]" = None) -> "Answer":
         """The entries of the paths; directories are put into a list, where one is given, instead."""
         rows = self._rows(paths, directories)
         for first in rows:
             yield from records("entries", itertools.chain([first], rows), path=None)
 
-    def inside(self, path: str) -> Answer:
+    def inside(self, path: str) -> "Answer":
         """The entries of a directory; of anything else its own."""
         try:
             directory = sandbox.open_directory(self._job, path)
@@ -71,7 +75,7 @@ class _Listing:
         except VerbFailure as failure:
             self._fail(failure)
 
-    def _rows(self, paths: List[str], directories: Optional[List[str]]) -> Iterator[Dict[str, Any]]:
+    def _rows(self, paths: "List[str]", directories: "Optional[List[str]]") -> "Iterator[Dict[str, Any]]":
         for path in paths:
             try:
                 found = sandbox.locate(self._job, path, follow=False)
@@ -96,11 +100,11 @@ class _Listing:
         if failure.code != "no-such-file":  # it has gone since it was found
             self.failures.append(failure)
 
-    def _names(self, directory: int, path: str) -> List[bytes]:
+    def _names(self, directory: int, path: str) -> "List[bytes]":
         """The first names in order, in memory for them alone; the others are counted."""
         seen = [0]
 
-        def count() -> Iterator[bytes]:
+        def count() -> "Iterator[bytes]":
             # os.scandir of a descriptor is new in Python 3.7; the link in /proc is this very directory.
             with os.scandir(b"/proc/self/fd/%d" % directory) as entries:
                 for entry in entries:
@@ -116,7 +120,7 @@ class _Listing:
         self.more += seen[0] - len(names)
         return names
 
-    def _entries(self, directory: int, names: List[bytes]) -> Iterator[Dict[str, Any]]:
+    def _entries(self, directory: int, names: "List[bytes]") -> "Iterator[Dict[str, Any]]":
         mounts = sandbox.mounts_in(directory)
         for name in names:
             if name in mounts:
@@ -131,7 +135,7 @@ class _Listing:
                 continue
             yield self._entry(text(name), status, target)
 
-    def _entry(self, name: str, status: os.stat_result, target: Optional[bytes]) -> Dict[str, Any]:
+    def _entry(self, name: str, status: os.stat_result, target: "Optional[bytes]") -> "Dict[str, Any]":
         return {
             "name": name,
             "kind": sandbox.KINDS.get(stat.S_IFMT(status.st_mode), ("unknown", ""))[0],
@@ -150,7 +154,7 @@ class _Groups:
     """Names of groups; each is looked up once, as a directory service may be slow."""
 
     def __init__(self) -> None:
-        self._names: Dict[int, str] = {}
+        self._names: "Dict[int, str]" = {}
 
     def name(self, gid: int) -> str:
         """The name of a group id, or the number where it has none."""
@@ -164,5 +168,5 @@ class _Groups:
         return self._names[gid]
 
 
-def _unknown(name: bytes, kind: str) -> Dict[str, Any]:
+def _unknown(name: bytes, kind: str) -> "Dict[str, Any]":
     return dict(dict.fromkeys(_FIELDS), name=text(name), kind=kind)

@@ -9,12 +9,15 @@ second pays for twenty events a second and not for a million.
 import os
 import select
 import time
-from typing import List, Optional, Set
 
 from jobmon_agent import inotify, sandbox
 from jobmon_agent.inotify import open_inotify
 from jobmon_agent.job import POLL as JOB_POLL
 from jobmon_agent.job import Job, VerbFailure
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import List, Optional, Set
 
 SAFETY = 1.0  # s between looks when nothing is told: writes by way of memory or another node are not
 POLL = 0.25  # s between looks where nothing can be told
@@ -34,11 +37,11 @@ class Lookout:
         name: path of the file; None: it has none that matters, as a stream.
     """
 
-    def __init__(self, job: Job, name: Optional[str]) -> None:
+    def __init__(self, job: Job, name: "Optional[str]") -> None:
         self._job = job
         self._inotify = open_inotify()
-        self._files: Set[int] = set()  # watches
-        self._armed: List[int] = []  # descriptors
+        self._files: "Set[int]" = set()  # watches
+        self._armed: "List[int]" = []  # descriptors
         self._directory = -1  # watch
         self._directory_at = -SAFETY  # s, when it was set
         parent, _, leaf = (name or "").rpartition("/")
@@ -60,7 +63,7 @@ class Lookout:
         if self._inotify is not None:
             self._inotify.close()
 
-    def arm(self, descriptors: List[int]) -> None:
+    def arm(self, descriptors: "List[int]") -> None:
         """Watch these files, and no others; done before a look, so that nothing falls between the two."""
         was_told, self._is_due = self._is_due, False
         if self._inotify is None:

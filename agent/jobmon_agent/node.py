@@ -2,7 +2,6 @@
 
 import os
 import sys
-from typing import Any, Dict, Iterable, Iterator, Tuple
 
 from jobmon_agent import VERSION, batch
 from jobmon_agent.gpu import gpus
@@ -10,6 +9,10 @@ from jobmon_agent.job import Job
 from jobmon_agent.members import Members, group_of
 from jobmon_agent.processes import user_name
 from jobmon_wire import frames, limits
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, Iterable, Iterator, Tuple
 
 _INFO_BYTES = 64 * 1024  # of /proc/meminfo, and of /proc/cpuinfo, whose first processor is enough
 
@@ -22,7 +25,7 @@ _MEMORY = {
 }
 
 
-def facts() -> Dict[str, Any]:
+def facts() -> "Dict[str, Any]":
     """What does not change while the job runs: node, cpus, memory (bytes), kernel, user."""
     name = os.uname()
     return {
@@ -34,7 +37,7 @@ def facts() -> Dict[str, Any]:
     }
 
 
-def node(job: Job, arguments: Dict[str, Any]) -> Iterator[Tuple[int, Dict[str, Any]]]:
+def node(job: Job, arguments: "Dict[str, Any]") -> "Iterator[Tuple[int, Dict[str, Any]]]":
     """Yield one RECORD."""
     labels, _ = batch.facts(dict(os.environ), job.sandbox_path)
     document = dict(facts(), **load())
@@ -53,7 +56,7 @@ def node(job: Job, arguments: Dict[str, Any]) -> Iterator[Tuple[int, Dict[str, A
     yield frames.RECORD, document
 
 
-def _allowed(job: Job) -> Dict[str, Any]:
+def _allowed(job: Job) -> "Dict[str, Any]":
     """What of the node the job may use and uses: its control groups' figures and its GPUs."""
     members = Members(job).scan()
     on_gpus = gpus(list(members))
@@ -64,7 +67,7 @@ def _allowed(job: Job) -> Dict[str, Any]:
     )
 
 
-def load() -> Dict[str, Any]:
+def load() -> "Dict[str, Any]":
     """The node's load of 1, 5 and 15 minutes, and its processors."""
     try:
         averages = [round(average, 2) for average in os.getloadavg()]
@@ -73,7 +76,7 @@ def load() -> Dict[str, Any]:
     return {"load": averages, "cpus": os.cpu_count() or 1}
 
 
-def memory(wanted: Iterable[str]) -> Dict[str, int]:
+def memory(wanted: "Iterable[str]") -> "Dict[str, int]":
     """Figures of the node's memory in bytes; 0 where the kernel does not tell."""
     lines = (line.partition(b":") for line in _read("/proc/meminfo").splitlines())
     known = {key: value.split() for key, _, value in lines}
@@ -89,7 +92,7 @@ def cpu_model() -> str:
     return ""
 
 
-def disk(directory: int) -> Dict[str, int]:
+def disk(directory: int) -> "Dict[str, int]":
     """Size of the file system that holds a directory and what a user may still write there, in bytes."""
     try:
         status = os.fstatvfs(directory)

@@ -3,11 +3,22 @@
 import marshal
 import os
 import socket
-from hashlib import sha256
-from typing import Any, Dict, Tuple
 
 from jobmon_wire import datagrams
 from jobmon_wire.records import UDP, Beats
+
+try:
+    # hashlib would load all that libcrypto has, 2 ms of CPU, for one digest.
+    from _sha256 import sha256  # type: ignore[import-not-found]
+except ImportError:
+    try:
+        from _sha2 import sha256  # type: ignore[import-not-found]  # as Python 3.12 and newer call it
+    except ImportError:
+        from hashlib import sha256
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, Tuple
 
 
 class Parent:
@@ -29,7 +40,7 @@ class Parent:
             callback: how the site wants its agents to be reached.
         """
         up, down = datagrams.derive_keys(beats.secret, beats.session, sha256(certificate).digest())
-        address: Tuple[Any, ...] = peer.getpeername()
+        address: "Tuple[Any, ...]" = peer.getpeername()
         said = {
             "family": int(peer.family),
             "address": (address[0], beats.port) + tuple(address[2:]),

@@ -11,12 +11,18 @@ depth and time, and says so when it ends early.
 import os
 import re
 import time
-from typing import Any, Dict, FrozenSet, Iterable, Iterator, List, NamedTuple, Optional, Tuple
 
 from jobmon_agent import sandbox
 from jobmon_agent.job import Job, VerbFailure
 from jobmon_agent.proc import text
 from jobmon_wire import frames, limits
+from jobmon_wire.tuples import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, FrozenSet, Iterable, Iterator, List, Optional, Tuple
+
+    _Places = FrozenSet[int]  # which parts of the pattern the next name may be matched by
 
 ENTRIES = 2**19  # names looked at; four times the largest directory that was seen to be in use
 MATCHES = limits.LIST_ENTRIES
@@ -27,17 +33,16 @@ PATIENCE = 5.0  # s; a person waits no longer for a list of names
 _ANY_DEPTH = "**"
 _NAMED = 10  # failures that are told one by one; all are counted
 _CLOCK = 256  # names between two looks at the clock
-_Places = FrozenSet[int]  # which parts of the pattern the next name may be matched by
 
 
 class Matches(NamedTuple):
     """What a path or a pattern names."""
 
-    paths: List[str]  # in order; one, where it was no pattern
-    pattern: Optional[str]  # None: it was a path
-    looked: Optional[int]  # entries looked at, when the search ended early; there may be more matches
+    paths: "List[str]"  # in order; one, where it was no pattern
+    pattern: "Optional[str]"  # None: it was a path
+    looked: "Optional[int]"  # entries looked at, when the search ended early; there may be more matches
 
-    def conclude(self, failures: List[VerbFailure]) -> Iterator[Tuple[int, Dict[str, Any]]]:
+    def conclude(self, failures: "List[VerbFailure]") -> "Iterator[Tuple[int, Dict[str, Any]]]":
         """Yield NOTEs on what is not in the answer.
 
         Args:
@@ -127,9 +132,9 @@ def _exists(job: Job, path: str) -> bool:
     return True
 
 
-def _pieces(part: str) -> List[List[str]]:
+def _pieces(part: str) -> "List[List[str]]":
     """The runs between stars, each as expressions of one character."""
-    pieces: List[List[str]] = [[]]
+    pieces: "List[List[str]]" = [[]]
     at = 0
     while at < len(part):
         end = part.find("]", at + 2 + (part[at + 1 : at + 2] in ("!", "^"))) if part[at] == "[" else -1
@@ -168,13 +173,13 @@ class _Search:
     """One search; directories are read while those below them are searched, so that none has to be remembered."""
 
     def __init__(self, job: Job, pattern: str) -> None:
-        self.failure: Optional[VerbFailure] = None  # of the directory that the pattern starts from
+        self.failure: "Optional[VerbFailure]" = None  # of the directory that the pattern starts from
         self._job = job
         self._pattern = pattern
         self._root = "/" if pattern.startswith("/") else ""
         self._parts = _parts(pattern)
         self._last = len(self._parts) - 1
-        self._found: Dict[str, None] = {}
+        self._found: "Dict[str, None]" = {}
         self._looked = 0  # entries
         self._room = CHARACTERS
         self._is_cut = False
@@ -189,7 +194,7 @@ class _Search:
         paths = sorted(self._found, key=lambda path: path.encode("utf-8", "surrogateescape"))
         return Matches(paths, self._pattern, self._looked if self._is_cut else None)
 
-    def _search(self, path: str, places: _Places, depth: int) -> None:
+    def _search(self, path: str, places: "_Places", depth: int) -> None:
         """Search below a path; names that are no pattern are not looked for but taken."""
         while len(places) == 1:
             (place,) = places
@@ -204,7 +209,7 @@ class _Search:
             path, places = path + "/", self._reached([place + 1])
         self._scan(path, places, depth)
 
-    def _scan(self, path: str, places: _Places, depth: int) -> None:
+    def _scan(self, path: str, places: "_Places", depth: int) -> None:
         directory = self._open(path, depth)
         if directory is None:
             return
@@ -222,7 +227,7 @@ class _Search:
         finally:
             os.close(directory)
 
-    def _open(self, path: str, depth: int) -> Optional[int]:
+    def _open(self, path: str, depth: int) -> "Optional[int]":
         if depth > DEPTH:
             self._is_cut = True
             return None
@@ -232,7 +237,7 @@ class _Search:
             self._remember(failure, depth)
             return None
 
-    def _entries(self, directory: int) -> Iterator["os.DirEntry[bytes]"]:
+    def _entries(self, directory: int) -> "Iterator[os.DirEntry[bytes]]":
         # os.scandir of a descriptor is new in Python 3.7; the link in /proc is this very directory.
         with os.scandir(b"/proc/self/fd/%d" % directory) as entries:
             for entry in entries:
@@ -241,7 +246,7 @@ class _Search:
                     raise _EnoughError
                 yield entry
 
-    def _after(self, places: _Places, name: str, is_link: bool) -> Iterator[int]:
+    def _after(self, places: "_Places", name: str, is_link: bool) -> "Iterator[int]":
         """Where in the pattern one is once a name has been matched; behind its last part: it is a match."""
         for place in places:
             part = self._parts[place]
@@ -254,7 +259,7 @@ class _Search:
                 if not is_link:  # through links it would go round in circles
                     yield place
 
-    def _reached(self, places: Iterable[int]) -> _Places:
+    def _reached(self, places: "Iterable[int]") -> "_Places":
         """These places, and those behind a ``**`` that stands for no directory."""
         reached = set(places)
         reached.update(place + 1 for place in list(reached) if place < self._last and self._parts[place].is_any_depth)
@@ -280,7 +285,7 @@ class _Search:
             self.failure = failure
 
 
-def _parts(pattern: str) -> List[Part]:
+def _parts(pattern: str) -> "List[Part]":
     parts = [part for part in pattern.split("/") if part not in ("", ".")]
     # Two in a row mean no more than one.
     return [Part(part) for at, part in enumerate(parts) if not (at and part == parts[at - 1] == _ANY_DEPTH)]

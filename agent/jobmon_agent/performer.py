@@ -8,10 +8,8 @@ that takes input has a second pipe, downwards, whose sender has credit likewise.
 """
 
 import os
-import signal
 import time
 from types import GeneratorType
-from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple, Union
 
 from jobmon_agent import descriptors
 from jobmon_agent.job import Job, VerbFailure
@@ -19,8 +17,15 @@ from jobmon_wire import answers, frames, limits
 from jobmon_wire.documents import write_document
 from jobmon_wire.frames import Frame, FrameError, FrameReader, write_frame, write_object
 
-Answer = Iterator[Tuple[int, Union[bytes, Dict[str, Any]]]]
-Perform = Callable[..., Answer]  # of the job and the arguments; for input also of the two pipes
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import signal
+    from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple, Union
+
+    Answer = Iterator[Tuple[int, Union[bytes, Dict[str, Any]]]]
+    Perform = Callable[..., Answer]  # of the job and the arguments; for input also of the two pipes
+else:
+    import _signal as signal  # signal itself would cost 1 ms for its enumerations
 
 NICENESS = 5  # the job comes first
 _READ = 64 * limits.KIB  # bytes; as much as a pipe holds
@@ -30,7 +35,7 @@ _DEATH = 0.1  # s; a killed process is gone within one, unless the kernel waits 
 _LOOK = 0.001  # s
 
 # Performers that were stopped and have not been reaped, by pid: when they are killed, by the monotonic clock.
-_hanging: Dict[int, float] = {}
+_hanging: "Dict[int, float]" = {}
 
 
 class Inlet:
@@ -97,9 +102,9 @@ class Performer:
     def __init__(
         self,
         request: bytes,
-        perform: Perform,
+        perform: "Perform",
         job: Job,
-        arguments: Dict[str, Any],
+        arguments: "Dict[str, Any]",
         patience: float,
         takes_input: bool = False,
     ) -> None:
@@ -108,10 +113,10 @@ class Performer:
         self.is_done = False  # its END has been released
         self._credit = limits.CREDIT_WINDOW
         self._reader = FrameReader(frames.ANSWER)
-        self._held: List[Frame] = []
+        self._held: "List[Frame]" = []
         self._has_ended = False
         self.pipe, its_end = os.pipe()
-        self.inlet: Optional[Inlet] = Inlet() if takes_input else None
+        self.inlet: "Optional[Inlet]" = Inlet() if takes_input else None
         theirs = [its_end] if self.inlet is None else [self.inlet.its_end, its_end]
         try:
             worker = os.getpid()
@@ -149,7 +154,7 @@ class Performer:
         elif self._held and self._held[-1].type == frames.END:
             self._has_ended = True
 
-    def release(self) -> Iterator[bytes]:
+    def release(self) -> "Iterator[bytes]":
         """The frames that may go on now."""
         while self._held:
             frame = self._held[0]
@@ -196,7 +201,7 @@ def failure(request: bytes, code: str, message: str) -> Frame:
     return Frame(frames.END, request, write_document(answers.end(code, message[: limits.LOG_LINE])))
 
 
-def _be_performer(pipes: List[int], job: Job, worker: Optional[int]) -> None:
+def _be_performer(pipes: "List[int]", job: Job, worker: "Optional[int]") -> None:
     if worker is not None:  # else the end of its input tells it
         _end_with_parent(worker)
     os.nice(NICENESS)
@@ -205,7 +210,7 @@ def _be_performer(pipes: List[int], job: Job, worker: Optional[int]) -> None:
     descriptors.keep_only(pipes + [descriptor for descriptor in wanted if descriptor is not None] + _archives())
 
 
-def _archives() -> List[int]:
+def _archives() -> "List[int]":
     """Descriptors of archives that modules are imported from."""
     import sys
 
@@ -222,7 +227,7 @@ def _end_with_parent(parent: int) -> None:
         os._exit(1)
 
 
-def _perform(pipe: int, request: bytes, answer: Answer) -> None:
+def _perform(pipe: int, request: bytes, answer: "Answer") -> None:
     try:
         for type_, payload in answer:
             if isinstance(payload, bytes):

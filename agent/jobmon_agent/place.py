@@ -9,18 +9,21 @@ told and not read.  Nothing here knows of names and of rotation.
 import errno
 import os
 import time
-from typing import Any, Dict, Iterator, Optional, Tuple, Union
 
 from jobmon_agent.source import BLOCK, Source
 from jobmon_wire import frames
 from jobmon_wire.cursor import FINGERPRINT, Cursor
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, Iterator, Optional, Tuple, Union
+
+    Answer = Iterator[Tuple[int, Union[bytes, Dict[str, Any]]]]
+
 BACKLOG = 8 * 2**20  # bytes behind the writer at which a reader of the latest gives up the rest; 0.1 s of a fast disk
 NEAR = 64 * 1024  # bytes from the end where it goes on; more than a screen
 HOLE = 2**20  # bytes of a hole from which on it is told and not sent: four credit windows of zeros
 _TICK = 20000000  # ns within which two changes of a file can bear the same time: two ticks of the slowest kernel
-
-Answer = Iterator[Tuple[int, Union[bytes, Dict[str, Any]]]]
 
 
 class Place:
@@ -39,7 +42,7 @@ class Place:
         status = os.fstat(source.descriptor)
         self.identity = (status.st_dev, status.st_ino)
         self._before = b""
-        self._seen: Optional[Tuple[int, int, int]] = None
+        self._seen: "Optional[Tuple[int, int, int]]" = None
         self._remember()
 
     def close(self) -> None:
@@ -50,7 +53,7 @@ class Place:
         """The place as a reader may name it later."""
         return Cursor.at(self.identity[0], self.identity[1], self.position, self._before)
 
-    def note(self, kind: str, **facts: Any) -> Tuple[int, Dict[str, Any]]:
+    def note(self, kind: str, **facts: "Any") -> "Tuple[int, Dict[str, Any]]":
         """A NOTE after which the next byte is the one at this place."""
         return frames.NOTE, dict(facts, kind=kind, cursor=self.cursor().text())
 
@@ -63,7 +66,7 @@ class Place:
         self._remember()
         return True
 
-    def drain(self, is_latest: bool = False) -> Answer:
+    def drain(self, is_latest: bool = False) -> "Answer":
         """Yield what is new, up to the size now: a job may write for ever.
 
         Args:
@@ -84,7 +87,7 @@ class Place:
             if len(found) == before or self.position >= end:
                 return
 
-    def _pass(self, data: bytes, size: int, is_latest: bool) -> Tuple[int, Union[bytes, Dict[str, Any]]]:
+    def _pass(self, data: bytes, size: int, is_latest: bool) -> "Tuple[int, Union[bytes, Dict[str, Any]]]":
         """Go on over the bytes that stand here; the frame that says so."""
         hole = 0 if data.strip(b"\0") else self._hole()
         if hole >= HOLE:
@@ -111,7 +114,7 @@ class Place:
         self._seen = seen if is_settled else None
         return not is_as_before
 
-    def _skip_to_end(self, size: int) -> Tuple[int, Dict[str, Any]]:
+    def _skip_to_end(self, size: int) -> "Tuple[int, Dict[str, Any]]":
         """Leave out all but the last bytes, from the start of a line."""
         start = self.position
         self.position = size - NEAR

@@ -1,7 +1,6 @@
 """The verb `ps`: the job's processes, everything known of each."""
 
 import os
-from typing import Any, Dict, Iterator, List, Optional, Tuple
 
 from jobmon_agent.gpu import gpus
 from jobmon_agent.job import Job
@@ -21,18 +20,22 @@ from jobmon_agent.rows import records
 from jobmon_agent.usage import cpu_since
 from jobmon_wire import limits
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, Iterator, List, Optional, Tuple
+
 # Resident bytes up to which memory maps are read unasked: 8 ms for the kernel, in which the process cannot map.
 MAP_LIMIT = 512 * limits.MIB
 _REFUSAL = "pid %d has %.1f GiB resident: reading its memory map would hold it up for up to %.2f s; force it if it may"
 _STALL = 0.06  # s that a process was seen held up for each GiB, at most
 
 
-def ps(job: Job, arguments: Dict[str, Any]) -> Iterator[Tuple[int, Dict[str, Any]]]:
+def ps(job: Job, arguments: "Dict[str, Any]") -> "Iterator[Tuple[int, Dict[str, Any]]]":
     """Yield the members as RECORDs, parents before their children, the older first."""
     return records("processes", rows(job, arguments.get("pss", False), arguments.get("force", False)))
 
 
-def rows(job: Job, with_share: bool = False, is_forced: bool = False) -> Iterator[Dict[str, Any]]:
+def rows(job: Job, with_share: bool = False, is_forced: bool = False) -> "Iterator[Dict[str, Any]]":
     """One object for each member.
 
     Args:
@@ -68,11 +71,11 @@ def rows(job: Job, with_share: bool = False, is_forced: bool = False) -> Iterato
         yield row
 
 
-def _share(process: Process, is_forced: bool) -> Dict[str, Any]:
+def _share(process: Process, is_forced: bool) -> "Dict[str, Any]":
     if process.rss > MAP_LIMIT and not is_forced:
         size = process.rss / 1024**3
         return {"pss": None, "pss_refused": _REFUSAL % (process.pid, size, size * _STALL)}
-    share: Optional[int] = share_of_memory(process.pid)
+    share: "Optional[int]" = share_of_memory(process.pid)
     return {"pss": share}
 
 
@@ -80,7 +83,7 @@ class Users:
     """Names of users; each is looked up once, as a directory service may be slow."""
 
     def __init__(self) -> None:
-        self._names: Dict[int, str] = {}
+        self._names: "Dict[int, str]" = {}
 
     def name(self, uid: int) -> str:
         """The name of a user id, or the number where it has none."""
@@ -103,12 +106,12 @@ def _look_up(uid: int) -> str:
         return str(uid) if uid >= 0 else ""
 
 
-def _in_order(members: Dict[int, Process]) -> List[Process]:
+def _in_order(members: "Dict[int, Process]") -> "List[Process]":
     # A child never starts before its parent; a number breaks the tie of one clock tick.
-    below: Dict[int, List[Process]] = {}
+    below: "Dict[int, List[Process]]" = {}
     for process in sorted(members.values(), key=lambda process: (process.starttime, process.pid)):
         below.setdefault(process.ppid if process.ppid in members else 0, []).append(process)
-    ordered: List[Process] = []
+    ordered: "List[Process]" = []
     waiting = list(reversed(below.get(0, [])))
     while waiting:
         process = waiting.pop()

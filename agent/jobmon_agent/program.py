@@ -13,7 +13,6 @@ import signal
 import struct
 import termios
 import time
-from typing import Dict, List, NamedTuple, Optional, Set, Tuple
 
 from jobmon_agent import descriptors
 from jobmon_agent.environment import SHELL, Environment, become, say
@@ -24,6 +23,11 @@ from jobmon_agent.pidfd import open_pidfd
 from jobmon_agent.pidstat import is_running
 from jobmon_agent.proc import environment, read_processes, umask
 from jobmon_agent.signals import Target, send
+from jobmon_wire.tuples import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Dict, List, Optional, Set, Tuple
 
 HANGUP = 0.2  # s between HUP and KILL: an editor saves its file, a shell its history
 SETTLE = 0.7  # s for KILL; with HANGUP less than the second that is promised
@@ -37,8 +41,8 @@ _NOT_SHELLS = (b"nologin", b"false")  # what accounts have that shall not log in
 class Wish(NamedTuple):
     """What to start."""
 
-    command: Optional[str]  # for /bin/sh; None: the user's own shell
-    screen: Optional[Tuple[int, int]]  # rows and columns of its terminal; None: pipes
+    command: "Optional[str]"  # for /bin/sh; None: the user's own shell
+    screen: "Optional[Tuple[int, int]]"  # rows and columns of its terminal; None: pipes
     term: str  # what kind of terminal, as TERM names it
 
 
@@ -152,7 +156,7 @@ class Program:
                 pass
         signal.pthread_sigmask(signal.SIG_SETMASK, [])
 
-    def _environment(self, wish: Wish) -> Environment:
+    def _environment(self, wish: Wish) -> "Environment":
         content = environment(self._job.pid)
         if not is_running(self._job.pid, self._job.starttime):
             content = b""  # of a stranger, perhaps
@@ -176,10 +180,10 @@ class Program:
     def _kin(self) -> "List[Target]":
         """What came of the program and lives, the program first."""
         processes = read_processes()
-        below: Dict[int, List[int]] = {}
+        below: "Dict[int, List[int]]" = {}
         for pid, process in processes.items():
             below.setdefault(process.ppid, []).append(pid)
-        found: Set[int] = set()
+        found: "Set[int]" = set()
         # By the session too: a kernel or a sandbox may refuse that orphans are adopted.
         waiting = [pid for pid, process in processes.items() if process.session == self.pid]
         waiting += below.get(os.getpid(), [])

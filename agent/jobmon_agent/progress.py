@@ -6,9 +6,15 @@ Nothing here knows how lines reach the server.
 """
 
 import os
-from typing import Iterator, List, Optional, Tuple
 
 from jobmon_wire import limits
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Iterator, List, Optional, Tuple
+
+    Seen = Tuple[int, int, int]  # inode, size, time of change
+    State = Tuple[Seen, int, bytes, bytes]  # what was seen, position, fingerprint, rest
 
 INTERVAL = 1.0  # s between two looks: a stat is 2 us, and people do not read faster
 RATE = 10.0  # lines a second that pass in the long run
@@ -16,9 +22,6 @@ BURST = 100.0  # lines that pass at once
 _BLOCK = 64 * limits.KIB  # bytes read at a look
 _BACKLOG = limits.MIB  # bytes; what lies farther back is passed over
 _FINGERPRINT = 64  # bytes before the position, kept to notice that the file was written anew
-
-Seen = Tuple[int, int, int]  # inode, size, time of change
-State = Tuple[Seen, int, bytes, bytes]  # what was seen, position, fingerprint, rest
 
 
 class Progress:
@@ -30,20 +33,20 @@ class Progress:
         state: where an earlier worker stopped, None for the start.
     """
 
-    def __init__(self, directory: int, name: str, state: Optional[State] = None) -> None:
+    def __init__(self, directory: int, name: str, state: "Optional[State]" = None) -> None:
         self._directory = directory
         self._name = name
-        self._seen: Optional[Seen] = None
+        self._seen: "Optional[Seen]" = None
         self._position = 0
         self._fingerprint = b""
         self._rest = b""  # of a line without its end
         if state is not None:
             self._seen, self._position, self._fingerprint, self._rest = state
         self._allowed = BURST
-        self._filled_at: Optional[float] = None
+        self._filled_at: "Optional[float]" = None
         self._dropped = 0
 
-    def lines(self, now: float) -> List[str]:
+    def lines(self, now: float) -> "List[str]":
         """The lines written since the last look; ``now`` by any steady clock."""
         if not self._name:
             return []
@@ -51,13 +54,13 @@ class Progress:
         return list(self._limited(self._read()))
 
     @property
-    def state(self) -> Optional[State]:
+    def state(self) -> "Optional[State]":
         """Where reading has come to; None where nothing was read."""
         if self._seen is None:
             return None
         return self._seen, self._position, self._fingerprint, self._rest[: limits.LOG_LINE]
 
-    def _read(self) -> List[str]:
+    def _read(self) -> "List[str]":
         try:
             # The job may have put anything in its place: never wait for a FIFO, never follow a link.
             flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
@@ -71,7 +74,7 @@ class Progress:
         finally:
             os.close(descriptor)
 
-    def _read_from(self, descriptor: int) -> List[str]:
+    def _read_from(self, descriptor: int) -> "List[str]":
         status = os.fstat(descriptor)
         seen = (status.st_ino, status.st_size, status.st_mtime_ns)
         if seen == self._seen and status.st_size == self._position:
@@ -91,7 +94,7 @@ class Progress:
         self._rest = lines.pop()[: 4 * limits.LOG_LINE]
         return [_text(line) for line in lines if line.strip()]
 
-    def _is_written_anew(self, descriptor: int, seen: Tuple[int, int, int]) -> bool:
+    def _is_written_anew(self, descriptor: int, seen: "Tuple[int, int, int]") -> bool:
         if self._seen is None or seen[0] != self._seen[0] or seen[1] < self._position:
             return True
         if seen[1] == self._position:  # as long as before, yet changed
@@ -104,7 +107,7 @@ class Progress:
             self._allowed = min(BURST, self._allowed + RATE * (now - self._filled_at))
         self._filled_at = now
 
-    def _limited(self, lines: List[str]) -> Iterator[str]:
+    def _limited(self, lines: "List[str]") -> "Iterator[str]":
         for line in lines:
             if self._allowed < 1:
                 self._dropped += 1

@@ -7,11 +7,14 @@ Nothing here signals.
 """
 
 import os
-from typing import Dict, Iterator, Optional, Set
 
 from jobmon_agent.job import Job
 from jobmon_agent.members import MARKER
 from jobmon_agent.proc import Process, owner, read_file, read_process
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Dict, Iterator, Optional, Set
 
 _ENVIRON_BYTES = 8 * 1024 * 1024  # the kernel's own bound for arguments and environment is 6 MiB
 
@@ -22,8 +25,8 @@ class Pursuit:
     def __init__(self, job: Job) -> None:
         self._job = job
         self._marker = ("%s=%s" % (MARKER, job.uuid)).encode("ascii", "surrogateescape")
-        self._seen: Set[int] = set()
-        self._known: Dict[int, int] = {}  # start times of members, by number
+        self._seen: "Set[int]" = set()
+        self._known: "Dict[int, int]" = {}  # start times of members, by number
 
     def start(self) -> None:
         """Take everything that is there now as looked at; a scan for members follows."""
@@ -33,7 +36,7 @@ class Pursuit:
         """Children and sessions of this member are the job's."""
         self._known[process.pid] = process.starttime
 
-    def newcomers(self) -> Iterator[Process]:
+    def newcomers(self) -> "Iterator[Process]":
         """The members among the processes that were not there at the last look."""
         numbers = _numbers()
         new, self._seen = numbers - self._seen, numbers
@@ -58,12 +61,12 @@ class Pursuit:
         return self._marker in read_file("/proc/%d/environ" % process.pid, _ENVIRON_BYTES).split(b"\0")
 
     def _is_known(self, pid: int) -> bool:
-        start: Optional[int] = self._known.get(pid)
+        start: "Optional[int]" = self._known.get(pid)
         process = read_process(pid) if start is not None else None
         return process is not None and process.starttime == start
 
 
-def _numbers() -> Set[int]:
+def _numbers() -> "Set[int]":
     try:
         return {int(name) for name in os.listdir("/proc") if name.isdigit()}
     except OSError:

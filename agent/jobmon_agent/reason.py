@@ -9,10 +9,15 @@ hearsay, since the job can write that line, too.
 import os
 import re
 import time
-from typing import Dict, Optional
 
 from jobmon_agent.job import Job
 from jobmon_wire.records import Exit
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Dict, Optional
+
+    Environment = Dict[str, str]
 
 CANCELLED, TIME_LIMIT, REQUEUED = "cancelled", "time limit", "requeued"
 PREEMPTED, NODE_FAILURE, OUT_OF_MEMORY = "preempted", "node failure", "out of memory"
@@ -24,12 +29,9 @@ _CAUSES = (
     ("NODE FAILURE", NODE_FAILURE),
     ("JOB REQUEUE", REQUEUED),
 )
-_SLURM_LINE = re.compile(
-    rb"^slurmstepd[^ :]*: error: \*\*\* (?:JOB|STEP) ([0-9]+)[0-9.+_a-z]* ON \S+ CANCELLED AT (\S+)(.*) \*\*\*$",
-    re.MULTILINE,
+_SLURM_LINE = (  # compiled where there is Slurm: it takes 0.4 ms
+    rb"(?m)^slurmstepd[^ :]*: error: \*\*\* (?:JOB|STEP) ([0-9]+)[0-9.+_a-z]* ON \S+ CANCELLED AT (\S+)(.*) \*\*\*$"
 )
-
-Environment = Dict[str, str]
 
 
 class Announcement:
@@ -39,9 +41,9 @@ class Announcement:
         self._stderr = job.stderr
         self._started = started
         self._size = 0  # bytes, at the last look
-        self._found: Optional[str] = None
+        self._found: "Optional[str]" = None
 
-    def read(self) -> Optional[str]:
+    def read(self) -> "Optional[str]":
         """The cause it names, if any."""
         if self._stderr is None:
             return None
@@ -56,7 +58,7 @@ class Announcement:
         return self._found
 
 
-def of_end(errors: bytes, started: float, ended: float, exit: Exit, oom_kills: Optional[int]) -> Optional[str]:
+def of_end(errors: bytes, started: float, ended: float, exit: Exit, oom_kills: "Optional[int]") -> "Optional[str]":
     """Why the job ended, where anything tells.
 
     Args:
@@ -70,21 +72,22 @@ def of_end(errors: bytes, started: float, ended: float, exit: Exit, oom_kills: O
     return announced(errors[-_LOOKED_AT:], environ, started) or deduced(environ, ended, exit, oom_kills)
 
 
-def announced(errors: bytes, environ: Environment, started: float) -> Optional[str]:
+def announced(errors: bytes, environ: "Environment", started: float) -> "Optional[str]":
     """What the last words on stderr say of the end of this job, which started then (s since 1970)."""
     number = environ.get("SLURM_JOB_ID", "").encode("ascii", "replace")
+    if not number:
+        return None
     # A file that is appended to may hold the words of an earlier run.  They are in the node's local time.
     earliest = time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(started)).encode("ascii")
-    lines = [
-        line for line in _SLURM_LINE.findall(errors) if line[0] == number and (line[1] >= earliest or "TZ" in environ)
-    ]
+    found = re.findall(_SLURM_LINE, errors)
+    lines = [line for line in found if line[0] == number and (line[1] >= earliest or "TZ" in environ)]
     if not lines:
         return None
     why = lines[-1][2].decode("ascii", "replace")
     return next((cause for words, cause in _CAUSES if words in why), CANCELLED)
 
 
-def deduced(environ: Environment, ended: float, exit: Exit, oom_kills: Optional[int]) -> Optional[str]:
+def deduced(environ: "Environment", ended: float, exit: Exit, oom_kills: "Optional[int]") -> "Optional[str]":
     """What the kernel and the clock tell, where nobody has said anything."""
     if oom_kills:
         return OUT_OF_MEMORY

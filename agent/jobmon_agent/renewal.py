@@ -7,9 +7,12 @@ is kept in the agent's memory alone.  It is no secret; the key stays where it is
 """
 
 import os
-from typing import Any, Dict, Optional, Tuple
 
 from jobmon_wire.envelope import CERTIFICATE, LARGEST
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, Optional, Tuple
 
 _PRIVATE = 0o600
 _LONGEST_NAME = 100  # characters of the old name in the new file's first one; file systems take 255
@@ -23,11 +26,11 @@ class CredentialFile:
         renewed: what ``renewed`` told a former worker; None before the first renewal.
     """
 
-    def __init__(self, descriptor: int, renewed: Optional[Dict[str, Any]]) -> None:
+    def __init__(self, descriptor: int, renewed: "Optional[Dict[str, Any]]") -> None:
         self._descriptor = descriptor
         status = os.fstat(descriptor)
         self._path: str = renewed["path"] if renewed else _path_of(descriptor)
-        self._file: Tuple[int, int] = renewed["file"] if renewed else (status.st_dev, status.st_ino)
+        self._file: "Tuple[int, int]" = renewed["file"] if renewed else (status.st_dev, status.st_ino)
 
     def is_replaceable(self) -> bool:
         """Whether ``replace`` may work, as far as can be told."""
@@ -60,7 +63,7 @@ class CredentialFile:
         self._file = (status.st_dev, status.st_ino)
         return True
 
-    def renewed(self, certificate: str) -> Dict[str, Any]:
+    def renewed(self, certificate: str) -> "Dict[str, Any]":
         """What the next worker must know."""
         return {"certificate": certificate, "path": self._path, "file": self._file}
 

@@ -2,7 +2,6 @@
 
 import os
 import sys
-from typing import Any, Dict, Iterator, List, Optional
 
 from jobmon_agent import VERSION, batch, node, reason, tags
 from jobmon_agent.health import Health
@@ -13,10 +12,14 @@ from jobmon_wire.frames import write_object
 from jobmon_wire.jobs import command_text
 from jobmon_wire.records import EndReport, Exit, Registration
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, Iterator, List, Optional
+
 _INTERPRETERS = frozenset(["python", "perl", "ruby", "bash", "sh", "Rscript", "julia"])  # versions left out
 
 
-def registration(job: Job, facts: Dict[str, Any]) -> Registration:
+def registration(job: Job, facts: "Dict[str, Any]") -> Registration:
     """Who registers: the agent, its job and its node."""
     labels, name = batch.facts(dict(os.environ), job.sandbox_path)
     around = node.facts()
@@ -64,11 +67,11 @@ class End:
         self._health = health
         self._announcement = reason.Announcement(job, epoch / 1000.0)
 
-    def announced(self) -> Optional[str]:
+    def announced(self) -> "Optional[str]":
         """Why the batch system is about to end the job, where it has said so."""
         return self._announcement.read()
 
-    def in_haste(self, ended: float, exit: Exit) -> Iterator[bytes]:
+    def in_haste(self, ended: float, exit: Exit) -> "Iterator[bytes]":
         """Frames to send one by one: the barest first, since the batch system may kill the agent after any."""
         bare = {"epoch": self._epoch, "ended": ended, "exit": dict(exit._asdict())}
         yield write_object(frames.OVER, frames.CHANNEL, bare)
@@ -96,13 +99,13 @@ class End:
         )
 
 
-def _last_words(descriptor: Optional[int], most: int) -> "tuple[bytes, Optional[int]]":
+def _last_words(descriptor: "Optional[int]", most: int) -> "tuple[bytes, Optional[int]]":
     if descriptor is None:
         return b"", None
     try:
         size = os.fstat(descriptor).st_size
         start = max(0, size - most)
-        parts: List[bytes] = []
+        parts: "List[bytes]" = []
         while start < size:
             data = os.pread(descriptor, size - start, start)
             if not data:  # cut in the meantime

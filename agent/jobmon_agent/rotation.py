@@ -9,10 +9,14 @@ cannot be told they are not guessed at: the caller says that there is a gap.
 import os
 import re
 import stat
-from typing import List, NamedTuple, Optional, Tuple
 
 from jobmon_agent import sandbox
 from jobmon_agent.job import Job, VerbFailure
+from jobmon_wire.tuples import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import List, Optional, Tuple
 
 MOST = 1000  # files looked at; a log has few parts
 _DIGITS = re.compile(rb"[0-9]+")
@@ -24,11 +28,11 @@ class Part(NamedTuple):
 
     path: str
     ending: bytes  # what the name has more
-    identity: Tuple[int, int]  # device and inode
+    identity: "Tuple[int, int]"  # device and inode
     modified: int  # ns since 1970
 
 
-def parts(job: Job, name: str) -> List[Part]:
+def parts(job: Job, name: str) -> "List[Part]":
     """The files beside ``name`` that may have had that name."""
     parent, slash, leaf = name.rpartition("/")
     prefix = leaf.encode("utf-8", "surrogateescape")
@@ -46,7 +50,7 @@ def parts(job: Job, name: str) -> List[Part]:
         os.close(directory)
 
 
-def find(among: List[Part], identity: Tuple[int, int]) -> Optional[Part]:
+def find(among: "List[Part]", identity: "Tuple[int, int]") -> "Optional[Part]":
     """The part that is this very file."""
     return next((part for part in among if part.identity == identity), None)
 
@@ -54,12 +58,12 @@ def find(among: List[Part], identity: Tuple[int, int]) -> Optional[Part]:
 class After(NamedTuple):
     """What came after a file."""
 
-    sure: List[Part]  # oldest first
+    sure: "List[Part]"  # oldest first
     doubtful: int  # parts whose turn cannot be told
     others: int  # files that may be parts, or be something else
 
 
-def after(among: List[Part], old: Optional[Part], modified: int) -> After:
+def after(among: "List[Part]", old: "Optional[Part]", modified: int) -> After:
     """What came after a file.
 
     Args:
@@ -76,12 +80,12 @@ def after(among: List[Part], old: Optional[Part], modified: int) -> After:
     return After(sure, len(found) - len(sure), len(newer) - len(found))
 
 
-def _is_like(ending: bytes, like: Optional[bytes]) -> bool:
+def _is_like(ending: bytes, like: "Optional[bytes]") -> bool:
     return bool(_NUMBERED.fullmatch(ending)) if like is None else _DIGITS.sub(b"0", ending) == like
 
 
-def _parts(directory: int, folder: str, prefix: bytes) -> List[Part]:
-    found: List[Part] = []
+def _parts(directory: int, folder: str, prefix: bytes) -> "List[Part]":
+    found: "List[Part]" = []
     # os.scandir of a descriptor is new in Python 3.7; the link in /proc is this very directory.
     with os.scandir(b"/proc/self/fd/%d" % directory) as entries:
         for entry in entries:

@@ -1,12 +1,14 @@
 """Long lists as records that fit a frame."""
 
-from typing import Any, Dict, Iterable, Iterator, List, Tuple
-
 from jobmon_wire import frames, limits
 from jobmon_wire.documents import write_document
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, Iterable, Iterator, List, Tuple
 
-def records(key: str, rows: Iterable[Dict[str, Any]], **beside: Any) -> Iterator[Tuple[int, Dict[str, Any]]]:
+
+def records(key: str, rows: "Iterable[Dict[str, Any]]", **beside: "Any") -> "Iterator[Tuple[int, Dict[str, Any]]]":
     """RECORDs that hold the rows at ``key``, in order; one with an empty list when there are none.
 
     Args:
@@ -15,7 +17,7 @@ def records(key: str, rows: Iterable[Dict[str, Any]], **beside: Any) -> Iterator
         beside: what every record says besides.
     """
     room = limits.FRAME_PAYLOAD - len(write_document(dict(beside, **{key: []})))
-    waiting: List[Dict[str, Any]] = []
+    waiting: "List[Dict[str, Any]]" = []
     length, is_first = 0, True
     for row in rows:
         size = len(write_document(row)) + 1

@@ -13,10 +13,13 @@ import errno
 import os
 import re
 import stat
-from typing import FrozenSet, List, Optional
 
 from jobmon_agent.job import Job, VerbFailure
 from jobmon_wire.credential import TITLE
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import FrozenSet, List, Optional
 
 LINKS = 40  # as many as the kernel follows in one path
 DEPTH = 256  # directories below each other; each holds a descriptor during the walk
@@ -60,7 +63,7 @@ def open_file(job: Job, path: str) -> int:
         os.close(found)
 
 
-def open_directory(job: Job, path: str) -> Optional[int]:
+def open_directory(job: Job, path: str) -> "Optional[int]":
     """Open a directory of the sandbox for reading; the caller closes it.  None: it is no directory.
 
     Raises:
@@ -98,7 +101,7 @@ def locate(job: Job, path: str, follow: bool = True) -> int:
         raise VerbFailure("outside-sandbox", "%s is on another file system than the job's directory" % shown(path))
 
 
-def target(descriptor: int) -> Optional[bytes]:
+def target(descriptor: int) -> "Optional[bytes]":
     """Where a link (O_PATH) leads; None: it is no link."""
     try:
         return os.readlink(b"", dir_fd=descriptor)
@@ -108,7 +111,7 @@ def target(descriptor: int) -> Optional[bytes]:
         raise
 
 
-def mounts_in(directory: int) -> FrozenSet[bytes]:
+def mounts_in(directory: int) -> "FrozenSet[bytes]":
     """Names in a directory that something else is mounted on: to be listed without asking it."""
     try:
         here = os.readlink(b"/proc/self/fd/%d" % directory)
@@ -140,7 +143,7 @@ class _ElsewhereError(Exception):
     """The path leads to where something else is mounted."""
 
 
-def _components(job: Job, path: str) -> List[bytes]:
+def _components(job: Job, path: str) -> "List[bytes]":
     """The path's components from the sandbox on, last first: a stack of what is still to walk."""
     name = path.encode("utf-8", "surrogateescape")
     if len(name) > LONGEST:
@@ -148,7 +151,7 @@ def _components(job: Job, path: str) -> List[bytes]:
     return _below(os.fsencode(job.sandbox_path), name)
 
 
-def _below(root: bytes, path: bytes) -> List[bytes]:
+def _below(root: bytes, path: bytes) -> "List[bytes]":
     if path.startswith(b"/"):
         inside = root.rstrip(b"/") + b"/"
         if path.rstrip(b"/") + b"/" != inside and not path.startswith(inside):
@@ -197,7 +200,7 @@ class _Way:
             os.close(descriptor)
 
 
-def _walk(job: Job, waiting: List[bytes], follow: bool) -> int:
+def _walk(job: Job, waiting: "List[bytes]", follow: bool) -> int:
     root = os.fsencode(job.sandbox_path)
     way = _Way(job)
     links = 0

@@ -7,7 +7,6 @@ job knows nothing of it.
 import os
 import ssl
 import time
-from typing import Any, Dict, Optional
 
 from jobmon_agent import VERSION, report
 from jobmon_agent.channel import MEDIA_TYPE, Channel, ChannelLostError
@@ -25,6 +24,10 @@ from jobmon_wire.documents import DocumentError, read_object, text, write_docume
 from jobmon_wire.frames import FrameError
 from jobmon_wire.records import KEPT_IN_FILE, KEPT_IN_MEMORY, Configuration, Registration
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, Optional
+
 _FIRST_RETRY = 1.5  # s at most; with the third of it at least, agents of a restarted server spread out
 _SLOWEST_EARLY = 8.0  # s while a server may be restarting: agents shall be back within 10
 _OUTAGE = 600.0  # s from which on a server is not restarting but gone
@@ -38,7 +41,7 @@ _AGENT = "jobmond/" + VERSION
 class RefusedError(Exception):
     """The server answered, and said no."""
 
-    def __init__(self, status: int, retry_after: Optional[float]) -> None:
+    def __init__(self, status: int, retry_after: "Optional[float]") -> None:
         super().__init__("the server answered %d" % status)
         self.status = status
         self.retry_after = retry_after  # s, where it said so
@@ -59,14 +62,14 @@ class Retries:
 
     def __init__(self) -> None:
         self._failures = 0
-        self._since: Optional[float] = None
+        self._since: "Optional[float]" = None
 
     def reset(self) -> None:
         """It worked."""
         self._failures = 0
         self._since = None
 
-    def delay(self, now: float, asked: Optional[float] = None, is_slow: bool = False) -> float:
+    def delay(self, now: float, asked: "Optional[float]" = None, is_slow: bool = False) -> float:
         """Seconds until the next attempt, after one that failed.
 
         Args:
@@ -92,7 +95,7 @@ class Session:
         watch: Watch,
         credential: Credential,
         descriptor: int,
-        facts: Dict[str, Any],
+        facts: "Dict[str, Any]",
         parent: Parent,
     ) -> None:
         self._job = job
@@ -104,7 +107,7 @@ class Session:
         self._file = CredentialFile(descriptor, facts["renewed"])
         self._address: Address = read_address(credential.server)
         self._context = client_context(credential, descriptor, is_renewed=facts["renewed"] is not None)
-        self._registration: Optional[Registration] = None
+        self._registration: "Optional[Registration]" = None
         self._health: Health = facts["health"]
         self._end = report.End(job, facts["epoch"], self._health)
         self._progress = Progress(job.sandbox, facts["log"], facts["progress"])
@@ -209,7 +212,7 @@ class Session:
             if time.monotonic() - start > _STEADY:
                 self._retries.reset()
 
-    def _report_end(self, connection: Optional[Connection]) -> None:
+    def _report_end(self, connection: "Optional[Connection]") -> None:
         self._watch.settle()
         ended, exit = self._watch.ended, self._watch.exit
         assert ended is not None
@@ -223,7 +226,7 @@ class Session:
             if connection is None:
                 own.close()
 
-    def _post(self, connection: Connection, path: str, document: Any) -> bytes:
+    def _post(self, connection: Connection, path: str, document: "Any") -> bytes:
         """One short exchange; the body of the answer."""
         body = document if isinstance(document, bytes) else write_document(document)
         head = http.request_head(path, self._address.authority, _AGENT, "application/json", len(body))
@@ -244,7 +247,7 @@ class Session:
         return bytes(answer)
 
 
-def _seconds(value: Optional[str]) -> Optional[float]:
+def _seconds(value: "Optional[str]") -> "Optional[float]":
     return float(value) if value and value.isdigit() and len(value) < 9 else None
 
 

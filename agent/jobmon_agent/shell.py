@@ -11,14 +11,18 @@ import errno
 import os
 import select
 import time
-from typing import Any, Dict, Iterator, Optional
 
 from jobmon_agent.job import Job, VerbFailure
-from jobmon_agent.performer import Answer
 from jobmon_agent.program import Program, Wish
 from jobmon_wire import frames, limits
 from jobmon_wire.frames import Frame, FrameError, FrameReader
 from jobmon_wire.verbs import signal_name
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, Iterator, Optional
+
+    from jobmon_agent.performer import Answer
 
 IDLE = 1800.0  # s with nothing typed and nothing printed until it counts as forgotten
 FORBIDDEN = "JOBMON_SHELL"  # with the value "off" in the job's environment at its start: no shell beside it
@@ -31,7 +35,7 @@ _READ = 64 * limits.KIB  # bytes; as much as a pipe holds
 _TERM = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+-._")
 
 
-def shell(job: Job, arguments: Dict[str, Any], inbox: int, outlet: int) -> Answer:
+def shell(job: Job, arguments: "Dict[str, Any]", inbox: int, outlet: int) -> "Answer":
     """Yield DATA as it is printed, and at the end a RECORD that tells how the program ended.
 
     Args:
@@ -72,7 +76,7 @@ class _Talk:
         self._is_silent = False  # nothing will ever be
         self._active = time.monotonic()
 
-    def run(self) -> Answer:
+    def run(self) -> "Answer":
         """Until the program has ended, or nobody is there.
 
         Raises:
@@ -94,7 +98,7 @@ class _Talk:
             if self._outlet in ready:
                 yield from self._print()
 
-    def rest(self) -> Answer:
+    def rest(self) -> "Answer":
         """What was printed last, now that nobody prints any more."""
         left = REST
         self._is_printing = True
@@ -106,7 +110,7 @@ class _Talk:
                 left -= len(data)
                 yield type_, data
 
-    def _wait(self) -> Dict[int, int]:
+    def _wait(self) -> "Dict[int, int]":
         interests = {self._inbox: 0 if self._typed else select.POLLIN}
         if self._is_printing:
             interests[self._outlet] = select.POLLOUT
@@ -151,7 +155,7 @@ class _Talk:
         if self._is_input_over and not self._typed and not self._program.is_on_terminal:
             self._program.close_input()
 
-    def _print(self) -> Iterator[Any]:
+    def _print(self) -> "Iterator[Any]":
         data = self._read()
         if data:
             self._active = time.monotonic()
@@ -161,7 +165,7 @@ class _Talk:
         if not data:
             self._is_printing = False
 
-    def _read(self) -> Optional[bytes]:
+    def _read(self) -> "Optional[bytes]":
         """A piece of what was printed; None for nothing now, no bytes for nothing more."""
         try:
             return os.read(self._program.output, BLOCK)
@@ -173,7 +177,7 @@ class _Talk:
             return b""
 
 
-def _poll(interests: Dict[int, int], timeout: Optional[float]) -> Dict[int, int]:
+def _poll(interests: "Dict[int, int]", timeout: "Optional[float]") -> "Dict[int, int]":
     waiting = select.poll()
     for descriptor, mask in interests.items():
         waiting.register(descriptor, mask)

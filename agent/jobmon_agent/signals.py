@@ -14,7 +14,6 @@ import os
 import select
 import signal
 import time
-from typing import Any, Dict, Iterator, List, NamedTuple, Set, Tuple
 
 from jobmon_agent.job import Job
 from jobmon_agent.members import Members
@@ -22,7 +21,12 @@ from jobmon_agent.pidfd import open_pidfd
 from jobmon_agent.proc import Process, read_process
 from jobmon_agent.pursuit import Pursuit
 from jobmon_wire import frames
+from jobmon_wire.tuples import NamedTuple
 from jobmon_wire.verbs import KILL_GRACE, signal_number
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, Iterator, List, Set, Tuple
 
 ROUNDS = 100  # looks for members that were forked meanwhile; more would not outrun them either
 SETTLE = 2.0  # s for the kernel to take down what got KILL; one that waits for a disk may stay longer
@@ -41,7 +45,7 @@ class Target(NamedTuple):
     starttime: int
 
 
-def kill(job: Job, arguments: Dict[str, Any]) -> Iterator[Tuple[int, Dict[str, Any]]]:
+def kill(job: Job, arguments: "Dict[str, Any]") -> "Iterator[Tuple[int, Dict[str, Any]]]":
     """Signal all members; after the grace, KILL those that are left.  Yields one RECORD, more for thousands."""
     name = arguments["signal"]
     grace = arguments["grace"]
@@ -51,7 +55,7 @@ def kill(job: Job, arguments: Dict[str, Any]) -> Iterator[Tuple[int, Dict[str, A
     sent = _send_to_all(members, job, signal_number(name)) if name != "KILL" else set()
     if name == "TERM":
         _wake(job, sent)
-    killed: Set[Target] = set()
+    killed: "Set[Target]" = set()
     if name != "KILL" and grace is not None:
         _await_end(members, time.monotonic() + grace)
     if name == "KILL" or grace is not None:
@@ -62,7 +66,7 @@ def kill(job: Job, arguments: Dict[str, Any]) -> Iterator[Tuple[int, Dict[str, A
         "left": sorted(process.pid for process in _living(members)),
     }
     for start in range(0, max(map(len, lists.values())) or 1, LISTED):
-        record: Dict[str, Any] = {key: pids[start : start + LISTED] for key, pids in lists.items()}
+        record: "Dict[str, Any]" = {key: pids[start : start + LISTED] for key, pids in lists.items()}
         yield frames.RECORD, dict(record, signal=name)
 
 
@@ -129,13 +133,13 @@ def _is_target(job: Job, target: Target, process: Process) -> bool:
     return process.starttime == target.starttime and process.group != job.group
 
 
-def _send_to_all(members: Members, job: Job, number: int) -> Set[Target]:
+def _send_to_all(members: Members, job: Job, number: int) -> "Set[Target]":
     """Signal every member once, with those that come while this goes on.
 
     Parents first: a shell whose child is taken from it may end well before its own signal comes.
     """
-    reached: Set[Target] = set()
-    tried: Set[Target] = set()
+    reached: "Set[Target]" = set()
+    tried: "Set[Target]" = set()
     for _ in range(ROUNDS):
         new = [target for target in map(_target, _living(members)) if target not in tried]
         if not new:
@@ -145,7 +149,7 @@ def _send_to_all(members: Members, job: Job, number: int) -> Set[Target]:
     return reached
 
 
-def _wake(job: Job, targets: Set[Target]) -> None:
+def _wake(job: Job, targets: "Set[Target]") -> None:
     """Let the stopped ones go on: a stopped process hears nothing but KILL and CONT."""
     for target in targets:
         process = read_process(target.pid)
@@ -153,7 +157,7 @@ def _wake(job: Job, targets: Set[Target]) -> None:
             send(job, target, signal.SIGCONT)
 
 
-def _living(members: Members) -> List[Process]:
+def _living(members: Members) -> "List[Process]":
     """The members that still run, the older first: a child never starts before its parent."""
     living = (process for process in members.scan().values() if not process.is_dead)
     return sorted(living, key=lambda process: (process.starttime, process.pid))
@@ -175,7 +179,7 @@ def _await_end(members: Members, deadline: float) -> bool:
             _await_one(_target(process), deadline)
 
 
-def _kill_rest(members: Members, job: Job) -> Set[Target]:
+def _kill_rest(members: Members, job: Job) -> "Set[Target]":
     """KILL all members, also those that come meanwhile, and see them go; whom it was sent to."""
     chase = _Chase(job)
     deadline = time.monotonic() + SETTLE
@@ -198,9 +202,9 @@ class _Chase:
 
     def __init__(self, job: Job) -> None:
         self._job = job
-        self._tried: Set[Target] = set()
+        self._tried: "Set[Target]" = set()
         self.pursuit = Pursuit(job)
-        self.reached: Set[Target] = set()
+        self.reached: "Set[Target]" = set()
 
     def run(self, deadline: float) -> None:
         """Go after those that come, until none does for a while."""
@@ -211,7 +215,7 @@ class _Chase:
                 self.kill([process])
                 quiet = 0
 
-    def kill(self, found: List[Process]) -> bool:
+    def kill(self, found: "List[Process]") -> bool:
         """Whether one of them was new."""
         new = [process for process in found if _target(process) not in self._tried]
         sessions = self._kill_sessions(new)
@@ -223,7 +227,7 @@ class _Chase:
                 self.reached.add(target)
         return bool(new)
 
-    def _kill_sessions(self, found: List[Process]) -> Set[int]:
+    def _kill_sessions(self, found: "List[Process]") -> "Set[int]":
         leaders = {process.pid: process.starttime for process in found if process.pid == process.session}
         if any(process.group == process.session == self._job.pid for process in found):
             leaders[self._job.pid] = self._job.starttime

@@ -5,12 +5,15 @@ us stays where it is.
 """
 
 import os
-from typing import Dict, Iterator, Optional
 
 from jobmon_agent import sandbox
 from jobmon_agent.job import Job, VerbFailure
 from jobmon_wire import limits
 from jobmon_wire.verbs import STREAMS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Dict, Iterator, Optional
 
 BLOCK = limits.FRAME_PAYLOAD  # bytes a read, and so a frame
 
@@ -49,7 +52,7 @@ class Source:
         except OSError as error:
             raise sandbox.failure(error, self._name)
 
-    def blocks(self, start: int, end: int) -> Iterator[bytes]:
+    def blocks(self, start: int, end: int) -> "Iterator[bytes]":
         """The bytes from one position to another, as far as there are any."""
         while start < end:
             data = self.read(start, end - start)
@@ -67,7 +70,7 @@ def open_source(job: Job, name: str) -> Source:
     """
     if name not in STREAMS:
         return Source(sandbox.open_file(job, name), False, name)
-    streams: Dict[str, Optional[int]] = {"stdout": job.stdout, "stderr": job.stderr}
+    streams: "Dict[str, Optional[int]]" = {"stdout": job.stdout, "stderr": job.stderr}
     descriptor = streams[name]
     if descriptor is None:
         raise VerbFailure(

@@ -6,7 +6,6 @@ the agent read is named, not guessed.
 """
 
 import os
-from typing import Any, Dict, Iterator, List, Optional, Tuple
 
 from jobmon_agent.endpoints import Endpoints
 from jobmon_agent.errand import run_errand
@@ -18,16 +17,20 @@ from jobmon_agent.rows import records
 from jobmon_agent.syscalls import read_call
 from jobmon_wire import frames
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, Iterator, List, Optional, Tuple
+
+    Record = Dict[str, Any]
+
 THREADS = 5000  # told of; more are counted
 _FRAMES = 16  # of a thread's way through the kernel, the innermost
 _LINE_BYTES = 4096  # bytes of a file about one thread
 _COMMANDS = 1.0  # s to read command lines in: a process that hangs may hold the lock they need
 _COMMAND_BYTES = 1024  # bytes of one command line
 
-Record = Dict[str, Any]
 
-
-def stack(job: Job, arguments: Record) -> Iterator[Tuple[int, Record]]:
+def stack(job: Job, arguments: "Record") -> "Iterator[Tuple[int, Record]]":
     """Yield the members, then their threads, as RECORDs."""
     members = live_members(job)
     chosen = [member_of(members, arguments["pid"])] if arguments["pid"] is not None else list(members.values())
@@ -39,14 +42,14 @@ def stack(job: Job, arguments: Record) -> Iterator[Tuple[int, Record]]:
         yield frames.NOTE, {"kind": "more", "threads": more}
 
 
-def live_members(job: Job) -> Dict[int, Process]:
+def live_members(job: Job) -> "Dict[int, Process]":
     """The members that run, by number, the older first."""
     living = (process for process in Members(job).scan().values() if not process.is_dead)
     ordered = sorted(living, key=lambda process: (process.starttime, process.pid))
     return {process.pid: process for process in ordered}
 
 
-def member_of(members: Dict[int, Process], pid: int) -> Process:
+def member_of(members: "Dict[int, Process]", pid: int) -> Process:
     """The member of that number.
 
     Raises:
@@ -57,7 +60,7 @@ def member_of(members: Dict[int, Process], pid: int) -> Process:
     return members[pid]
 
 
-def _processes(chosen: List[Process], denied: Dict[int, List[str]]) -> Iterator[Record]:
+def _processes(chosen: "List[Process]", denied: "Dict[int, List[str]]") -> "Iterator[Record]":
     commands = _commands(chosen)
     for process in chosen:
         yield {
@@ -71,7 +74,7 @@ def _processes(chosen: List[Process], denied: Dict[int, List[str]]) -> Iterator[
         }
 
 
-def _commands(chosen: List[Process]) -> Dict[int, str]:
+def _commands(chosen: "List[Process]") -> "Dict[int, str]":
     """Command lines, as many as can be had in time: the kernel may hold them back while a process hangs."""
 
     def read_all(descriptor: int) -> None:
@@ -84,10 +87,10 @@ def _commands(chosen: List[Process]) -> Dict[int, str]:
     return {int(pid): text(line) for pid, _, line in lines}
 
 
-def _threads(chosen: List[Process], endpoints: Endpoints) -> Tuple[List[Record], Dict[int, List[str]], int]:
+def _threads(chosen: "List[Process]", endpoints: Endpoints) -> "Tuple[List[Record], Dict[int, List[str]], int]":
     """What the threads wait for, what could not be read of which process, and how many threads were left out."""
-    found: List[Record] = []
-    denied: Dict[int, List[str]] = {}
+    found: "List[Record]" = []
+    denied: "Dict[int, List[str]]" = {}
     more = 0
     for process in chosen:
         for looked, tid in enumerate(_thread_ids(process.pid)):
@@ -102,7 +105,7 @@ def _threads(chosen: List[Process], endpoints: Endpoints) -> Tuple[List[Record],
     return found, denied, more
 
 
-def _thread(pid: int, tid: int, endpoints: Endpoints) -> Tuple[Optional[Record], List[str]]:
+def _thread(pid: int, tid: int, endpoints: Endpoints) -> "Tuple[Optional[Record], List[str]]":
     """One thread, and the names of what the kernel did not let us read of it; None when it has ended."""
     looks = _Looks("/proc/%d/task/%d/" % (pid, tid))
     try:
@@ -111,7 +114,7 @@ def _thread(pid: int, tid: int, endpoints: Endpoints) -> Tuple[Optional[Record],
         return None, []
     call = read_call(looks.read("syscall"))
     place = text(looks.read("wchan"))
-    row: Record = {
+    row: "Record" = {
         "pid": pid,
         "tid": tid,
         "name": text(status.name),
@@ -136,7 +139,7 @@ class _Looks:
 
     def __init__(self, directory: str) -> None:
         self._directory = directory
-        self.denied: List[str] = []
+        self.denied: "List[str]" = []
 
     def read(self, name: str) -> bytes:
         """The content; empty when the thread has gone, or when it is not for us."""
@@ -158,21 +161,21 @@ class _Looks:
         return b""
 
 
-def _kernel_stack(looks: _Looks) -> List[str]:
+def _kernel_stack(looks: _Looks) -> "List[str]":
     """The functions the thread has gone through in the kernel, the innermost first; root alone may see them."""
     lines = looks.read("stack").splitlines()[:_FRAMES]
     functions = (line.partition(b"] ")[2].partition(b"+")[0] for line in lines)
     return [text(function) for function in functions if function]
 
 
-def _thread_ids(pid: int) -> List[int]:
+def _thread_ids(pid: int) -> "List[int]":
     try:
         return sorted(int(name) for name in os.listdir("/proc/%d/task" % pid))
     except OSError:
         return []
 
 
-def _ptrace_scope() -> Optional[int]:
+def _ptrace_scope() -> "Optional[int]":
     """How far Yama forbids to look at processes that are not one's children; None where there is no Yama."""
     try:
         with open("/proc/sys/kernel/yama/ptrace_scope") as file:

@@ -5,7 +5,12 @@ The numbers are the kernel's and never change.
 """
 
 import os
-from typing import Dict, NamedTuple, Optional
+
+from jobmon_wire.tuples import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Dict, Optional
 
 _WITH_DESCRIPTOR = (  # as their first argument
     "read write readv writev pread64 pwrite64 preadv pwritev preadv2 pwritev2 close fstat lseek ioctl fcntl flock "
@@ -43,25 +48,25 @@ _ADDRESSES_32 = 2**32  # a stack below it is a 32-bit program's, whose calls hav
 _PIDS = 2**22  # the kernel's own bound; an argument above it is -1, "any child"
 
 
-def _table(text: str) -> Dict[int, str]:
+def _table(text: str) -> "Dict[int, str]":
     words = text.split()
     return {int(words[at]): words[at + 1] for at in range(0, len(words), 2)}
 
 
 _OF_DESCRIPTOR = frozenset(_WITH_DESCRIPTOR.split())
-NAMES: Dict[str, Dict[int, str]] = {"x86_64": _table(_X86_64), "aarch64": _table(_AARCH64)}
+NAMES: "Dict[str, Dict[int, str]]" = {"x86_64": _table(_X86_64), "aarch64": _table(_AARCH64)}
 
 
 class Call(NamedTuple):
     """The system call a thread is in."""
 
     number: int
-    name: Optional[str]  # None where the number is none of the table
-    descriptor: Optional[int]  # of the process, where the first argument is one
-    child: Optional[int]  # the process that is waited for, where it is one
+    name: "Optional[str]"  # None where the number is none of the table
+    descriptor: "Optional[int]"  # of the process, where the first argument is one
+    child: "Optional[int]"  # the process that is waited for, where it is one
 
 
-def read_call(line: bytes, machine: str = os.uname().machine) -> Optional[Call]:
+def read_call(line: bytes, machine: str = os.uname().machine) -> "Optional[Call]":
     """The call in a line of /proc/PID/task/TID/syscall; None when the thread is in none.
 
     Args:
@@ -80,7 +85,7 @@ def read_call(line: bytes, machine: str = os.uname().machine) -> Optional[Call]:
     return Call(number, name, descriptor, _child(name, first & 0xFFFFFFFF, second & 0xFFFFFFFF))
 
 
-def _child(name: Optional[str], first: int, second: int) -> Optional[int]:
+def _child(name: "Optional[str]", first: int, second: int) -> "Optional[int]":
     if name == "wait4":
         return first if 0 < first <= _PIDS else None
     if name == "waitid":  # the kind of what is waited for (1 is a process), then which

@@ -1,16 +1,20 @@
 """The verb `tail`: the end of a file, and what is written to it until the job ends."""
 
-from typing import Any, Dict, Tuple
-
 from jobmon_agent.follower import Follower
 from jobmon_agent.job import Job, VerbFailure
-from jobmon_agent.place import Answer, Place
+from jobmon_agent.place import Place
 from jobmon_agent.source import BLOCK, Source, open_source
 from jobmon_wire import limits
 from jobmon_wire.cursor import Cursor, CursorError
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, Tuple
 
-def tail(job: Job, arguments: Dict[str, Any]) -> Answer:
+    from jobmon_agent.place import Answer
+
+
+def tail(job: Job, arguments: "Dict[str, Any]") -> "Answer":
     """Yield the last lines, or bytes, as DATA; with ``follow`` what comes after them, until the job is over."""
     if arguments["follow"]:
         yield from _follow(job, arguments)
@@ -24,7 +28,7 @@ def tail(job: Job, arguments: Dict[str, Any]) -> Answer:
             yield from place.drain()
 
 
-def _follow(job: Job, arguments: Dict[str, Any]) -> Answer:
+def _follow(job: Job, arguments: "Dict[str, Any]") -> "Answer":
     follower = Follower(job, arguments["file"], bool(arguments["latest"]))
     try:
         if arguments["resume"] is not None:
@@ -36,7 +40,7 @@ def _follow(job: Job, arguments: Dict[str, Any]) -> Answer:
         follower.close()
 
 
-def _begin(job: Job, arguments: Dict[str, Any], follower: Follower) -> Answer:
+def _begin(job: Job, arguments: "Dict[str, Any]", follower: Follower) -> "Answer":
     """Begin at the end of the file, or with nothing where it is not there yet."""
     try:
         source = open_source(job, arguments["file"])
@@ -61,7 +65,7 @@ def _cursor(text: str) -> Cursor:
         raise VerbFailure("bad-request", "resume: %s" % error)
 
 
-def _end(source: Source, arguments: Dict[str, Any]) -> Tuple[Place, int]:
+def _end(source: Source, arguments: "Dict[str, Any]") -> "Tuple[Place, int]":
     """Where the answer starts, and how many bytes before it were not searched for lines."""
     end = source.size()
     if arguments["bytes"] is not None:
@@ -70,7 +74,7 @@ def _end(source: Source, arguments: Dict[str, Any]) -> Tuple[Place, int]:
     return Place(source, start), unsearched
 
 
-def _start_of_lines(source: Source, end: int, lines: int) -> Tuple[int, int]:
+def _start_of_lines(source: Source, end: int, lines: int) -> "Tuple[int, int]":
     """The start of the last lines before ``end``, searched backwards block by block."""
     if not lines:
         return end, 0

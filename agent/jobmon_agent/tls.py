@@ -10,19 +10,24 @@ import os
 import select
 import socket
 import ssl
-from typing import Any, Callable, List, NamedTuple, Optional, Tuple
+import sys
 
 from jobmon_wire import limits
 from jobmon_wire.credential import Credential
+from jobmon_wire.tuples import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable, List, Optional, Tuple, Union
+
+    # The shape of worker.Watch.wait: descriptor, poll's mask, seconds; whether it is ready.
+    Wait = Callable[[int, int, float], bool]
 
 _READ = 64 * limits.KIB  # bytes asked for at a time: four TLS records
 _USER_TIMEOUT = 18  # TCP_USER_TIMEOUT; the socket module names it on some versions only
 _LOST_AFTER = 60000  # ms that sent bytes may stay unacknowledged before the kernel gives the connection up
 _PORT = 443  # of an address that names none
 _CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"  # of TLS 1.2; older Pythons would take CBC, too
-
-# The shape of worker.Watch.wait: descriptor, poll's mask, seconds; whether it is ready.
-Wait = Callable[[int, int, float], bool]
 
 
 class Address(NamedTuple):
@@ -99,7 +104,7 @@ def client_context(credential: Credential, descriptor: int, is_renewed: bool = F
     return context
 
 
-def connect(address: Address, context: ssl.SSLContext, wait: Wait) -> "Connection":
+def connect(address: Address, context: ssl.SSLContext, wait: "Wait") -> "Connection":
     """A connection whose handshake is done.
 
     With TLS 1.3 the server may still refuse the certificate: that shows at the
@@ -108,9 +113,9 @@ def connect(address: Address, context: ssl.SSLContext, wait: Wait) -> "Connectio
     Raises:
         OSError: no connection; ``ssl.SSLError`` is one.
     """
-    problem: Optional[OSError] = None
+    problem: "Optional[OSError]" = None
     for family, kind, protocol, _, target in socket.getaddrinfo(
-        address.host, address.port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP
+        _encoded(address.host), address.port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP
     ):
         try:
             plain = socket.socket(family, kind, protocol)
@@ -129,7 +134,15 @@ def connect(address: Address, context: ssl.SSLContext, wait: Wait) -> "Connectio
     raise problem or OSError("the server's name has no address")
 
 
-def _connect_plain(plain: socket.socket, target: Tuple[Any, ...], wait: Wait) -> None:
+def _encoded(host: str) -> "Union[str, bytes]":
+    """A name as bytes, if it is ASCII; text would have Python load the tables of international names, 2 ms of CPU."""
+    try:
+        return host.encode("ascii")
+    except UnicodeEncodeError:
+        return host
+
+
+def _connect_plain(plain: socket.socket, target: "Tuple[Any, ...]", wait: "Wait") -> None:
     plain.setblocking(False)
     plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     plain.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
@@ -146,8 +159,10 @@ def _connect_plain(plain: socket.socket, target: Tuple[Any, ...], wait: Wait) ->
         raise OSError(code, errno.errorcode.get(code, ""))
 
 
-def _shake_hands(plain: socket.socket, address: Address, context: ssl.SSLContext, wait: Wait) -> "Connection":
-    secure = context.wrap_socket(plain, server_hostname=address.host, do_handshake_on_connect=False)
+def _shake_hands(plain: socket.socket, address: Address, context: ssl.SSLContext, wait: "Wait") -> "Connection":
+    # Python 3.6 compares names as text.
+    name = _encoded(address.host) if sys.version_info >= (3, 7) else address.host
+    secure = context.wrap_socket(plain, server_hostname=name, do_handshake_on_connect=False)
     try:
         while True:
             try:
@@ -206,7 +221,7 @@ class Connection:
             del self.unsent[:sent]
 
     def _receive(self) -> bytes:
-        parts: List[bytes] = []
+        parts: "List[bytes]" = []
         received = 0
         # TLS may hold decrypted bytes that poll cannot see, so read until there are none;
         # yet not for ever, or a flood would starve everything else.

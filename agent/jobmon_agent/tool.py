@@ -13,13 +13,17 @@ import os
 import select
 import signal
 import time
-from typing import List, NamedTuple
 
 from jobmon_agent import descriptors
 from jobmon_agent.errand import run_errand
 from jobmon_agent.job import Job
 from jobmon_agent.signals import Target, send
 from jobmon_wire import limits
+from jobmon_wire.tuples import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import List
 
 OUTPUT = 1 * limits.MIB  # bytes; 2,000 threads with 10 frames of 50 characters
 _LOOK = 0.1  # s between two looks whether the program has ended
@@ -52,7 +56,7 @@ def find_program(name: str) -> str:
     return ""
 
 
-def run_program(job: Job, target: Target, line: List[str], seconds: float) -> Outcome:
+def run_program(job: Job, target: Target, line: "List[str]", seconds: float) -> Outcome:
     """Run a program on a process of the job.
 
     Args:
@@ -81,7 +85,7 @@ class _Keeper:
         self._pipe = pipe  # to the request; broken when nobody waits any more
         self._output = bytearray()
 
-    def run(self, line: List[str], seconds: float) -> None:
+    def run(self, line: "List[str]", seconds: float) -> None:
         """See the program through and tell what came of it."""
         start = time.monotonic()
         mine, its = os.pipe()
@@ -144,7 +148,7 @@ def _reap(program: int) -> int:
     return os.waitpid(program, 0)[1]
 
 
-def _become(line: List[str], output: int) -> None:
+def _become(line: "List[str]", output: int) -> None:
     """Be the program, with nothing of the agent's but a pipe to it."""
     try:
         os.setsid()  # a session that is none of the job's, so that it is no member; its group can be ended whole

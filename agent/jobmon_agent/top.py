@@ -6,7 +6,6 @@ once for each process that no other rule makes a member, every ten seconds.
 """
 
 import time
-from typing import Any, Dict, Iterator, Optional, Tuple
 
 from jobmon_agent.gpu import Asking, Gpus
 from jobmon_agent.job import Job
@@ -16,16 +15,20 @@ from jobmon_agent.proc import TICKS, Process, text
 from jobmon_agent.usage import Look, Watch, cpu_by_member, cpu_of_job
 from jobmon_wire import frames, limits
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, Iterator, Optional, Tuple
+
+    Figures = Dict[str, Optional[float]]
+
 PROCESSES = 200  # rows of one tick
 FIRST_BASE = 0.2  # s between the two looks that the first tick's percentages come from
 SCAN_EVERY = 1.0  # s between looks at the whole node
 MARKS_EVERY = 10.0  # s between looks at environments of new processes
 GPUS_EVERY = 10.0  # s between two questions to the GPUs' driver, each a process of 0.1 s and more
 
-Figures = Dict[str, Optional[float]]
 
-
-def top(job: Job, arguments: Dict[str, Any]) -> Iterator[Tuple[int, Dict[str, Any]]]:
+def top(job: Job, arguments: "Dict[str, Any]") -> "Iterator[Tuple[int, Dict[str, Any]]]":
     """Yield one RECORD a tick, until the count is reached or the job is over."""
     watch = Watch(job, (SCAN_EVERY, SCAN_EVERY), MARKS_EVERY)
     cards = _Cards()
@@ -42,7 +45,7 @@ def top(job: Job, arguments: Dict[str, Any]) -> Iterator[Tuple[int, Dict[str, An
         is_over = job.wait_over(max(0.0, now.at + arguments["delay"] - time.monotonic()))
 
 
-def tick(before: Look, now: Look, figures: Figures, gpus: Optional[Gpus]) -> Dict[str, Any]:
+def tick(before: Look, now: Look, figures: "Figures", gpus: "Optional[Gpus]") -> "Dict[str, Any]":
     """The object of one tick, from two looks, the control groups' figures and the GPUs."""
     elapsed = max(now.at - before.at, 1e-3)
     used = cpu_by_member(before, now)
@@ -70,11 +73,11 @@ class _Cards:
     """The GPUs as they were told last; asked for aside, so that no tick waits for a driver."""
 
     def __init__(self) -> None:
-        self._asking: Optional[Asking] = Asking()
+        self._asking: "Optional[Asking]" = Asking()
         self._asked = time.monotonic()
-        self._known: Optional[Gpus] = None
+        self._known: "Optional[Gpus]" = None
 
-    def look(self, now: Look) -> Optional[Gpus]:
+    def look(self, now: Look) -> "Optional[Gpus]":
         """What is known now; asks again when it is time, unless there was no answer."""
         if self._asking is not None:
             found = self._asking.look(list(now.members))
@@ -85,7 +88,7 @@ class _Cards:
         return self._known
 
 
-def _row(process: Process, share: float) -> Dict[str, Any]:
+def _row(process: Process, share: float) -> "Dict[str, Any]":
     return {
         "pid": process.pid,
         "ppid": process.ppid,

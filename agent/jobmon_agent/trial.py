@@ -8,7 +8,6 @@ import select
 import socket
 import time
 from hashlib import sha256
-from typing import Any, NamedTuple, Optional, Tuple
 
 from jobmon_agent import VERSION
 from jobmon_agent.tls import client_context, connect, read_address
@@ -17,6 +16,11 @@ from jobmon_wire import datagrams, http
 from jobmon_wire.credential import Credential
 from jobmon_wire.datagrams import ACK, BEAT, Ends
 from jobmon_wire.records import Beats
+from jobmon_wire.tuples import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Optional, Tuple
 
 REFUSED = 401  # HTTP's status for a credential that is not taken
 
@@ -30,7 +34,7 @@ class Reply(NamedTuple):
 
     status: int
     body: bytes
-    address: Tuple[Any, ...]  # of the server; empty where it has gone without an answer
+    address: "Tuple[Any, ...]"  # of the server; empty where it has gone without an answer
 
 
 def ask(credential: Credential, descriptor: int, path: str) -> Reply:
@@ -59,7 +63,7 @@ def ask(credential: Credential, descriptor: int, path: str) -> Reply:
     return Reply(response.status or REFUSED, body, peer)
 
 
-def echo(told: Beats, certificate: bytes, server: Reply) -> Optional[float]:
+def echo(told: Beats, certificate: bytes, server: Reply) -> "Optional[float]":
     """Seconds that a datagram took there and back; None if none of three came back.
 
     Args:
@@ -93,7 +97,7 @@ def _is_answered(beats: socket.socket, ends: Ends, until: float) -> bool:
     return False
 
 
-def _peer(connection: socket.socket) -> Tuple[Any, ...]:
+def _peer(connection: socket.socket) -> "Tuple[Any, ...]":
     try:
         return tuple(connection.getpeername())
     except OSError:  # it has refused the certificate by now

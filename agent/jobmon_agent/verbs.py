@@ -10,7 +10,13 @@ Each is imported when it is asked for first: all of them take 10 ms of CPU, and
 the first command after a wake-up waits for it.
 """
 
-from typing import Any, Callable, Dict, Iterator, Mapping
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable, Dict, Iterator, Mapping
+
+    Functions = Mapping[str, Callable[..., Any]]
+else:
+    from collections.abc import Mapping as Functions
 
 _MODULES = {
     "ps": "processes",
@@ -28,13 +34,13 @@ _MODULES = {
 _OF_EACH = ("head", "tail", "cat")  # for patterns, too
 
 
-class _Known(Mapping[str, Callable[..., Any]]):
+class _Known(Functions):
     """The functions by name."""
 
     def __init__(self) -> None:
-        self._imported: Dict[str, Callable[..., Any]] = {}
+        self._imported: "Dict[str, Callable[..., Any]]" = {}
 
-    def __getitem__(self, name: str) -> Callable[..., Any]:
+    def __getitem__(self, name: str) -> "Callable[..., Any]":
         if name not in self._imported:
             function = getattr(__import__("jobmon_agent." + _MODULES[name], fromlist=[name]), name)
             if name in _OF_EACH:
@@ -44,7 +50,7 @@ class _Known(Mapping[str, Callable[..., Any]]):
             self._imported[name] = function
         return self._imported[name]
 
-    def __iter__(self) -> Iterator[str]:
+    def __iter__(self) -> "Iterator[str]":
         return iter(_MODULES)
 
     def __len__(self) -> int:

@@ -3,12 +3,17 @@
 import os
 import select
 import time
-from typing import Dict, Optional
 
-from jobmon_agent.exits import Inquiry, Told
+from jobmon_agent.exits import Inquiry
 from jobmon_agent.job import Job
 from jobmon_agent.parting import BUSY, DONE
 from jobmon_wire.records import WRAP, Exit
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Dict, Optional
+
+    from jobmon_agent.exits import Told
 
 _LOOK = 1.0  # s between two looks at /proc where the kernel has no pidfd
 
@@ -28,18 +33,20 @@ class Watch:
         told: how it ended, if that is known already.
     """
 
-    def __init__(self, job: Job, life: int, status: int, ended: Optional[float], told: Optional[Told] = None) -> None:
+    def __init__(
+        self, job: Job, life: int, status: int, ended: "Optional[float]", told: "Optional[Told]" = None
+    ) -> None:
         self._told = told
         self._job = job
         self._life = life
         self._status = status
         self.ended = ended
-        self._inquiry: Optional[Inquiry] = None
+        self._inquiry: "Optional[Inquiry]" = None
         if ended is not None:
             self._inquire()
 
     @property
-    def exit(self) -> Optional[Exit]:
+    def exit(self) -> "Optional[Exit]":
         """How the job ended, as far as it is known yet; None while it runs."""
         return None if self._inquiry is None else self._inquiry.exit
 
@@ -57,7 +64,7 @@ class Watch:
         """Let the waiter of wrap mode go: what could be told is told."""
         self._tell_waiter(DONE)
 
-    def poll(self, interests: Dict[int, int], timeout: float) -> Dict[int, int]:
+    def poll(self, interests: "Dict[int, int]", timeout: float) -> "Dict[int, int]":
         """Wait for descriptors, at most ``timeout`` seconds; also comes back when the job ends.
 
         Args:

@@ -4,8 +4,8 @@ It ends when nobody asks any more and the server can ring, when the job's end is
 reported, or with its parent; when it crashes its parent starts another.
 """
 
+import gc
 import os
-from typing import Any, Dict
 
 from jobmon_agent import kernel
 from jobmon_agent.job import Job
@@ -15,16 +15,21 @@ from jobmon_agent.session import Session
 from jobmon_agent.watch import OrphanedError, Watch
 from jobmon_wire.credential import LARGEST, CredentialError, parse_credential
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict
+
 _CRASHED = 1
 
 
-def run(facts: Dict[str, Any], parent: int) -> int:
+def run(facts: "Dict[str, Any]", parent: int) -> int:
     """Be the worker; the exit status to end with.
 
     Args:
         facts: what the herald told: descriptors, numbers and names.
         parent: socket on which the idle process is told things; readable when it has ended.
     """
+    _collect_from_now_on()
     kernel.keep_memory_private()
     descriptors = facts["descriptors"]
     job = Job(
@@ -53,3 +58,10 @@ def run(facts: Dict[str, Any], parent: int) -> int:
         return GAVE_UP
     except OrphanedError:
         return _CRASHED
+
+
+def _collect_from_now_on() -> None:
+    """Have garbage collected again, but of what comes: what is loaded stays, and is not to be copied by each look."""
+    if hasattr(gc, "freeze"):  # from Python 3.7 on
+        gc.freeze()  # novm
+    gc.enable()

@@ -6,7 +6,11 @@ had begun ends in an END frame with the same code.  Exit statuses are those of
 the command line's contract.
 """
 
-from typing import Any, Dict, NamedTuple, Optional
+from jobmon_wire.tuples import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, Optional
 
 DONE = 0
 FAILED = 1  # the remote action failed
@@ -65,17 +69,17 @@ _PROBLEMS = (
 PROBLEMS = {problem.code: problem for problem in _PROBLEMS}
 
 
-def exit_status(code: Optional[str]) -> int:
+def exit_status(code: "Optional[str]") -> int:
     """The exit status for a code; an unknown one counts as a failed action."""
     return PROBLEMS[code].exit if code in PROBLEMS else FAILED
 
 
-def refusal(code: str, message: str, **facts: Any) -> Dict[str, Any]:
+def refusal(code: str, message: str, **facts: "Any") -> "Dict[str, Any]":
     """The body of a response that says no."""
     return {"error": dict(facts, code=code, message=message)}
 
 
-def end(code: Optional[str] = None, message: str = "", **facts: Any) -> Dict[str, Any]:
+def end(code: "Optional[str]" = None, message: str = "", **facts: "Any") -> "Dict[str, Any]":
     """The payload of an END frame: done, or failed with a code and a sentence."""
     if code is None:
         return dict(facts, status="done")

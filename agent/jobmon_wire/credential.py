@@ -16,7 +16,6 @@ trust would find only the holder's own certificate there.
 """
 
 import os
-from typing import NamedTuple, Tuple
 
 from jobmon_wire.envelope import (
     CERTIFICATE,
@@ -29,6 +28,11 @@ from jobmon_wire.envelope import (
     open_private,
     read_envelope,
 )
+from jobmon_wire.tuples import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Tuple
 
 __all__ = [
     "LARGEST",
@@ -79,7 +83,7 @@ def parse_credential(content: str, name: str) -> Credential:
     )
 
 
-def open_credential(path: str) -> Tuple[int, Credential]:
+def open_credential(path: str) -> "Tuple[int, Credential]":
     """Open a credential file; the caller closes the descriptor.
 
     Raises:

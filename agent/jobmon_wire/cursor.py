@@ -8,9 +8,9 @@ not come to hold pieces of a job's output.  Nothing here opens a file.
 
 import re
 from binascii import crc32
-from typing import NamedTuple
 
 from jobmon_wire import limits
+from jobmon_wire.tuples import NamedTuple
 
 FINGERPRINT = 64  # bytes before a place that are compared; a line of a log, time stamp and all
 _LONGEST = 2 * FINGERPRINT  # bytes of a fingerprint that a reader has lengthened

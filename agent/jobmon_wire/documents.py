@@ -7,21 +7,24 @@ and ``os.fsdecode`` carries the odd ones through JSON and back.
 """
 
 import json
-from typing import Any, Dict, List, Optional, Tuple, Union
 
 from jobmon_wire import limits
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, List, Optional, Tuple, Union
 
 
 class DocumentError(ValueError):
     """The document is not what the protocol says; the text tells which part."""
 
 
-def write_document(value: Any) -> bytes:
+def write_document(value: "Any") -> bytes:
     """Encode as compact ASCII JSON."""
     return json.dumps(value, separators=(",", ":"), allow_nan=False).encode("ascii")
 
 
-def read_document(data: bytes) -> Any:
+def read_document(data: bytes) -> "Any":
     """Decode one JSON value from a peer.
 
     Raises:
@@ -41,7 +44,7 @@ def read_document(data: bytes) -> Any:
     return value
 
 
-def read_object(data: bytes) -> Dict[str, Any]:
+def read_object(data: bytes) -> "Dict[str, Any]":
     """Decode one JSON object."""
     value = read_document(data)
     if not isinstance(value, dict):
@@ -49,7 +52,7 @@ def read_object(data: bytes) -> Dict[str, Any]:
     return value
 
 
-def text(document: Dict[str, Any], key: str, default: Optional[str] = None, longest: int = limits.TEXT) -> str:
+def text(document: "Dict[str, Any]", key: str, default: "Optional[str]" = None, longest: int = limits.TEXT) -> str:
     """The text at a key; without a default it must be there."""
     value = document.get(key, default)
     if not isinstance(value, str):
@@ -59,7 +62,7 @@ def text(document: Dict[str, Any], key: str, default: Optional[str] = None, long
     return value
 
 
-def number(document: Dict[str, Any], key: str, default: Optional[float] = None) -> float:
+def number(document: "Dict[str, Any]", key: str, default: "Optional[float]" = None) -> float:
     """The finite number at a key; without a default it must be there."""
     value = document.get(key, default)
     if isinstance(value, bool) or not isinstance(value, (int, float)) or value - value != 0:
@@ -67,7 +70,7 @@ def number(document: Dict[str, Any], key: str, default: Optional[float] = None) 
     return value
 
 
-def integer(document: Dict[str, Any], key: str, default: Optional[int] = None) -> int:
+def integer(document: "Dict[str, Any]", key: str, default: "Optional[int]" = None) -> int:
     """The integer at a key; without a default it must be there."""
     value = document.get(key, default)
     if isinstance(value, bool) or not isinstance(value, int):
@@ -75,17 +78,17 @@ def integer(document: Dict[str, Any], key: str, default: Optional[int] = None) -
     return value
 
 
-def optional_number(document: Dict[str, Any], key: str) -> Optional[float]:
+def optional_number(document: "Dict[str, Any]", key: str) -> "Optional[float]":
     """The number at a key, or None where it is absent or null."""
     return None if document.get(key) is None else number(document, key)
 
 
-def optional_integer(document: Dict[str, Any], key: str) -> Optional[int]:
+def optional_integer(document: "Dict[str, Any]", key: str) -> "Optional[int]":
     """The integer at a key, or None where it is absent or null."""
     return None if document.get(key) is None else integer(document, key)
 
 
-def labels(document: Dict[str, Any], key: str) -> Dict[str, str]:
+def labels(document: "Dict[str, Any]", key: str) -> "Dict[str, str]":
     """An object of short texts, such as what a batch system says of a job."""
     value = document.get(key, {})
     if not isinstance(value, dict) or len(value) > limits.BATCH_LABELS:
@@ -96,7 +99,7 @@ def labels(document: Dict[str, Any], key: str) -> Dict[str, str]:
     return value
 
 
-def _pairs(pairs: List[Tuple[str, Any]]) -> Dict[str, Any]:
+def _pairs(pairs: "List[Tuple[str, Any]]") -> "Dict[str, Any]":
     found = dict(pairs)
     if len(found) != len(pairs):
         raise DocumentError("a key stands twice in one object")
@@ -120,7 +123,7 @@ def _constant(name: str) -> None:
 _decoder = json.JSONDecoder(object_pairs_hook=_pairs, parse_int=_integer, parse_constant=_constant)
 
 
-def _check_depth(value: Union[Dict[str, Any], List[Any], Any], depth: int = 1) -> None:
+def _check_depth(value: "Union[Dict[str, Any], List[Any], Any]", depth: int = 1) -> None:
     if depth > limits.DOCUMENT_DEPTH:
         raise DocumentError("nested deeper than %d levels" % limits.DOCUMENT_DEPTH)
     if isinstance(value, dict):

@@ -12,10 +12,14 @@ is fed bytes as they come.
 """
 
 import struct
-from typing import Any, Dict, Iterator, List, NamedTuple, Tuple
 
 from jobmon_wire import limits
 from jobmon_wire.documents import DocumentError, integer, read_object, write_document
+from jobmon_wire.tuples import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, Iterator, List, Tuple
 
 _HEADER = struct.Struct("!BBHI16s")
 HEADER_BYTES = _HEADER.size
@@ -57,7 +61,7 @@ class Frame(NamedTuple):
     request: bytes  # 16 bytes
     payload: bytes
 
-    def document(self) -> Dict[str, Any]:
+    def document(self) -> "Dict[str, Any]":
         """The object the payload holds.
 
         Raises:
@@ -68,7 +72,7 @@ class Frame(NamedTuple):
         except DocumentError as error:
             raise FrameError("frame %d: %s" % (self.type, error))
 
-    def size(self) -> Tuple[int, int]:
+    def size(self) -> "Tuple[int, int]":
         """The rows and columns that a RESIZE frame tells.
 
         Raises:
@@ -101,7 +105,7 @@ def write_frame(type: int, request: bytes = CHANNEL, payload: bytes = b"") -> by
     return _HEADER.pack(type, 0, 0, len(payload), request) + payload
 
 
-def write_object(type: int, request: bytes, document: Dict[str, Any]) -> bytes:
+def write_object(type: int, request: bytes, document: "Dict[str, Any]") -> bytes:
     """The bytes of one frame that holds an object."""
     return write_frame(type, request, write_document(document))
 
@@ -127,7 +131,7 @@ class FrameReader:
         """No part of a frame is waiting for its rest."""
         return not self._buffer
 
-    def feed(self, data: bytes) -> List[Frame]:
+    def feed(self, data: bytes) -> "List[Frame]":
         """The frames that are whole now, in order.
 
         Raises:
@@ -137,7 +141,7 @@ class FrameReader:
         self._buffer += data
         return list(self._cut())
 
-    def _cut(self) -> Iterator[Frame]:
+    def _cut(self) -> "Iterator[Frame]":
         start = 0
         try:
             while len(self._buffer) - start >= HEADER_BYTES:

@@ -5,7 +5,9 @@ request, which is what a channel is, and a shell.  Nothing here reads a socket; 
 is fed bytes.  What two readers could take differently is refused.
 """
 
-from typing import Dict, Optional
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Dict, Optional
 
 HEAD_BYTES = 16 * 1024  # bytes of a response's head; ours have 300
 _LINE_BYTES = 256  # bytes of a line that tells a chunk's length
@@ -16,7 +18,7 @@ class HttpError(Exception):
     """The peer does not speak HTTP/1.1 as it should: drop the connection."""
 
 
-def request_head(path: str, host: str, agent: str, media_type: str, length: Optional[int]) -> bytes:
+def request_head(path: str, host: str, agent: str, media_type: str, length: "Optional[int]") -> bytes:
     """The head of a POST; without a length the body comes in chunks."""
     body = "Transfer-Encoding: chunked" if length is None else "Content-Length: %d" % length
     lines = ("POST %s HTTP/1.1" % path, "Host: " + host, "User-Agent: " + agent, "Content-Type: " + media_type, body)
@@ -37,7 +39,7 @@ class Response:
 
     def __init__(self) -> None:
         self.status = 0
-        self.headers: Dict[str, str] = {}
+        self.headers: "Dict[str, str]" = {}
         self.is_complete = False
         self._buffer = bytearray()
         self._left = 0  # bytes to come of the body, or of this chunk

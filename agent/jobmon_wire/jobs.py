@@ -5,7 +5,11 @@ A public job record is an object with the fields of ``FIELDS``, as
 it.  What is not known is null.
 """
 
-from typing import Any, Dict, NamedTuple, Optional, Tuple
+from jobmon_wire.tuples import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, Optional, Tuple
 
 STARTING = "starting"  # a credential was used, the job does not run yet
 RUNNING = "running"
@@ -67,7 +71,7 @@ FIELDS = tuple(
 )
 
 
-def exit_text(status: Optional[Dict[str, Any]]) -> str:
+def exit_text(status: "Optional[Dict[str, Any]]") -> str:
     """An exit status for people and selectors: ``"0"``, ``"TERM"``, ``"unknown"`` or ``""``."""
     if status is None:
         return ""
@@ -76,13 +80,13 @@ def exit_text(status: Optional[Dict[str, Any]]) -> str:
     return "unknown" if status.get("code") is None else str(status["code"])
 
 
-def restarts(batch: Dict[str, str]) -> int:
+def restarts(batch: "Dict[str, str]") -> int:
     """How often the batch system has started the job anew, by its labels."""
     count = batch.get("restarts", "")
     return int(count) if count.isdecimal() and len(count) < 10 else 0
 
 
-def command_text(argv: Tuple[str, ...]) -> str:
+def command_text(argv: "Tuple[str, ...]") -> str:
     """A command line as one would type it, for people; quoting only where it is needed."""
     return " ".join(word if word and not set(word) & set(" \t\n'\"\\$*?;&|<>(){}") else _quoted(word) for word in argv)
 

@@ -9,7 +9,6 @@ does not know are passed over, so that a newer peer may say more.
 import base64
 import binascii
 import os
-from typing import Any, Dict, NamedTuple, Optional
 
 from jobmon_wire import PROTOCOL, datagrams, limits
 from jobmon_wire.documents import (
@@ -22,7 +21,12 @@ from jobmon_wire.documents import (
     text,
 )
 from jobmon_wire.jobs import EXIT_SOURCES
+from jobmon_wire.tuples import NamedTuple
 from jobmon_wire.verbs import signal_name
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, Optional
 
 EXEC = "exec"  # the agent stands beside the job, whose process the batch system started
 WRAP = "wrap"  # a thin waiter is the job's parent
@@ -58,17 +62,17 @@ class Registration(NamedTuple):
     cpus: int
     memory: int  # bytes of the node
     kernel: str
-    batch: Dict[str, str]
-    tags: Dict[str, str]
+    batch: "Dict[str, str]"
+    tags: "Dict[str, str]"
     stdout: str  # one of STREAM_KINDS
     stderr: str
 
-    def document(self) -> Dict[str, Any]:
+    def document(self) -> "Dict[str, Any]":
         """As it is sent, with the protocol's version."""
         return dict(self._asdict(), protocol=PROTOCOL)
 
     @classmethod
-    def read(cls, document: Dict[str, Any]) -> "Registration":
+    def read(cls, document: "Dict[str, Any]") -> "Registration":
         """From what was received.
 
         Raises:
@@ -106,12 +110,12 @@ class Beats(NamedTuple):
     counter: int  # the server's last one: lower ones are old
     pending: int  # level of requests that the agent fetches by opening its channel now
 
-    def document(self) -> Dict[str, Any]:
+    def document(self) -> "Dict[str, Any]":
         """As it is sent; bytes in hexadecimal."""
         return dict(self._asdict(), session=self.session.hex(), secret=self.secret.hex())
 
     @classmethod
-    def read(cls, document: Dict[str, Any]) -> "Beats":
+    def read(cls, document: "Dict[str, Any]") -> "Beats":
         """From what was received.
 
         Raises:
@@ -135,17 +139,17 @@ class Configuration(NamedTuple):
 
     ping: float  # s between beats on the channel
     quiet: float = limits.QUIET  # s without a request after which the channel may be closed, if the agent can be rung
-    beats: Optional[Beats] = None  # None: this server takes no datagrams, and the channel stays open
+    beats: "Optional[Beats]" = None  # None: this server takes no datagrams, and the channel stays open
     callback: str = AUTO  # one of CALLBACKS: how the agent is to be reached
     renew: bool = False  # the agent's certificate is to be renewed now
 
-    def document(self) -> Dict[str, Any]:
+    def document(self) -> "Dict[str, Any]":
         """As it is sent."""
         beats = self.beats.document() if self.beats else None
         return dict(self._asdict(), beats=beats, protocol=PROTOCOL)
 
     @classmethod
-    def read(cls, document: Dict[str, Any]) -> "Configuration":
+    def read(cls, document: "Dict[str, Any]") -> "Configuration":
         """From what was received.
 
         Raises:
@@ -171,22 +175,22 @@ class Vitals(NamedTuple):
     """How the job is, cheap enough to come with every beat."""
 
     at: float  # s since 1970, by the node's clock
-    cpu_percent: Optional[float]  # of one core, since the last beat
-    rss_bytes: Optional[int]
-    processes: Optional[int]
-    output_bytes: Optional[int]  # of stdout and stderr together
-    output_at: Optional[float]  # s since 1970
-    memory_limit: Optional[int] = None  # bytes that the job may have; None: no limit, or none known
-    oom_kills: Optional[int] = None  # processes of it that the kernel killed for want of memory
-    state: Optional[str] = None  # letter of the job's own process, T when it is stopped
-    reason: Optional[str] = None  # why the batch system is about to end the job, where it has said so
+    cpu_percent: "Optional[float]"  # of one core, since the last beat
+    rss_bytes: "Optional[int]"
+    processes: "Optional[int]"
+    output_bytes: "Optional[int]"  # of stdout and stderr together
+    output_at: "Optional[float]"  # s since 1970
+    memory_limit: "Optional[int]" = None  # bytes that the job may have; None: no limit, or none known
+    oom_kills: "Optional[int]" = None  # processes of it that the kernel killed for want of memory
+    state: "Optional[str]" = None  # letter of the job's own process, T when it is stopped
+    reason: "Optional[str]" = None  # why the batch system is about to end the job, where it has said so
 
-    def document(self) -> Dict[str, Any]:
+    def document(self) -> "Dict[str, Any]":
         """As it is sent."""
         return dict(self._asdict())
 
     @classmethod
-    def read(cls, document: Dict[str, Any]) -> "Vitals":
+    def read(cls, document: "Dict[str, Any]") -> "Vitals":
         """From what was received.
 
         Raises:
@@ -209,13 +213,13 @@ class Vitals(NamedTuple):
 class Exit(NamedTuple):
     """How a job ended: a code or a signal, or neither where that is unknown."""
 
-    code: Optional[int]
-    signal: Optional[str]  # without SIG
+    code: "Optional[int]"
+    signal: "Optional[str]"  # without SIG
     core: bool  # a core was dumped
     source: str  # one of EXIT_SOURCES
 
     @classmethod
-    def read(cls, document: Dict[str, Any]) -> "Exit":
+    def read(cls, document: "Dict[str, Any]") -> "Exit":
         """From what was received; neither code nor signal means unknown."""
         code = optional_integer(document, "code")
         signal = None if document.get("signal") is None else text(document, "signal", longest=16)
@@ -244,14 +248,14 @@ class EndReport(NamedTuple):
     exit: Exit
     stdout: bytes  # the last limits.LAST_WORDS bytes
     stderr: bytes
-    stdout_bytes: Optional[int]  # of the whole output; None where it could not be read
-    stderr_bytes: Optional[int]
-    peak_rss: Optional[int]  # bytes; the most that any beat saw
-    cpu_seconds: Optional[float]
+    stdout_bytes: "Optional[int]"  # of the whole output; None where it could not be read
+    stderr_bytes: "Optional[int]"
+    peak_rss: "Optional[int]"  # bytes; the most that any beat saw
+    cpu_seconds: "Optional[float]"
     survivors: int  # processes of the job that outlive it
-    reason: Optional[str] = None  # why the batch system ended the job, where it has said so
+    reason: "Optional[str]" = None  # why the batch system ended the job, where it has said so
 
-    def document(self) -> Dict[str, Any]:
+    def document(self) -> "Dict[str, Any]":
         """As it is sent; output in base64."""
         return dict(
             self._asdict(),
@@ -261,7 +265,7 @@ class EndReport(NamedTuple):
         )
 
     @classmethod
-    def read(cls, document: Dict[str, Any]) -> "EndReport":
+    def read(cls, document: "Dict[str, Any]") -> "EndReport":
         """From what was received.
 
         Raises:
@@ -285,14 +289,14 @@ class EndReport(NamedTuple):
         )
 
 
-def _one_of(document: Dict[str, Any], key: str, known: "tuple[str, ...]") -> str:
+def _one_of(document: "Dict[str, Any]", key: str, known: "tuple[str, ...]") -> str:
     value = text(document, key, longest=limits.LABEL)
     if value not in known:
         raise DocumentError("%s: one of %s was expected" % (key, " ".join(known)))
     return value
 
 
-def _hexadecimal(document: Dict[str, Any], key: str, length: int) -> bytes:
+def _hexadecimal(document: "Dict[str, Any]", key: str, length: int) -> bytes:
     digits = text(document, key, longest=2 * length)
     try:
         value = bytes.fromhex(digits)
@@ -303,7 +307,7 @@ def _hexadecimal(document: Dict[str, Any], key: str, length: int) -> bytes:
     return value
 
 
-def _state(document: Dict[str, Any]) -> Optional[str]:
+def _state(document: "Dict[str, Any]") -> "Optional[str]":
     if document.get("state") is None:
         return None
     state = text(document, "state", longest=1)
@@ -312,11 +316,11 @@ def _state(document: Dict[str, Any]) -> Optional[str]:
     return state
 
 
-def _reason(document: Dict[str, Any]) -> Optional[str]:
+def _reason(document: "Dict[str, Any]") -> "Optional[str]":
     return None if document.get("reason") is None else text(document, "reason", longest=limits.REASON)
 
 
-def _last_words(document: Dict[str, Any], key: str) -> bytes:
+def _last_words(document: "Dict[str, Any]", key: str) -> bytes:
     encoded = text(document, key, "", longest=2 * limits.LAST_WORDS)
     try:
         data = base64.b64decode(encoded.encode("ascii"), validate=True)

@@ -4,10 +4,15 @@ The server takes the permission, the agent the arguments, the command line and
 the console both.  A verb that is not here does not exist.
 """
 
-import signal
-from typing import Any, Dict, NamedTuple, Tuple
-
 from jobmon_wire import limits
+from jobmon_wire.tuples import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import signal
+    from typing import Any, Dict, Tuple
+else:
+    import _signal as signal  # signal itself would cost 1 ms for its enumerations
 
 VIEW = "view"  # what the job is and does
 READ = "read"  # what its files and output hold
@@ -44,10 +49,10 @@ class Argument(NamedTuple):
 
     name: str
     kind: type  # str, int, float or bool
-    default: Any  # stays what it is: one that is not sent means the receiver's
+    default: "Any"  # stays what it is: one that is not sent means the receiver's
     low: float = 0
     high: float = 0  # 0: not bounded
-    choices: Tuple[str, ...] = ()
+    choices: "Tuple[str, ...]" = ()
 
 
 class Verb(NamedTuple):
@@ -56,7 +61,7 @@ class Verb(NamedTuple):
     name: str
     permission: str
     is_repeatable: bool  # asking again after a lost answer does no harm
-    arguments: Tuple[Argument, ...]
+    arguments: "Tuple[Argument, ...]"
     summary: str
     takes_input: bool = False  # the asker sends INPUT and RESIZE while it is answered, by a route of its own
 
@@ -160,7 +165,7 @@ VERBS = {
 KILL_GRACE = 10.0  # s between TERM and KILL; HTCondor and Slurm wait 30 s, a person less
 
 
-def check_arguments(verb: Verb, given: Dict[str, Any]) -> Dict[str, Any]:
+def check_arguments(verb: Verb, given: "Dict[str, Any]") -> "Dict[str, Any]":
     """The arguments with their defaults filled in.
 
     Raises:
@@ -172,7 +177,7 @@ def check_arguments(verb: Verb, given: Dict[str, Any]) -> Dict[str, Any]:
     return {argument.name: _checked(argument, given.get(argument.name)) for argument in verb.arguments}
 
 
-def needed_arguments(verb: Verb, checked: Dict[str, Any]) -> Dict[str, Any]:
+def needed_arguments(verb: Verb, checked: "Dict[str, Any]") -> "Dict[str, Any]":
     """What of the checked arguments has to be sent: no defaults, so that an older end refuses only what matters."""
     return {
         argument.name: checked[argument.name]
@@ -188,8 +193,10 @@ def signal_number(name: str) -> int:
 
 def signal_name(number: int) -> str:
     """The name without SIG, or ``"42"`` where the number has none."""
+    from signal import Signals
+
     try:
-        return signal.Signals(number).name[3:]
+        return Signals(number).name[3:]
     except ValueError:
         return str(number)
 
@@ -212,7 +219,7 @@ def is_text(value: object) -> bool:
     return isinstance(value, str) and 0 < len(value) <= limits.TEXT and "\0" not in value
 
 
-def _checked(argument: Argument, value: Any) -> Any:
+def _checked(argument: Argument, value: "Any") -> "Any":
     if value is None:
         return argument.default
     if argument.kind is float and type(value) is int:

@@ -14,6 +14,9 @@ from typing import Any
 
 import pytest
 
+import jobmon_agent
+
+AGENT = Path(jobmon_agent.__file__).parents[1]
 # Modules that the agent uses and that Python itself does not need to start: what is planted in place of those breaks
 # every program, before the first line of any.
 PLANTED = ("select", "_socket", "_blake2", "fcntl", "json", "signal", "socket", "ssl", "zlib", "jobmon_wire")
@@ -128,3 +131,14 @@ def test_a_module_whose_byte_code_is_harmed_is_had_from_its_source_even_when_the
 
     until(lambda: server.ends)
     assert server.ends[0]["exit"]["code"] in (4, None)
+
+
+def test_no_module_of_the_agent_loads_typing(pythons: list[Path]) -> None:
+    modules = sorted(path.stem for path in (AGENT / "jobmon_agent").glob("*.py") if path.stem != "__main__")
+    lines = [f"import sys; sys.path.insert(0, {str(AGENT)!r})", *(f"import jobmon_agent.{name}" for name in modules)]
+    program = "\n".join([*lines, "print('typing' in sys.modules, 'ssl' in sys.modules)"])
+
+    for python in pythons:
+        told = subprocess.run([python, "-I", "-S", "-c", program], capture_output=True, text=True, check=True).stdout
+
+        assert told == "False True\n", python

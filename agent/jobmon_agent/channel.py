@@ -77,6 +77,7 @@ class Channel:
         self._response = http.Response()
         self._reader = FrameReader(frames.DOWN)
         self._performers: "Dict[bytes, Performer]" = {}
+        self._waiting: "Optional[Performer]" = None  # has given an answer, and can give another
         self._heard = time.monotonic()
         self._next_beat = self._next_look = self._heard
         self._has_beaten = False
@@ -105,6 +106,7 @@ class Channel:
             for performer in self._performers.values():
                 performer.stop()
             self._performers.clear()
+            self._keep(None)
 
     def _is_finished(self) -> bool:
         if self._watch.ended is None:
@@ -130,6 +132,7 @@ class Channel:
         if now - self._heard > _SERVER_DEAD * self._ping:
             raise ChannelLostError("the server is silent")
         if now >= self._next_beat:
+            self._keep(None)  # it does not know which members the beat sees
             # The second beat comes soon: CPU is known from two.
             self._next_beat = now + (self._ping if self._has_beaten else min(self._ping, _SECOND_BEAT))
             self._has_beaten = True
@@ -238,7 +241,13 @@ class Channel:
         patience = _DRAIN
         if "grace" in arguments:
             patience += KILL_GRACE if arguments["grace"] is None else arguments["grace"]
-        self._performers[request] = Performer(request, perform, self._job, arguments, patience, verb.takes_input)
+        waiting = self._waiting
+        if waiting is not None and verb.is_repeatable and waiting.go_on(request, verb.name, arguments, patience):
+            self._performers[request], self._waiting = waiting, None
+            return
+        self._performers[request] = Performer(
+            request, perform, self._job, arguments, patience, verb.takes_input, verb.is_repeatable
+        )
 
     def _relay(self) -> None:
         done = []
@@ -256,7 +265,16 @@ class Channel:
                 self._hear()  # moves bytes both ways: no answer waits for the death of its performer
             finally:
                 for performer in done:
-                    performer.stop()
+                    if performer.can_go_on:
+                        self._keep(performer)
+                    else:
+                        performer.stop()
+
+    def _keep(self, performer: "Optional[Performer]") -> None:
+        """Have this one wait for another request, and no other."""
+        if self._waiting is not None:
+            self._waiting.stop()
+        self._waiting = performer
 
     def _forget(self, performer: Performer) -> None:
         self._next_leave = time.monotonic() + self._quiet

@@ -1,12 +1,17 @@
-"""Performers: one forked process for each request, and the relay of its answer.
+"""Performers: a forked process for each request under way, and the relay of its answer.
 
 A verb may wait for a file, for a process's memory or for a grace to pass; in a
 process of its own it holds up nobody and can be killed.  Its frames come
 through a pipe.  The relay takes them on only as far as the reader has credit,
 so that a slow reader stops the verb and not the agent's memory growing.  A verb
 that takes input has a second pipe, downwards, whose sender has credit likewise.
+
+One that has given a short answer can take another request: it is there, and has
+in memory what the first took 3 ms to bring.  What the worker has learned of the
+job since the fork it does not know, so the worker does not keep it for long.
 """
 
+import marshal
 import os
 import time
 from types import GeneratorType
@@ -33,6 +38,9 @@ _GRANT = limits.INPUT_WINDOW // 4  # bytes; grants this large keep CREDIT frames
 _DEPARTURE = 5.0  # s for a performer to clear up when nobody reads it any more; 1 s is promised
 _DEATH = 0.1  # s; a killed process is gone within one, unless the kernel waits for a disk in its name
 _LOOK = 0.001  # s
+_SHORT = 64 * limits.KIB  # bytes of an answer after which a performer has not grown
+_WORD = 4096  # bytes of a request to one that waits: a pipe takes so many at once, or none of them
+_DONE = write_document(answers.end())
 
 # Performers that were stopped and have not been reaped, by pid: when they are killed, by the monotonic clock.
 _hanging: "Dict[int, float]" = {}
@@ -97,6 +105,7 @@ class Performer:
         request: its id.
         patience: s it may still take after the job has ended.
         takes_input: the verb reads what the asker types, and clears up by itself when nobody is there any more.
+        goes_on: another request may follow in the same process.
     """
 
     def __init__(
@@ -107,7 +116,37 @@ class Performer:
         arguments: "Dict[str, Any]",
         patience: float,
         takes_input: bool = False,
+        goes_on: bool = False,
     ) -> None:
+        self._goes_on = goes_on
+        self._begin(request, patience)
+        self.inlet: "Optional[Inlet]" = Inlet() if takes_input else None
+        opened = [self.inlet.its_end, self.inlet.pipe] if self.inlet else []
+        try:
+            opened = opened or list(os.pipe())
+            its_input, self._more = opened
+            opened += os.pipe()
+            self.pipe, its_end = opened[2:]
+            worker = os.getpid()
+            self._pid = os.fork()
+        except OSError:
+            for descriptor in opened:
+                os.close(descriptor)
+            raise
+        theirs = [its_input, its_end]
+        if not self._pid:
+            try:
+                _be_performer(theirs, job, None if takes_input else worker)
+                if takes_input:
+                    _perform(its_end, request, perform(job, arguments, *theirs))
+                else:
+                    _perform_all(its_input, its_end, job, (request, perform, arguments))
+            finally:
+                os._exit(0)
+        for descriptor in theirs:
+            os.close(descriptor)
+
+    def _begin(self, request: bytes, patience: float) -> None:
         self.request = request
         self.patience = patience
         self.is_done = False  # its END has been released
@@ -115,24 +154,25 @@ class Performer:
         self._reader = FrameReader(frames.ANSWER)
         self._held: "List[Frame]" = []
         self._has_ended = False
-        self.pipe, its_end = os.pipe()
-        self.inlet: "Optional[Inlet]" = Inlet() if takes_input else None
-        theirs = [its_end] if self.inlet is None else [self.inlet.its_end, its_end]
+        self._given = 0  # bytes
+        self._is_done_well = False
+
+    @property
+    def can_go_on(self) -> bool:
+        """It has given its answer, a short one, and waits for another request."""
+        return self._goes_on and self._is_done_well and self._given < _SHORT
+
+    def go_on(self, request: bytes, verb: str, arguments: "Dict[str, Any]", patience: float) -> bool:
+        """Have one that waits perform another request; whether it does."""
+        word = marshal.dumps((request, verb, arguments))
+        if len(word) > _WORD:
+            return False
         try:
-            worker = os.getpid()
-            self._pid = os.fork()
-        except OSError:
-            for descriptor in theirs + [self.pipe] + ([self.inlet.pipe] if self.inlet else []):
-                os.close(descriptor)
-            raise
-        if not self._pid:
-            try:
-                _be_performer(theirs, job, None if takes_input else worker)
-                _perform(its_end, request, perform(job, arguments, *(theirs if takes_input else ())))
-            finally:
-                os._exit(0)
-        for descriptor in theirs:
-            os.close(descriptor)
+            os.write(self._more, word)
+        except OSError:  # it was killed
+            return False
+        self._begin(request, patience)
+        return True
 
     def grant(self, credit: int) -> None:
         """The reader takes so many bytes more."""
@@ -162,8 +202,10 @@ class Performer:
                 if len(frame.payload) > self._credit:
                     return
                 self._credit -= len(frame.payload)
+                self._given += len(frame.payload)
             del self._held[0]
             self.is_done = frame.type == frames.END
+            self._is_done_well = self.is_done and frame.payload == _DONE
             yield write_frame(frame.type, frame.request, frame.payload)
 
     def stop(self) -> None:
@@ -173,6 +215,7 @@ class Performer:
             self.inlet.close()
             _hanging[self._pid] = time.monotonic() + _DEPARTURE
             return
+        os.close(self._more)
         os.kill(self._pid, signal.SIGKILL)  # not reaped yet, so the number is its own
         deadline = time.monotonic() + _DEATH
         while not _is_reaped(self._pid):
@@ -227,7 +270,21 @@ def _end_with_parent(parent: int) -> None:
         os._exit(1)
 
 
-def _perform(pipe: int, request: bytes, answer: "Answer") -> None:
+def _perform_all(more: int, pipe: int, job: Job, first: "Tuple[bytes, Perform, Dict[str, Any]]") -> None:
+    """Perform a request, and others while they are asked for and can be done."""
+    request, perform, arguments = first
+    while _perform(pipe, request, perform(job, arguments)):
+        word = os.read(more, _WORD)
+        if not word:  # the worker has let go
+            return
+        request, verb, arguments = marshal.loads(word)  # noqa: S302 - from our own worker
+        from jobmon_agent.verbs import VERBS
+
+        perform = VERBS[verb]
+
+
+def _perform(pipe: int, request: bytes, answer: "Answer") -> bool:
+    """Answer a request; whether all went well."""
     try:
         for type_, payload in answer:
             if isinstance(payload, bytes):
@@ -238,13 +295,14 @@ def _perform(pipe: int, request: bytes, answer: "Answer") -> None:
     except VerbFailure as error:
         last = failure(request, error.code, error.message)
     except BrokenPipeError:  # the worker has gone
-        return
+        return False
     except Exception as error:  # whatever a verb stumbles over, the asker gets an answer
         last = failure(request, "action-failed", "the agent failed: %s" % type(error).__name__)
     finally:
         if isinstance(answer, GeneratorType):
             answer.close()  # what it has begun it puts right
     _write(pipe, write_frame(last.type, request, last.payload))
+    return last.payload == _DONE
 
 
 def _write(pipe: int, data: bytes) -> None:

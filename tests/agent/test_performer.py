@@ -60,3 +60,66 @@ def test_other_verbs_answer_while_one_read_hangs(launcher: Any, server: Any, unt
 
     assert channel.end_of(read)["code"] == "cancelled"
     until(lambda: set(launcher.agents()) == idle)
+
+
+def test_a_process_that_gave_a_short_answer_gives_the_next_until_a_beat_sees_more(
+    launcher: Any, server: Any, until: Any
+) -> None:
+    server.ping = 2.0
+    launcher.start(launcher.line(None, "sleep", "60"))
+    channel = server.channel()
+    idle = set(launcher.agents())
+
+    def asked(verb: str) -> set[int]:
+        assert channel.end_of(channel.ask(verb)) == {"status": "done"}
+        return set(launcher.agents()) - idle
+
+    def is_one_process() -> bool:  # unless a beat came between
+        first, second = asked("ps"), asked("ls")
+        return len(first) == 1 and first == second
+
+    until(is_one_process)
+    until(lambda: set(launcher.agents()) == idle)
+
+
+def test_a_process_that_failed_or_grew_or_did_what_cannot_be_repeated_gives_no_other_answer(
+    launcher: Any, server: Any, until: Any
+) -> None:
+    channel, idle = _without_a_beat(launcher, server, until)
+
+    for verb, given, status in (
+        ("ls", {"path": "absent"}, "failed"),
+        ("cat", {"file": "big"}, "done"),
+        ("kill", {"signal": "CONT"}, "done"),
+    ):
+        assert channel.end_of(channel.ask(verb, **given))["status"] == status
+        until(lambda: _children(idle) <= idle)  # not even a dead one is kept
+
+
+def test_where_the_process_that_waits_was_killed_another_answers(launcher: Any, server: Any, until: Any) -> None:
+    channel, idle = _without_a_beat(launcher, server, until)
+    channel.end_of(channel.ask("ps"))
+    (waiting,) = set(launcher.agents()) - idle
+
+    os.kill(waiting, 9)
+    until(lambda: state(waiting) == "Z")
+    asked = channel.ask("ps")
+
+    assert channel.end_of(asked) == {"status": "done"}
+    (record,) = [frame.document() for frame in channel.of(asked) if frame.type == frames.RECORD]
+    assert [row["is_job"] for row in record["processes"]] == [True]
+    assert len(set(launcher.agents()) - idle - {waiting}) == 1
+
+
+def _children(pids: set[int]) -> set[int]:
+    lists = [Path(f"/proc/{pid}/task/{pid}/children").read_text().split() for pid in pids]
+    return {int(child) for each in lists for child in each}
+
+
+def _without_a_beat(launcher: Any, server: Any, until: Any) -> tuple[Any, set[int]]:
+    """A job's channel on which no beat is due for long, and the agent's processes."""
+    server.ping = 600.0
+    launcher.start(launcher.line(None, "sh", "-c", "head -c 100000 /dev/zero > big; exec sleep 60"))
+    channel = server.channel()
+    until(lambda: len(channel.objects(frames.VITALS)) == 2)  # the second comes early
+    return channel, set(launcher.agents())

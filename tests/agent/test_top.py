@@ -103,13 +103,19 @@ def is_daemon(process: Path) -> bool:
 def test_neither_top_nor_the_idle_agent_reads_a_memory_map_or_a_command_line(
     launcher: Any, hurried: None, server: Any, bell: Any, tmp_path: Path, until: Callable[..., Any], python: Path
 ) -> None:
+
+    def at_rest() -> list[int]:
+        """The idle process and the worker, when there is no other."""
+        found: list[int] = launcher.agents()
+        return found if len(found) == 2 else []
+
     server.ping = 5.0  # a traced agent is slow: no channel shall be given up for lost
     # Daemons with the mark and without any, so that the agent looks for them; a bystander is the test itself.
     launcher.start(launcher.line(python, "sh", "-c", "(setsid sleep 301 & setsid env -i sleep 301 &); exec sleep 300"))
     channel = server.channel()
     channel.end_of(channel.ask("top", count=1))  # what is imported at the first request is read from files, too
     until(lambda: bell.beats)
-    agents = launcher.agents()
+    agents = until(at_rest)  # the process that answered is let go of at a beat
     trace = tmp_path / "trace"
     line = ["strace", "-f", "-qq", "-e", "trace=openat,open,openat2", "-o", str(trace)]
     tracer = subprocess.Popen([*line, *(f"-p{pid}" for pid in agents)])

@@ -98,6 +98,15 @@ def is_daemon(process: Path) -> bool:
         return False
 
 
+def is_orphan(process: Path) -> bool:
+    """Its shell is not its parent any more."""
+    try:
+        parent = (process / "stat").read_text().rpartition(")")[2].split()[1]
+        return (Path("/proc") / parent / "comm").read_text() != "sh\n"
+    except OSError:
+        return False
+
+
 @pytest.mark.promise(20)
 @pytest.mark.skipif(shutil.which("strace") is None, reason="the program strace is missing, by which opens are seen")
 def test_neither_top_nor_the_idle_agent_reads_a_memory_map_or_a_command_line(
@@ -111,8 +120,13 @@ def test_neither_top_nor_the_idle_agent_reads_a_memory_map_or_a_command_line(
 
     server.ping = 5.0  # a traced agent is slow: no channel shall be given up for lost
     # Daemons with the mark and without any, so that the agent looks for them; a bystander is the test itself.
-    launcher.start(launcher.line(python, "sh", "-c", "(setsid sleep 301 & setsid env -i sleep 301 &); exec sleep 300"))
+    # Seen while their parent is there they would be known by it, and not be asked for a mark.
+    script = "read line; (setsid sleep 301 & setsid env -i sleep 301 &); exec sleep 300"
+    started = launcher.start(launcher.line(python, "sh", "-c", script), stdin=subprocess.PIPE)
     channel = server.channel()
+    started.stdin.write(b"\n")
+    started.stdin.close()
+    until(lambda: sum(is_orphan(process) for process in Path("/proc").glob("[0-9]*") if is_daemon(process)) > 1)
     channel.end_of(channel.ask("top", count=1))  # what is imported at the first request is read from files, too
     until(lambda: bell.beats)
     agents = until(at_rest)  # the process that answered is let go of at a beat

@@ -41,9 +41,8 @@ GRACE = 3600.0  # s more until it ends: as long as anybody may be told to wait, 
 SPREAD = 60.0  # s over which agents register again at least, when they are told to
 RINGS = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)  # s after the request; p99 is 2 s with 20 % loss each way, 15 s with 50 %
 LATER_RINGS = 10.0  # s between all that follow
-TURN = (
-    32  # datagrams taken before others in the loop have their turn: half a millisecond; twice as many double their p50
-)
+TURN = 32  # datagrams taken before others have their turn: half a millisecond, a few of which a user waits
+PILE = 64  # datagrams that are expected at a look: fewer are not worth it
 REST = 0.05  # s between two looks at most: to be woken for each of 1,667 beats a second costs as much as the beats
 BUFFER = 4 * 2**20  # bytes the kernel holds meanwhile: 5,000 datagrams, twice what 40,000 a second bring in a rest
 NEVER = float("inf")
@@ -272,7 +271,7 @@ class Beats:
             except OSError:  # none is left
                 if found := self._found + number:
                     # At a high rate no pile shall wait: while it is taken nobody else in the loop has their turn.
-                    rest = min(REST, TURN * (now - self._since) / found)
+                    rest = min(REST, PILE * (now - self._since) / found)
                     self._look = loop.call_later(rest, self._drain, sock)
                     self._found, self._since = 0, now
                 else:

@@ -204,7 +204,7 @@ def names_of(row: Row) -> tuple[object, ...]:
 
 
 def _line(*names: object) -> str:
-    line = "\t".join(map(str, names))
+    line = "\t".join(["" if name is None else str(name) for name in names])
     return line.replace("\n", " ") if "\n" in line else line
 
 

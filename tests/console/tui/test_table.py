@@ -18,8 +18,9 @@ from jobmon_console.tui.order import DEFAULT, SORTS, order_of
 from tests.console.tui import screens
 
 KEYS = {"/": "slash", ":": "colon", "-": "minus"}  # as Textual names them
-NAMES = st.sampled_from(["ann", "bob", "eve"])
-FILTERS = ["", "a", "an", "ann", "job-1", "b", "-ann", "cpu>300", "ann cpu>300", "owner:e", "node:n1 or name:bob"]
+NAMES = st.sampled_from(["ann", "bob", "eve", "meg", None])
+FILTERS = ["", "on", "me", "a", "an", "ann", "job-1", "b", "-ann", "cpu>300", "ann cpu>300", "owner:e"]
+FILTERS += ["node:n1 or name:bob"]
 CHANGES = st.one_of(
     st.tuples(st.just("put"), st.integers(0, 9), st.integers(0, 2), st.floats(0, 900), NAMES),
     st.tuples(st.just("turn"), st.integers(0, 9), st.sampled_from([1.0, 600.0]), NAMES),
@@ -58,6 +59,7 @@ def _out_of_order(board: Board) -> list[tuple[Any, Any]]:
         (("put", 0, 0, 0.0, "bob"), True),
     ]
 )
+@example([(("turn", 0, 1.0, None), False), (("filter", "on"), True)])  # a job without a name is not called None
 @given(st.lists(st.tuples(CHANGES, st.booleans()), min_size=10, max_size=60))
 def test_the_job_under_the_cursor_stays_whatever_changes_and_the_others_are_right(changes: list[Any]) -> None:
     feed = _feed()
@@ -69,7 +71,8 @@ def test_the_job_under_the_cursor_stays_whatever_changes_and_the_others_are_righ
             number, cpu, name = change[0], *change[-2:]
             node = nodes[number] = change[1] if kind == "put" else nodes[number]
             row = {"uuid": f"u{number}", "id": f"job-{number}", "cluster": f"c{node % 2}", "node": f"n{node}"}
-            row |= {"name": name, "owner": name, "state": "running" if cpu > 300 else "silent", "cpu_percent": cpu}
+            row |= {"state": "running" if cpu > 300 else "silent", "cpu_percent": cpu}
+            row |= {"name": name, "owner": name or "eve"}
             row["batch"] = {"array": f"7_{number}"} if number > 4 else {}
             board.update(feed, feed.mirror.apply({"kind": "jobs", "jobs": [row]}))
         elif kind == "drop":

@@ -229,6 +229,27 @@ async def test_of_a_job_that_ended_it_is_said_how_much_the_other_stream_has(
         assert source.asked[-1] == ("output", {"stream": "stderr"})
 
 
+async def test_the_output_of_a_job_that_ended_stands_there_once_however_often_it_is_hidden(
+    console: Console, source: Any, settle: Any, screen_text: Any, make_record: Any
+) -> None:
+    source.jobs = {"uuid-1": make_record(1, state="ended", exit={"code": 3, "signal": None, "source": "wrap"})}
+    source.output = b"last words\n"
+    async with console.run_test(size=(140, 40)) as pilot:
+        await settle(pilot, lambda: "last words" in screen_text(console))
+        asked = len(source.asked)
+        await pilot.press("2")
+        await settle(pilot, lambda: "last words" not in screen_text(console))
+        await pilot.press("1")
+        for _ in range(3):
+            await settle(pilot, lambda: "last words" in screen_text(console))
+        assert screen_text(console).count("last words") == screen_text(console).count("── ended ──") == 1
+        assert len(source.asked) == asked
+
+        await pilot.press("R")
+        await settle(pilot, lambda: len(source.asked) > asked and "last words" in screen_text(console))
+        assert screen_text(console).count("last words") == 1
+
+
 async def test_a_job_that_ends_under_the_eye_says_it_once_and_how_much_the_other_stream_has(
     console: Console, source: Any, settle: Any, screen_text: Any, make_record: Any
 ) -> None:

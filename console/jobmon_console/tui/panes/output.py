@@ -60,6 +60,7 @@ class Output(Pane):
         self._unseen = 0  # lines that came since following stopped
         self._other = 0  # bytes of the ended job's other stream
         self._is_told = False  # that the job has ended, in the stream
+        self._has_kept = False  # what was kept of the ended job is here: there is no more
         self._looks = 0  # for the report of its end
         self._has_begun = False  # what was there before has come
         self._row = 0  # of the match that was gone to last
@@ -142,13 +143,14 @@ class Output(Pane):
         """Follow the file; of an ended job, fetch what was kept."""
         source, file = target.source, self.file
         if target.is_alive:
+            self._has_kept = False
             place = {"lines": FIRST} if self._place.cursor is None else {"resume": self._place.cursor}
             file = self._place.file or file
             call = calls.query(target.uuid, "tail", {"file": file, "follow": True, "latest": True} | place)
             return Reading[Frame](lambda: source.frames(call))
         if file in STREAMS and target.row.get("state") == ENDED:
             call = calls.output(target.uuid, file)
-            return once(lambda: source.content(call))
+            return None if self._has_kept else once(lambda: source.content(call))
         self.problem = self.nobody(target)
         return None
 
@@ -171,7 +173,7 @@ class Output(Pane):
         if rest.missing:
             self._note(f"{texts.size(rest.missing)} before this were not kept")
         self._feed(rest.data)
-        self._other = kept.other
+        self._other, self._has_kept = kept.other, True
         if not self._is_told:
             self._note("ended")
 
@@ -203,7 +205,7 @@ class Output(Pane):
         self.search = Search(self.search.text, self._text)
         self._place = Place()
         self._unseen = self._row = self._skipped = self._other = self._looks = 0
-        self._has_begun = self._is_told = False
+        self._has_begun = self._is_told = self._has_kept = False
         self.follows = True
 
     def renew(self) -> None:

@@ -52,7 +52,7 @@ def test_a_copier_that_has_waited_for_long_copies_on(
 ) -> None:
     job = launcher.start(line(launcher, old_or_new, mode, "sh", "-c", "echo on; read go; seq 9"), stdin=-1, stdout=-1)
     assert job.stdout.readline() == b"on\n"
-    (copier,) = [pid for pid in launcher.processes() if _catches(pid, signal.SIGALRM)]
+    copier = until(lambda: next((pid for pid in launcher.processes() if _catches(pid, signal.SIGALRM)), None))
 
     for _ in range(20):  # its clock's tick, which comes once a second
         os.kill(copier, signal.SIGALRM)
@@ -63,7 +63,11 @@ def test_a_copier_that_has_waited_for_long_copies_on(
 
 
 def _catches(pid: int, number: int) -> bool:
-    caught = re.search(r"SigCgt:\s*(\w+)", Path(f"/proc/{pid}/status").read_text())
+    """The process has a handler for the signal; not, where it has ended since it was listed."""
+    try:
+        caught = re.search(r"SigCgt:\s*(\w+)", Path(f"/proc/{pid}/status").read_text())
+    except OSError:
+        return False
     return caught is not None and bool(int(caught[1], 16) >> (number - 1) & 1)
 
 

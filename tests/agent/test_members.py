@@ -140,8 +140,8 @@ def test_children_are_followed_without_a_look_at_the_whole_node(yard: Yard, monk
 
 
 def argument(pid: int) -> int:
-    """What a process that sleeps was told."""
-    with contextlib.suppress(OSError, ValueError):
+    """What a process that sleeps was told; 0, where it is another's, is about to sleep, or has ended."""
+    with contextlib.suppress(OSError, ValueError, IndexError):
         return int(Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[1])
     return 0
 

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import random
+import threading
 from pathlib import Path
 
 import pytest
@@ -100,17 +101,19 @@ def test_a_file_that_is_replaced_just_after_its_name_was_looked_at_counts_as_rot
 ) -> None:
     new = log.with_suffix(".new")
     arrivals = Lookout.arrivals
+    is_written = threading.Lock()  # the old file's last line and the new file, as one
 
     def look_and_be_late(self: Lookout) -> int:
         told = arrivals(self)
-        with contextlib.suppress(FileNotFoundError):
+        with is_written, contextlib.suppress(FileNotFoundError):
             new.rename(log)
         return told
 
     monkeypatch.setattr(Lookout, "arrivals", look_and_be_late)
     tail = following(job)
-    new.write_bytes(b"first of the new\n")
-    append(log, b"last of the old\n")
+    with is_written:
+        new.write_bytes(b"first of the new\n")
+        append(log, b"last of the old\n")
     tail.shows(b"last of the old\nfirst of the new\n")
     stop(job)
 

@@ -54,7 +54,8 @@ def _through_holder(path: str, words: "list[str]") -> "int | None":
         said = holding.request(words, os.environ, [stream.encoding for stream in streams])
         descriptors = b"".join(number.to_bytes(4, sys.byteorder) for number in range(3))
         sent = client.sendmsg([said], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, descriptors)])
-        client.sendall(said[sent:])
+        if sent < len(said):  # else all may be over by now, and to send nothing to who is gone is an error, too
+            client.sendall(said[sent:])
         return _hear(client)
     except KeyboardInterrupt:
         return 130

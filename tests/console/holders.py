@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,19 +39,19 @@ class Person:
             "JOBMON_CREDENTIAL": context.credential,
         }
 
-    def begin(self, *words: str, **environ: str) -> "subprocess.Popen[str]":
+    def begin(self, *words: str, front: Sequence[str] = FRONT, **environ: str) -> "subprocess.Popen[str]":
         """Start ``jobmon WORDS``."""
         return subprocess.Popen(
-            [*FRONT, *words],
+            [*front, *words],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
             env={**self.environ, **environ},
         )
 
-    def run(self, *words: str, **environ: str) -> tuple[int, str, str]:
+    def run(self, *words: str, front: Sequence[str] = FRONT, **environ: str) -> tuple[int, str, str]:
         """Run ``jobmon WORDS``; its exit status, output and errors."""
-        with self.begin(*words, **environ) as process:
+        with self.begin(*words, front=front, **environ) as process:
             try:
                 out, err = process.communicate(timeout=PATIENCE)
             finally:

@@ -31,6 +31,32 @@ def test_what_comes_through_the_holder_is_what_comes_without_over_one_connection
     assert fake.connections == before, "the holder's one connection carries them all"
 
 
+# The command's process, as on a busy machine: when it goes on behind its request the answer is out, and all is over.
+LATE = """
+import _socket, select, sys
+class Late(_socket.socket):
+    def sendmsg(self, *said):
+        sent, gone = super().sendmsg(*said), select.poll()
+        gone.register(self.fileno(), select.POLLHUP)
+        while not any(event & select.POLLHUP for _, event in gone.poll()):
+            pass
+        return sent
+_socket.socket = Late
+from jobmon_console.front import main
+sys.exit(main())
+"""
+
+
+def test_a_command_that_is_slower_than_its_answer_does_not_ask_again(person: Person, fake: Any) -> None:
+    person.hold()
+    before = fake.connections
+
+    status, out, err = person.run("ps", "4711", front=(sys.executable, "-c", LATE))
+
+    assert (status, out.count("train"), err) == (0, 1, "")
+    assert fake.connections == before
+
+
 def test_a_refusal_has_the_same_words_and_status_and_the_holder_goes_on(person: Person, fake: Any) -> None:
     cold = person.run("ps", "nobody", JOBMON_HOLDER="off")
     person.hold()

@@ -36,6 +36,7 @@ import os, sys, time
 line = b"a line of sixty-four bytes, as long as one of a usual log is".ljust(63) + bytes([10])
 block = line * 64  # 4 KiB, what the C library writes at once
 told = os.open("/proc/self/schedstat", os.O_RDONLY)
+sys.stdin.read()  # whoever follows has begun
 def passed():
     queued = int(os.pread(told, 100, 0).split()[1]) / 1e9
     return time.process_time(), time.monotonic() - queued
@@ -81,11 +82,12 @@ def watches():
     return found
 
 
-def follow(job, delay):
+def follow(job, process, delay):
     seen, skipped, places, rss, told, frames_seen = 0, 0, [], [], 0, 0
     start, used = time.monotonic(), time.process_time()
     arguments = {"lines": 0, "follow": True, "latest": bool(delay)}
     for type_, payload in FUNCTIONS["tail"](job, check_arguments(VERBS["tail"], arguments)):
+        process.stdin.close()
         if type_ == frames.DATA:
             seen += len(payload)
             time.sleep(delay)
@@ -108,6 +110,7 @@ def read_another(path, process):
     other = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     for _ in range(OTHER):
         os.write(other, b"x" * CHUNK)
+    process.stdin.close()
     start, done = time.monotonic(), 0
     while process.poll() is None:
         while done < (time.monotonic() - start) * RATE:
@@ -122,7 +125,11 @@ def main(sandbox, seconds, how):
     path = os.path.join(sandbox, "out")
     out = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     process = subprocess.Popen(
-        [sys.executable, "-I", "-S", "-c", WRITER, seconds], cwd=sandbox, stdout=out, stderr=subprocess.PIPE
+        [sys.executable, "-I", "-S", "-c", WRITER, seconds],
+        cwd=sandbox,
+        stdin=subprocess.PIPE,
+        stdout=out,
+        stderr=subprocess.PIPE,
     )
     root = os.open(sandbox, 0o10000000 | os.O_DIRECTORY)
     stdout = os.open(path, os.O_RDONLY)
@@ -130,8 +137,9 @@ def main(sandbox, seconds, how):
     real = os.path.realpath(sandbox)
     job = Job("u", pid, start_time(pid), open_pidfd(pid), root, real, stdout, None, os.getpgrp(), "exec")
     other = os.path.join(sandbox, "other")
-    found = read_another(other, process) if how == "another" else follow(job, SLOW if how == "slowly" else 0)
-    written, held, best = process.communicate()[1].split()
+    found = read_another(other, process) if how == "another" else follow(job, process, SLOW if how == "slowly" else 0)
+    written, held, best = process.stderr.read().split()
+    process.wait()
     found.update(lines=int(written), held=float(held), best=float(best), size=os.stat(path).st_size)
     os.unlink(path)
     print(json.dumps(found))

@@ -20,6 +20,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from tests.ports import free_ports
+
 PLAIN, CGROUP = "linuxproc", "cgroup"
 FLAVOURS = (PLAIN, CGROUP)
 USER = "nobody"  # jobs run as: no user need be made for it
@@ -203,7 +205,7 @@ class Slurm:
     def _start(self) -> None:
         for name in ("munge", "state", "spool"):
             (self.home / name).mkdir(mode=0o755)
-        controller, daemon = _free_ports()
+        controller, daemon = free_ports(2)
         (self.home / "slurm.conf").write_text(
             _CONFIGURATION.format(
                 home=self.home,
@@ -268,13 +270,6 @@ class Slurm:
     def _errors(self) -> str:
         logs: Sequence[Path] = [*self.home.glob("*.err"), *self.home.glob("*.log")]
         return "\n".join(f"{path.name}: {path.read_text(errors='replace')[-2000:]}" for path in logs)
-
-
-def _free_ports() -> tuple[int, int]:
-    with socket.socket() as first, socket.socket() as second:
-        first.bind(("127.0.0.1", 0))
-        second.bind(("127.0.0.1", 0))
-        return first.getsockname()[1], second.getsockname()[1]
 
 
 def _remove_cgroups() -> None:

@@ -6,7 +6,6 @@ import os
 import re
 import select
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +14,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+
+from tests.ports import free_ports
 
 PYTHON = (sys.executable, "-P")
 JOBMON = (*PYTHON, "-m", "jobmon_console.cli.main")
@@ -163,7 +164,7 @@ class OwnSite(Site):
         self.cluster = cluster
         self.home = directory / "site"
         self.server: subprocess.Popen[str] | None = None
-        users, agents = _free_ports()
+        users, agents = free_ports(2)
         ports = ("--users-port", str(users), "--agents-port", str(agents))
         self._do(
             *PYTHON,
@@ -246,10 +247,3 @@ def start_demo(jobs: int, **more: str) -> Demo:
         front.terminate()
         pytest.fail(f"the demo did not start: {front.communicate(timeout=ANSWER)[1]}")
     return Demo(front, line)
-
-
-def _free_ports() -> tuple[int, int]:
-    with socket.socket() as first, socket.socket() as second:
-        first.bind(("127.0.0.1", 0))
-        second.bind(("127.0.0.1", 0))
-        return first.getsockname()[1], second.getsockname()[1]

@@ -25,17 +25,17 @@ from jobmon_server.configuration import Address, Configuration
 from jobmon_server.doors import Door
 from jobmon_server.jobs import Job, new_job
 from jobmon_server.peer import Peer
-from jobmon_server.ports import Port, PortError, bind_datagrams
+from jobmon_server.ports import Port, bind_datagrams
 from jobmon_server.state import State
 from jobmon_server.tls import TLSFiles
 from jobmon_wire import frames, limits
 from jobmon_wire.credential import Credential
 from jobmon_wire.frames import Frame, FrameReader
 from jobmon_wire.records import TCP
+from tests.ports import free_ports
 from tests.server.running import client_context, job_credential, person_credential
 
 PATIENCE = 10.0  # s
-TRIES = 8  # ports of the kernel's choice that are tried until one is free for datagrams, too
 PING = 0.3  # s; three missed are one second
 
 REGISTRATION: dict[str, Any] = {
@@ -104,7 +104,7 @@ class House:
         self.state: State
         self._contexts = contexts
         self._ports: list[Port] = []
-        self._numbers = [0, 0]
+        self._numbers = free_ports(2)
 
     @property
     def users(self) -> int:
@@ -143,7 +143,7 @@ class House:
     async def call_back_by(self, callback: str) -> None:
         """Start it anew with that callback, on other ports: the number may be another program's for datagrams."""
         await self.stop()
-        self.callback, self._numbers = callback, [0, 0]
+        self.callback, self._numbers = callback, free_ports(2)
         await self.start()
 
     async def stop(self) -> None:
@@ -356,17 +356,7 @@ async def until(what: Any, patience: float = PATIENCE) -> Any:
 
 def _bind_all(addresses: list[Address], with_datagrams: bool) -> tuple[socket.socket | None, ...]:
     """The sockets of both ports and of the datagrams, which have the agents' number."""
-    for left in reversed(range(TRIES)):
-        users, agents = map(_bind, addresses)
-        number = int(agents.getsockname()[1])
-        try:
-            return users, agents, bind_datagrams(Address("127.0.0.1", number)) if with_datagrams else None
-        except PortError:
-            users.close()
-            agents.close()
-            if addresses[1].port or not left:  # else the kernel chose a number that is another's for datagrams
-                raise
-    raise AssertionError
+    return *map(_bind, addresses), bind_datagrams(addresses[1]) if with_datagrams else None
 
 
 def _bind(address: Address) -> socket.socket:

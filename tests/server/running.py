@@ -10,7 +10,6 @@ import http.client
 import json
 import re
 import signal
-import socket
 import ssl
 import subprocess
 import sys
@@ -24,6 +23,7 @@ from jobmon_pki.credential_files import write_credential
 from jobmon_pki.names import display
 from jobmon_pki.site import Site
 from jobmon_wire.credential import Credential
+from tests.ports import free_ports
 
 PATIENCE = 15.0  # s until a server that says nothing counts as failed
 LINE = re.compile(r"jobmon server: users https://\S+:(\d+) agents https://\S+:(\d+) cluster \S+\n")
@@ -55,15 +55,6 @@ def new_site(directory: Path) -> Site:
 
     users, agents = free_ports(2)
     return set_up(Wish(directory, ["localhost", "127.0.0.1"], "caf", "/DC=org/DC=example", users, agents), time.time())
-
-
-def free_ports(number: int) -> list[int]:
-    """Ports that nobody listens on at this moment."""
-    with contextlib.ExitStack() as stack:
-        socks = [stack.enter_context(socket.socket()) for _ in range(number)]
-        for sock in socks:
-            sock.bind(("127.0.0.1", 0))
-        return [sock.getsockname()[1] for sock in socks]
 
 
 def job_credential(site: Site, owner: str, job_id: str, lifetime: float | None = None) -> Credential:

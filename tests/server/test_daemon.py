@@ -26,7 +26,6 @@ from tests.server.running import (
     UnansweredError,
     call,
     client_context,
-    free_ports,
     new_site,
     person_credential,
     start_server,
@@ -315,4 +314,5 @@ def test_any_free_port_is_taken_for_port_0(own: Site) -> None:
 
     with start_server(own.config_path) as server:
         assert isinstance(server, RunningServer)
-        assert len({server.users, server.agents, *free_ports(1)}) == 3
+        assert server.users != server.agents
+        assert 0 not in (server.users, server.agents)

@@ -28,12 +28,12 @@ from jobmon_server.desk import SOCKET, Desk
 from jobmon_server.doors import Door
 from jobmon_server.figures import Source
 from jobmon_server.health import Health
+from tests.ports import free_ports
 from tests.server.house import House, NoDenials, a_job
 from tests.server.running import (
     RunningServer,
     call,
     client_context,
-    free_ports,
     new_site,
     person_credential,
     start_server,

@@ -64,6 +64,10 @@ class Health:
         self.peak_rss = max(found.rss_bytes, self.peak_rss or 0)
         return found
 
+    def renew(self) -> None:
+        """A worker has told newer figures than the last glance's: the next one is at the job."""
+        self._next_glance = 0.0
+
     def is_still(self) -> bool:
         """No process has run since the last glance, and none is to be looked for: what was found is so now."""
         if self._ran is None or self._glance is None or self._glance.ran() != self._ran:

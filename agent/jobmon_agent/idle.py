@@ -178,6 +178,8 @@ class _Idle:
             if self._leave is not None:
                 continue
             if now >= self._beats.next:
+                if self._workers.pid:
+                    self._health.renew()
                 self._beats.beat(now)
                 self._look_at_progress(now)
             if self._is_over(ready):
@@ -230,6 +232,7 @@ class _Idle:
         """Take what the worker says; its exit status, where it has ended."""
         said = self._workers.hear()
         if said is None:
+            self._health.renew()
             return self._workers.reap()
         if "progress" in said:
             self._facts["progress"] = said["progress"]

@@ -178,12 +178,16 @@ class _Idle:
             if self._leave is not None:
                 continue
             if now >= self._beats.next:
-                if self._workers.pid:
-                    self._health.renew()
-                self._beats.beat(now)
-                self._look_at_progress(now)
+                self._beat(now)
             if self._is_over(ready):
                 self._end()
+
+    def _beat(self, now: float) -> None:
+        """Beat; while a worker tells of the job too, with figures as new as its own."""
+        if self._workers.pid:
+            self._health.renew()
+        self._beats.beat(now)
+        self._look_at_progress(now)
 
     def _is_quiet(self, now: float) -> bool:
         """Whether nothing is to be expected but beats, their answers and the job's end."""

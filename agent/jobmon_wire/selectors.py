@@ -213,6 +213,8 @@ def _read_test(token: _Token) -> Test:
     at, _, operator = split
     field, value = raw[:at].lower(), raw[at + len(operator) :].replace('"', "")
     test = Test(field, operator, value, token.position + at + len(operator))
+    if not field:
+        raise SelectorError(token.position, "a field is expected before %s, and no space between" % operator)
     if field not in FIELDS and not (field.startswith("tag.") and len(field) > 4):
         raise SelectorError(
             token.position, "no field %r; fields are %s and tag.KEY" % (field, " ".join(sorted(FIELDS)))

@@ -128,6 +128,7 @@ KEYS: tuple[Key, ...] = (
     Key("palette", ("ctrl+p", ":"), SCREEN, "palette", "Other", "find an action or a job by name", in_palette=False),
     Key("help", ("?", "f1"), SCREEN, "help", "Other", "this page", in_palette=True),
     Key("leave", ("q",), LIST, "quit", "Other", "quit, from the list of jobs", in_palette=False),
+    Key("redraw", ("ctrl+l",), APP, "", "Other", "draw the screen anew", in_palette=False),
     Key("quit", ("ctrl+q",), APP, "", "Other", "quit, from anywhere"),
     Key("suspend", ("ctrl+z",), APP, "", "Other", "stop here and go back to the shell; fg returns"),
 )
@@ -155,6 +156,9 @@ _SHOWN = {
     "f3": "F3",
     "f4": "F4",
 }
+
+_SPELLED = {"up": "Up", "down": "Down", "left": "Left", "right": "Right", "enter": "Enter"}  # where there is only ASCII
+_are_spelled = False
 
 
 def remapped(changes: Mapping[str, str]) -> tuple[Key, ...]:
@@ -198,6 +202,12 @@ def _split(text: str) -> tuple[str, ...]:
     return tuple(key.strip() for key in text.split(",") if key.strip())
 
 
+def spell(is_wanted: bool) -> None:
+    """Write keys in ASCII from now on, or with arrows."""
+    global _are_spelled
+    _are_spelled = is_wanted
+
+
 def shown(key: str) -> str:
     """A key as the footer and the help write it."""
-    return _SHOWN.get(key, key)
+    return (_are_spelled and _SPELLED.get(key)) or _SHOWN.get(key, key)

@@ -8,16 +8,16 @@ import asyncio
 import random
 import signal
 import time
-from collections.abc import Callable, Iterable, Sequence
-from functools import partial
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
-from textual.app import App, SystemCommand
+from textual.app import App
 from textual.binding import BindingType
 from textual.events import Event, Key, Paste
 from textual.filter import LineFilter
 from textual.screen import Screen
 
+from jobmon_console import keys
 from jobmon_console.appearance import Appearance
 from jobmon_console.preferences import Keeper, Preferences
 from jobmon_console.safe import safe
@@ -27,11 +27,12 @@ from jobmon_console.tui.farewell import BY_SIGNAL, Farewell
 from jobmon_console.tui.feed import Feed
 from jobmon_console.tui.filters import AsciiFilter, ControlFilter
 from jobmon_console.tui.keystrokes import Keystrokes
-from jobmon_console.tui.palette import Actions, GoToJob, Views
+from jobmon_console.tui.palette import Actions, GoToJob, Themes, Views
 from jobmon_console.tui.screens.jobs import JobsScreen
 from jobmon_console.tui.shots import Volley
 from jobmon_console.tui.site import Site
 from jobmon_console.tui.source import Source
+from jobmon_console.tui.suspending import has_shell, stop_group
 from jobmon_console.tui.theme import DARK, THEMES
 
 STOPPING = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
@@ -55,7 +56,8 @@ class Console(App[None]):
 
     TITLE = "JobMon"
     CSS_PATH = "jobmon.tcss"
-    COMMANDS: ClassVar[set[Any]] = {Actions, Views, GoToJob}
+    # None of Textual's own: a screenshot would write what is secret to a file that all can read.
+    COMMANDS: ClassVar[set[Any]] = {Actions, Views, Themes, GoToJob}
     BINDINGS: ClassVar[list[BindingType]] = [*bindings(APP_KEYS)]
     ENABLE_COMMAND_PALETTE = True
     COMMAND_PALETTE_BINDING = ""  # the table of keys has it; this one would go before every other binding
@@ -73,6 +75,7 @@ class Console(App[None]):
     ) -> None:
         super().__init__()
         self._look = look
+        keys.spell(look.is_ascii)
         self.animation_level = "none" if look.is_still else self.animation_level
         self._keeper = keeper
         self._net = ControlFilter()
@@ -124,11 +127,6 @@ class Console(App[None]):
         drawn = [AsciiFilter()] if self._look.is_ascii else []
         return [*super().get_line_filters(), *drawn, self._net]
 
-    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
-        """The themes; a screenshot would write what is secret to a file that all can read."""
-        for name, theme in THEMES.items():
-            yield SystemCommand(f"Theme: {name}", "colours of the console", partial(self._use, theme.name))
-
     async def on_event(self, event: Event) -> None:
         """Keys and pasted text one after the other; all else as Textual does."""
         if isinstance(event, Key | Paste) and not event.is_forwarded:
@@ -140,8 +138,15 @@ class Console(App[None]):
         """The keys that mean the same everywhere, dialogs included."""
         self.jobs.action_do(id_)
 
-    def _use(self, theme: str) -> None:
-        self.theme = theme
+    def action_suspend_process(self) -> None:
+        """Stop, and with it what it was started with, as ``make``; but not where nobody could have it go on."""
+        if self._driver is None or not self._driver.can_suspend:
+            return
+        if not has_shell():
+            self.jobs.say("no shell is behind this terminal; Ctrl-Q leaves")
+            return
+        with self.suspend():  # the terminal is given back first: once make has stopped, it is the shell's
+            stop_group()
 
     def _stop(self, number: int) -> None:
         self.exit(return_code=BY_SIGNAL + number)

@@ -199,7 +199,11 @@ class Board:
         """The values that jobs have of a selector's field, with their numbers."""
         if field in COUNTED:
             return total([feed.mirror for feed in self.feeds], field)
-        return values_of(field, (entry.row for entry in islice(self.entries.values(), SAMPLE)))
+        sample = list(islice(self.entries.values(), SAMPLE))
+        found = values_of(field, (entry.row for entry in sample))
+        if field == "owner":
+            found["me"] = sum(entry.row.get("owner_name") == entry.feed.me for entry in sample)
+        return found
 
     def current(self, key: str) -> Line | None:
         """The line with this key, with the newest row."""

@@ -45,17 +45,18 @@ _ASCII = str.maketrans(
         "←": "<",
         "→": ">",
         "↵": "E",
+        "≤": "<",
         "…": "~",
         "·": ".",
         "─": "-",
         "│": "|",
         "█": "#",
         "░": ".",
-        "▕": "|",
-        "▏": "|",
     }
+    | dict.fromkeys("▕▏▎▍▌▋▊▉▐", "|")
+    | dict.fromkeys("▔▀", "-")
     | dict.fromkeys("╭╮╰╯┌┐└┘├┤┬┴┼━┃", "+")
-    | {bar: str(level) for level, bar in enumerate("▁▂▃▄▅▆▇")}
+    | dict(zip("▁▂▃▄▅▆▇", "_.:-=+*", strict=True))  # bars, the higher the more ink; lines of boxes and scroll bars, too
 )
 
 

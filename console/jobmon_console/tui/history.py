@@ -43,12 +43,18 @@ class History:
         return [sample for sample in self._jobs.get(uuid, ()) if now - sample.at <= WITHIN]
 
 
-def bars(values: list[float], width: int) -> str:
-    """A line of small bars, the newest at the right; the highest is the largest value, the lowest is 0."""
+def bars(values: list[float], width: int, least: float = 0.0) -> str:
+    """A line of small bars, the newest at the right; the highest is the largest value, the lowest is 0.
+
+    Args:
+        values: oldest first.
+        width: cells.
+        least: what the highest stands for at the least, so that next to nothing does not look like much.
+    """
     if not values or width <= 0:
         return ""
     shown = _thinned(values, width)
-    top = max(shown) or 1.0
+    top = max(*shown, least) or 1.0
     steps = len(BARS) - 1
     return "".join(BARS[max(1, round(steps * value / top)) if value > 0 else 1] for value in shown).rjust(width)
 

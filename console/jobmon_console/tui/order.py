@@ -26,6 +26,11 @@ class Sort(NamedTuple):
     field: str  # that it goes by; of equal ones by the id
     value: Callable[[Mapping[str, Any]], Any]  # None: not known
     is_live: bool = False  # changes all the time, so that the list would never stand still
+    is_falling: bool = False  # of what the column shows the largest comes first
+
+    def arrow(self, is_reversed: bool) -> str:
+        """Whether what the column shows grows downwards (▲) or falls, beside its title."""
+        return "▼" if self.is_falling != is_reversed else "▲"
 
 
 def _text(id_: str, field: str) -> Sort:
@@ -37,7 +42,7 @@ def _number(id_: str, title: str, field: str) -> Sort:
         number = row.get(field)
         return -number if isinstance(number, (int, float)) else None  # the largest is what one looks for
 
-    return Sort(id_, title, field, value, is_live=True)
+    return Sort(id_, title, field, value, is_live=True, is_falling=True)
 
 
 def natural(text: str) -> str:

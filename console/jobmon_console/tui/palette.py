@@ -5,6 +5,7 @@ job's name is outside text.
 """
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
 from rich.text import Text
 from textual.command import DiscoveryHit, Hit, Hits, Provider
@@ -14,6 +15,7 @@ from jobmon_console.safe import safe
 from jobmon_console.tui.listing import Entry
 from jobmon_console.tui.screens.jobs import JobsScreen
 from jobmon_console.tui.states import job_look
+from jobmon_console.tui.theme import THEMES
 from jobmon_console.views import SHIPPED
 
 BEGINS, ACTION, CONTAINS = 3.0, 2.0, 1.0  # scores: a job's id as typed, an action, a job with it somewhere
@@ -56,6 +58,17 @@ class Views(Provider):
             if all(word in f"view {name}".casefold() for word in words):
                 text = Text(f"view {safe(name)}  {safe(selector)}")
                 yield Hit(ACTION, text, _opening(screen, name), text=f"view {safe(name)}")
+
+
+class Themes(Provider):
+    """The colours."""
+
+    async def search(self, query: str) -> Hits:
+        """Those whose name contains what was typed; ``theme`` stands for all."""
+        words = query.casefold().split()
+        for name, theme in THEMES.items():
+            if all(word in f"theme {name}".casefold() for word in words):
+                yield Hit(ACTION, Text(f"theme {name}"), partial(setattr, self.app, "theme", theme.name))
 
 
 class GoToJob(Provider):

@@ -9,6 +9,8 @@ from typing import Any
 from jobmon_console.errors import CutOffError
 from jobmon_console.tui.feed import Feed
 
+PATIENCE = 60.0  # s; each whole snapshot has the collector look at all that the tests before left
+
 
 class Script:
     """A server that says prepared lines, one list a connection, and then breaks off."""
@@ -44,7 +46,7 @@ async def told(script: Script, connections: int) -> Feed:
     """A feed that has heard it all."""
     feed = Feed("caf", script, asyncio.get_running_loop().time, lambda: 0.0)  # type: ignore[arg-type]
     running = asyncio.create_task(feed.run())
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while len(script.resumed) <= connections:
             feed.retry()
             await asyncio.sleep(0.005)
@@ -130,7 +132,7 @@ async def test_a_feed_that_starts_ahead_takes_what_fills_a_screen_and_waits_with
     feed = Feed("caf", script, asyncio.get_running_loop().time, lambda: 0.0)  # type: ignore[arg-type]
 
     feed.start(is_ahead=True)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while not feed.is_behind:
             await asyncio.sleep(0.005)
         for _ in range(20):

@@ -105,4 +105,6 @@ async def test_ascii_alone_shows_every_word(make_source: Any, make_record: Any, 
         text = screens.text_of(console)
 
     assert text.isascii()
-    assert re.findall(r"[a-z]{3,}", text) == re.findall(r"[a-z]{3,}", expected)
+    # But for the last line: a key that is spelled needs more room there.
+    words, wanted = (re.findall(r"[a-z]{3,}", each.rstrip().rpartition("\n")[0]) for each in (text, expected))
+    assert words == wanted

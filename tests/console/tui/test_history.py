@@ -19,6 +19,11 @@ def test_bars_fill_the_width_and_keep_the_peak(values: list[float], width: int) 
         assert BARS[-1] in line
 
 
+def test_next_to_nothing_does_not_look_like_much() -> None:
+    assert bars([0.1, 0.1], 4, 100.0).strip() == BARS[1] * 2
+    assert bars([0.1, 50.0, 400.0], 4, 100.0)[-1] == BARS[-1]  # more than that is not cut
+
+
 def test_only_the_jobs_looked_at_last_and_the_last_ten_minutes_are_kept() -> None:
     history = History()
     for number in range(JOBS + 5):

@@ -211,6 +211,7 @@ EFFECTS = {
     "help": becomes("Help", _screen),
     "leave": Effect((), lambda console: console.exit.call_count, lambda old, new: new == old + 1),  # type: ignore[attr-defined]
     "quit": Effect((), lambda console: console.exit.call_count, lambda old, new: new == old + 1),  # type: ignore[attr-defined]
+    "redraw": changes(lambda console: console.screen.refresh.call_count),  # type: ignore[attr-defined]
     "suspend": changes(lambda console: console.action_suspend_process.call_count),  # type: ignore[attr-defined]
 }
 
@@ -229,6 +230,7 @@ async def test_every_key_has_its_effect(
         await settle(pilot, lambda: console.jobs.detail.output.count())
         monkeypatch.setattr(console, "exit", Mock())
         monkeypatch.setattr(console, "action_suspend_process", Mock())
+        monkeypatch.setattr(console.screen, "refresh", Mock(wraps=console.screen.refresh))
         for key in (key for key in KEYS if key.group == group):
             for name in key.keys:
                 effect = EFFECTS[key.id]
@@ -308,6 +310,32 @@ async def test_the_footer_names_the_keys_that_are_valid_now(console: Console, se
 
         assert "space mark" in in_table
         assert "space mark" not in in_files
+
+
+async def test_the_footer_names_the_keys_of_the_pane_first_and_while_somebody_types_those_of_the_field(
+    console: Console, settle: Any, screen_text: Any
+) -> None:
+    async with console.run_test(size=(80, 24)) as pilot:
+        await settle(pilot, lambda: console.jobs.target)
+        await pilot.press("1", "tab")
+        await settle(pilot, lambda: screen_text(console).splitlines()[-1].startswith(" f follow"))
+        assert "/ find" in screen_text(console).splitlines()[-1]
+        await pilot.press("slash")
+        await settle(pilot, lambda: "↵ to the output" in screen_text(console).splitlines()[-1])
+        await pilot.press("escape", "escape", "slash")
+
+        await settle(pilot, lambda: "Tab complete" in screen_text(console).splitlines()[-1])
+
+
+async def test_on_a_narrow_terminal_the_help_is_whole(console: Console, settle: Any, screen_text: Any) -> None:
+    async with console.run_test(size=(70, 160)) as pilot:
+        await settle(pilot, lambda: console.jobs.target)
+        await pilot.press("question_mark")
+        await settle(pilot, lambda: "Keys" in screen_text(console))
+        words = " ".join(screen_text(console).replace("│", " ").split())
+
+        assert [key.help for key in KEYS if key.help not in words] == []
+        assert "(in the table)" in words
 
 
 async def test_help_and_palette_come_from_the_same_table(console: Console, settle: Any, screen_text: Any) -> None:

@@ -73,6 +73,26 @@ async def test_activity_shows_what_was_done_newest_first(
         await settle(pilot, lambda: console.screen is console.jobs)
 
 
+async def test_titles_go_sideways_with_what_they_stand_above(
+    console: Console, source: Any, settle: Any, screen_text: Any
+) -> None:
+    source.audit = [{"at": 1.7e9, "who": "alice", "verb": "tail", "id": "8812", "outcome": "o" * 200}]
+    async with console.run_test(size=(80, 24)) as pilot:
+        await settle(pilot, lambda: console.jobs.target)
+        await pilot.press("f3")
+        await settle(pilot, lambda: "oooo" in screen_text(console))
+
+        def distance() -> int:
+            titles, row = screen_text(console).splitlines()[1:3]
+            return titles.index("OUTCOME") - row.index("ooo")
+
+        before = distance()
+        await pilot.press("right", "right", "right")
+        await settle(pilot, lambda: "WHO" not in screen_text(console))
+
+        assert distance() == before == 0
+
+
 async def test_the_cursor_stays_on_its_action_when_newer_ones_come(
     console: Console, source: Any, settle: Any, screen_text: Any
 ) -> None:

@@ -6,7 +6,6 @@ from typing import Any, cast
 
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from textual.events import Key
 
 from jobmon_console.jobs import Mirror
 from jobmon_console.link import Link
@@ -15,9 +14,7 @@ from jobmon_console.tui.board import GROUPINGS, HOLD, LARGE, LOADING, PACE, Boar
 from jobmon_console.tui.feed import Feed
 from jobmon_console.tui.listing import ARRAY, CLUSTER, JOB, NODE
 from jobmon_console.tui.order import DEFAULT, SORTS, order_of
-from tests.console.tui import screens
 
-KEYS = {"/": "slash", ":": "colon", "-": "minus"}  # as Textual names them
 NAMES = st.sampled_from(["ann", "bob", "eve", "meg", None])
 FILTERS = ["", "on", "me", "a", "an", "ann", "job-1", "b", "-ann", "cpu>300", "ann cpu>300", "owner:e"]
 FILTERS += ["node:n1 or name:bob"]
@@ -195,65 +192,6 @@ async def test_every_row_is_as_wide_as_the_table_with_wide_and_zero_width_names(
         table = console.jobs.table
 
         assert {table.render_line(y).cell_length for y in range(table.size.height)} == {table.size.width}
-
-
-async def test_a_wrong_filter_points_at_the_character_and_keeps_the_last_good_list(
-    console: Console, settle: Any, screen_text: Any
-) -> None:
-    async with console.run_test(size=(140, 30)) as pilot:
-        await settle(pilot, lambda: console.jobs.target)
-        await pilot.press("slash", *"name:train-3 ", '"')
-        await settle(pilot, lambda: "this quote is not closed" in screen_text(console))
-        typed, complaint = screen_text(console).splitlines()[1:3]
-
-        assert complaint.index("^") == typed.index('"')
-        assert console.jobs.board.matching == 1
-
-
-async def test_while_the_name_of_a_field_is_typed_the_list_stays_and_enter_means_what_stands_there(
-    console: Console, settle: Any, screen_text: Any
-) -> None:
-    async with console.run_test(size=(140, 40)) as pilot:
-        await settle(pilot, lambda: console.jobs.target)
-        await pilot.press("down", "down")
-        key, jobs = console.jobs.table.key, console.jobs.board.matching
-        await pilot.press("slash", *"own")
-        await settle(pilot, lambda: "owner:" in screen_text(console))
-        assert (console.jobs.board.matching, console.jobs.table.key) == (jobs, key)
-        await pilot.press("enter")
-        await settle(pilot, lambda: "Nothing matches own" in screen_text(console))
-
-        assert console.jobs.filter.input.value == console.jobs.board.filter == "own"
-
-
-async def test_a_letter_of_a_filter_and_another_number_of_jobs_lay_nothing_out_anew(
-    console: Console, settle: Any
-) -> None:
-    async with console.run_test(size=(140, 60)) as pilot:
-        await settle(pilot, lambda: console.jobs.target)
-        await pilot.press("slash", "t", "r")
-        await settle(pilot, lambda: console.jobs.board.filter == "tr")
-        await settle(pilot, lambda: console.jobs.table.count() == console.jobs.table.virtual_size.height - 2)
-        widgets = [console.jobs.table, console.jobs.clusters, console.jobs.filter.input]
-        before = [widget._layout_updates for widget in widgets]
-        for count, letter in enumerate("ain-3", 3):
-            await pilot.press(letter)
-            await settle(pilot, lambda count=count: len(console.jobs.board.filter) == count)
-        await pilot.press("space", "s")
-        await settle(pilot, lambda: "state:" in screens.text_of(console))  # what is offered has its line already
-
-        assert console.jobs.board.matching == 1
-        assert console.jobs.table.virtual_size.height == 5
-        assert [widget._layout_updates for widget in widgets] == before
-
-
-async def test_what_is_typed_in_one_burst_behind_the_slash_reaches_the_filter(console: Console, settle: Any) -> None:
-    async with console.run_test(size=(140, 30)) as pilot:
-        await settle(pilot, lambda: console.jobs.target)
-        for character in "/name:train-3":
-            console.post_message(Key(KEYS.get(character, character), character))
-        await settle(pilot, lambda: console.jobs.filter.input.value == "name:train-3")
-        await settle(pilot, lambda: console.jobs.board.matching == 1)
 
 
 async def test_a_job_that_falls_silent_is_not_counted_as_running_beside_the_table(

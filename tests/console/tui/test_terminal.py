@@ -75,7 +75,11 @@ class Terminal:
         whole = {name: text for name, text in os.environ.items() if name != "NO_COLOR"}
         whole |= {"TERM": "xterm-256color", "COLORTERM": "truecolor", "COLUMNS": "160", "LINES": "40", **environ}
         command = [sys.executable, "-c", SCRIPT, *words]
-        self.process = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=whole)
+        if "below a shell" in words:
+            command = ["sh", "-c", '"$@"; exit $?', "sh", *command]
+        # A group of its own, as a shell does it: what stops it stops no test.
+        where: dict[str, Any] = {"start_new_session": True} if "alone" in words else {"process_group": 0}
+        self.process = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=whole, **where)
 
     def close(self) -> None:
         """End it."""
@@ -213,6 +217,41 @@ def test_stopped_it_leaves_the_screen_and_continued_it_takes_it_again(terminals:
     terminal.type(b"\x11")
     assert terminal.end() == 0
     assert_given_back(terminal)
+
+
+def test_what_it_was_started_with_stops_with_it(terminals: Callable[..., Terminal]) -> None:
+    """A shell waits until all of its job has stopped, as ``make demo`` is one."""
+    terminal = terminals("below a shell")
+    terminal.sees(seen("stdout"))
+    terminal.type(b"\x1a")
+    terminal.until(lambda written: LEAVE in written)
+    _, status = os.waitpid(terminal.process.pid, os.WUNTRACED)  # not the console: what started it
+
+    assert os.WIFSTOPPED(status)
+    os.killpg(terminal.process.pid, signal.SIGCONT)
+    terminal.sees(seen("stdout"))  # all of the screen is drawn again
+    terminal.type(b"\x11")
+    assert terminal.end() == 0
+
+
+def test_where_no_shell_is_it_does_not_stop_for_good(terminals: Callable[..., Terminal]) -> None:
+    terminal = terminals("alone")
+    terminal.sees(seen("stdout"))
+    terminal.type(b"\x1a")
+    terminal.sees("no shell is behind this terminal")
+    terminal.type(b"\x11")
+
+    assert terminal.end() == 0
+
+
+def test_it_is_drawn_again_on_a_key(terminals: Callable[..., Terminal]) -> None:
+    terminal = terminals()
+    terminal.sees(seen("stdout"))
+    terminal.type(b"\x0c")  # ctrl+l
+    terminal.sees(seen("stdout"))
+    terminal.type(b"\x11")
+
+    assert terminal.end() == 0
 
 
 def test_without_colours_without_mouse_in_ascii_it_writes_none_of_them(terminals: Callable[..., Terminal]) -> None:

@@ -98,6 +98,29 @@ def test_ascii_takes_as_many_cells_and_nothing_else() -> None:
     assert cell_len(drawn.text) == cell_len(text)
 
 
+def test_in_ascii_nothing_that_textual_draws_is_a_question_mark_or_a_digit() -> None:
+    drawn = "".join(chr(code) for code in (*range(0x2500, 0x2504), *range(0x2580, 0x2590), 0x2594, 0x2595))
+    (found,) = AsciiFilter().apply([Segment(drawn.replace("▄", "").replace("▒", ""))], Color.parse("black"))
+
+    assert set(found.text) <= set("-+|#_.:=*")
+
+
+async def test_in_ascii_keys_are_spelled(make_source: Any, make_record: Any, settle: Any, screen_text: Any) -> None:
+    console = Console([("caf", make_source([make_record(1)]))], look=Appearance(is_ascii=True))
+    async with console.run_test(size=(140, 40)) as pilot:
+        await settle(pilot, lambda: "Enter open" in screen_text(console))
+
+
+async def test_the_palette_changes_the_theme(console: Console, settle: Any, screen_text: Any) -> None:
+    async with console.run_test(size=(140, 40)) as pilot:
+        await settle(pilot, lambda: console.jobs.target)
+        await pilot.press("colon", *"theme contrast")
+        await settle(pilot, lambda: "theme high-contrast" in screen_text(console))
+        await pilot.press("enter")
+
+        await settle(pilot, lambda: console.theme == THEMES["high-contrast"].name)
+
+
 @pytest.mark.parametrize("name", THEME_NAMES)
 async def test_every_theme_draws_the_console(
     make_source: Any, make_record: Callable[..., Any], settle: Any, screen_text: Any, name: str

@@ -3,6 +3,7 @@
 from typing import Any, NamedTuple
 
 from jobmon_console.errors import CutOffError, RefusedError
+from jobmon_console.tui.app import Console
 from jobmon_console.tui.panes.pane import ASK_AGAIN
 from jobmon_console.tui.panes.tree import AGAIN
 from jobmon_wire.frames import RECORD
@@ -183,3 +184,17 @@ async def test_the_tree_is_whole_and_stands_still_while_processes_come_and_go() 
     walk = TreeWalk(seed=3)
 
     await walk.run(STEPS, walk.step, walk.claim)
+
+
+async def test_where_a_command_does_not_fit_its_program_s_directory_gives_way(
+    console: Console, source: Any, settle: Any, screen_text: Any
+) -> None:
+    row = {"pid": 7, "ppid": 1, "user": "alice", "command": "/a/very/long/way/to/the/program/of/them/python3 work.py 8"}
+    source.processes = [row]
+    async with console.run_test(size=(80, 24)) as pilot:
+        await settle(pilot, lambda: console.jobs.target)
+        await pilot.press("3")
+        await settle(pilot, lambda: "…/python3 work.py 8" in screen_text(console))
+        await pilot.resize_terminal(160, 40)
+
+        await settle(pilot, lambda: "/of/them/python3 work.py 8" in screen_text(console))

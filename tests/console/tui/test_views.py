@@ -2,11 +2,13 @@
 
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
+import pytest
 from textual.events import Key
 
 from jobmon_console.preferences import Keeper, Preferences
-from jobmon_console.tui.app import Console
+from jobmon_console.tui.app import WELCOME, Console
 from jobmon_console.tui.theme import LIGHT
 
 
@@ -94,16 +96,17 @@ async def test_columns_are_hidden_and_shown(console: Console, settle: Any, scree
 
 
 async def test_the_console_comes_back_as_it_was_left(
-    source: Any, make_source: Any, settle: Any, tmp_path: Path, screen_text: Any
+    source: Any, make_source: Any, settle: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def console() -> Console:
         again = make_source(list(source.jobs.values()))
         return Console([("caf", again)], keeper=Keeper(tmp_path / "console.json", ["caf"]))
 
     first = console()
+    monkeypatch.setattr(first.jobs, "say", Mock())
     async with first.run_test(size=(160, 40)) as pilot:
         await settle(pilot, lambda: first.jobs.target)
-        assert any("Welcome" in each.message for each in first._notifications)
+        first.jobs.say.assert_called_once_with(WELCOME)
         await pilot.press("2", "z", "C", "down", "down", "down", "space", "escape", "greater_than_sign", "b")
         await pilot.press("slash", *"node:wn001", "enter")
         first.theme = LIGHT.name

@@ -14,6 +14,7 @@ from jobmon_wire.frames import RECORD, Frame
 
 DELAY = 2.0  # s between samples
 SPARK = 24  # cells of a line of bars
+CORE = 100.0  # % of a core: what the highest bar of CPU stands for at the least
 BAR = 12  # cells of a meter
 _TITLES = (("PID", 8), ("S", 2), ("CPU%", 6), ("MEM", 7), ("THR", 5), ("CPU TIME", 10))
 
@@ -118,7 +119,7 @@ class Top(Pane):
         span = texts.short_span(samples[-1].at - samples[0].at)
         return [
             (f" {texts.fit(span, 5)} ", "dim"),
-            (f"CPU {bars(cpu, SPARK)}", "info"),
+            (f"CPU {bars(cpu, SPARK, CORE)}", "info"),
             (f" ≤ {texts.percent(max(cpu))}%  ", "dim"),
             (f"MEM {bars(memory, SPARK)}", "info"),
             (f" ≤ {texts.size(max(memory))}", "dim"),

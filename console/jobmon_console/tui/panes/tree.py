@@ -24,6 +24,7 @@ class Tree(Pane):
     """The process tree."""
 
     HEADS = 1
+    HAS_TITLES = True
 
     def __init__(self) -> None:
         super().__init__("tree")
@@ -104,7 +105,10 @@ class Tree(Pane):
             for (title, width), cell in zip(_TITLES, cells, strict=True)
         )
         is_job = process.get("is_job") is True
-        return [(line, "plain"), (branches, "dim"), (_command(process), "strong" if is_job else "plain")]
+        command = _command(process)
+        if len(line) + len(branches) + len(command) > self.size.width:
+            command = _short(command)
+        return [(line, "plain"), (branches, "dim"), (command, "strong" if is_job else "plain")]
 
 
 def arrange(processes: list[Process]) -> list[tuple[str, Process]]:
@@ -156,6 +160,13 @@ def _identity(process: Process) -> tuple[str, str]:
 
 def _command(process: Process) -> str:
     return safe(str(process.get("command") or process.get("name") or "?"))
+
+
+def _short(command: str) -> str:
+    """Without the directory of the program, which is the same for many and leaves no room for what differs."""
+    program, blank, rest = command.partition(" ")
+    directory, slash, name = program.rpartition("/")
+    return f"…/{name}{blank}{rest}" if slash and directory else command
 
 
 def _is_right(title: str) -> bool:

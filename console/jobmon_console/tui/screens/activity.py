@@ -23,6 +23,7 @@ class ActivityRows(Lines):
 
     HAS_CURSOR = True
     HEADS = 1
+    HAS_TITLES = True
 
     def __init__(self, feeds: list[Feed]) -> None:
         super().__init__("activity")

@@ -7,10 +7,12 @@ from jobmon_console.safe import safe
 from jobmon_console.tui import texts
 from jobmon_console.tui.explain import FIRST_JOB
 from jobmon_console.tui.feed import Feed
+from jobmon_console.tui.glossary import entry
 from jobmon_console.tui.screens.page import Page
 from jobmon_console.tui.states import link_look
 from jobmon_console.tui.widgets.lines import Lines, Span
 
+COMMAND = 44  # cells of a command
 NAMES = 14  # cells before a fact
 _HELP = (
     ("jobmon config list", "the servers and credentials this machine knows"),
@@ -35,7 +37,8 @@ class ConnectRows(Lines):
         """Look anew."""
         self._rows = [row for feed in self._feeds for row in self._feed(feed)]
         self._rows += [[(" Commands", "heading")]]
-        self._rows += [[(f"   {command:44}", "accent"), (meaning, "plain")] for command, meaning in _HELP]
+        for command, meaning in _HELP:
+            self._rows += entry(command, "accent", meaning, COMMAND, self.size.width)
 
     def on_resize(self) -> None:
         """Facts are wrapped at another width."""

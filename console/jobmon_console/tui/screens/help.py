@@ -8,11 +8,13 @@ from textual.containers import Vertical
 
 from jobmon_console.keys import APP, BY_ID, DETAIL, FILES, GROUPS, KEYS, LIST, OUTPUT, TABLE, shown
 from jobmon_console.tui.bindings import bindings
+from jobmon_console.tui.glossary import entry
 from jobmon_console.tui.screens.dialog import Dialog
 from jobmon_console.tui.widgets.bar import Bar
 from jobmon_console.tui.widgets.lines import Lines, Span
 
 KEY_WIDTH = 18  # cells
+EXAMPLE_WIDTH = 34  # cells
 _WHERE = {
     APP: "anywhere",
     LIST: "in the lists",
@@ -41,7 +43,7 @@ class HelpText(Lines):
 
     def __init__(self) -> None:
         super().__init__("help-text")
-        self._rows = _rows()
+        self._rows: list[list[Span]] = []
 
     def count(self) -> int:
         """Rows."""
@@ -51,9 +53,11 @@ class HelpText(Lines):
         """One row."""
         return self._rows[index]
 
-    def on_mount(self) -> None:
-        """All of it can be scrolled to."""
+    def on_resize(self) -> None:
+        """What does not fit goes on below."""
+        self._rows = _rows(self.size.width)
         self.resize_rows()
+        self.refresh()
 
 
 class Help(Dialog[None]):
@@ -74,19 +78,20 @@ class Help(Dialog[None]):
         super().action_do("escape" if id_ in ("help", "leave") else id_)
 
 
-def _rows() -> list[list[Span]]:
+def _rows(width: int) -> list[list[Span]]:
     rows: list[list[Span]] = []
     for group in GROUPS:
         rows += [[(f" {group}", "heading")]]
         for key in KEYS:
             if key.group == group:
                 names = " ".join(shown(name) for name in key.keys)
-                where = f"  ({_WHERE[key.scope]})" if key.scope in _WHERE else ""
-                danger = "bad" if key.is_danger else "accent"
-                rows.append([(f"   {names:{KEY_WIDTH}}", danger), (key.help, "plain"), (where, "dim")])
+                where = f"({_WHERE[key.scope]})" if key.scope in _WHERE else ""
+                rows += entry(names, "bad" if key.is_danger else "accent", key.help, KEY_WIDTH, width, where)
         rows.append([])
     rows.append([(" Filters, the same as in jobmon jobs", "heading")])
-    rows += [[(f"   {text:34}", "accent"), (meaning, "plain")] for text, meaning in _FILTERS]
+    for text, meaning in _FILTERS:
+        rows += entry(text, "accent", meaning, EXAMPLE_WIDTH, width)
     rows += [[], [(" States", "heading")]]
-    rows += [[(f"   {text:34}", style), (meaning, "plain")] for text, style, meaning in _STATES]
+    for text, style, meaning in _STATES:
+        rows += entry(text, style, meaning, EXAMPLE_WIDTH, width)
     return rows

@@ -49,8 +49,7 @@ class JobsList(JobsView, inherit_bindings=True):
             return
         self.is_in_detail = False
         self.arrange_panes()
-        self.filter.display = True
-        self.set_focus(self.filter.input)  # at once: what is typed next must not be taken for keys
+        self.open_filter()
         self.call_after_refresh(self.board.gather_names)
 
     def do_mark(self) -> None:

@@ -273,6 +273,10 @@ class JobsScreen(JobsList, inherit_bindings=True):
         """Stop here and go back to the shell."""
         self.app.action_suspend_process()
 
+    def do_redraw(self) -> None:
+        """Whatever another program wrote over it."""
+        self.app.screen.refresh(layout=True)
+
     def _copy(self, text: str) -> None:
         text = safe(text[:CLIPBOARD], keep="\n")
         self.app.copy_to_clipboard(text)

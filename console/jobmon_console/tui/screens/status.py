@@ -1,7 +1,7 @@
 """The first and the last line of the screen: who is connected, how many jobs; and which keys are valid now."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from rich.cells import cell_len
 
@@ -46,19 +46,37 @@ def fitting(counts: list[str], clock: str, room: int) -> tuple[str, str]:
 
 
 def footer(
-    is_valid: Callable[[str], bool], read_only: bool, names: dict[str, str], width: int
+    is_valid: Callable[[str], bool], read_only: bool, names: dict[str, str], width: int, first: Sequence[str] = ()
 ) -> tuple[list[Span], list[Span]]:
-    """The keys that mean something now, as many as fit; help and palette always."""
+    """The keys that mean something now, as many as fit; help and palette always.
+
+    Args:
+        is_valid: whether a key means something, by its id.
+        read_only: what acts is off.
+        names: labels other than those of the table.
+        width: cells.
+        first: scopes whose keys go before the others, as the pane with the focus has them.
+    """
     right = [span for id_ in ALWAYS for span in _hint(BY_ID[id_], BY_ID[id_].label, False)]
     room = width - _cells(right) - 1
     left: list[Span] = [(" ", "bar")]
-    for key in KEYS:
+    for key in sorted(KEYS, key=lambda key: key.scope not in first):
         if key.label and key.id not in ALWAYS and is_valid(key.id):
             hint = _hint(key, names.get(key.id, key.label), key.is_danger and read_only)
             if _cells(left) + _cells(hint) > room:
                 break
             left += hint
     return left, right
+
+
+def typing(words: Sequence[tuple[str, str]]) -> list[Span]:
+    """The same while keys are letters: what the others do in the field.
+
+    Args:
+        words: names of keys as the table has them, and what each does.
+    """
+    spans = [((shown(key), "bar-warn"), (f" {label}  ", "bar")) for key, label in words]
+    return [(" ", "bar"), *(span for pair in spans for span in pair)]
 
 
 def _hint(key: Key, label: str, is_off: bool) -> list[Span]:

@@ -21,8 +21,9 @@ from jobmon_console.tui.listing import ARRAY, JOB
 from jobmon_console.tui.panes.detail import Detail
 from jobmon_console.tui.panes.pane import Target
 from jobmon_console.tui.panes.tabs import TabBar
-from jobmon_console.tui.screens.status import footer, header
+from jobmon_console.tui.screens.status import footer, header, typing
 from jobmon_console.tui.site import Site
+from jobmon_console.tui.states import link_look
 from jobmon_console.tui.widgets.bar import Bar
 from jobmon_console.tui.widgets.clusters import Clusters
 from jobmon_console.tui.widgets.filter import Filter, FilterInput
@@ -38,6 +39,8 @@ LATE = 0.1  # s behind time at which the pace is halved: the loop waits for a sl
 SLOWEST = 8  # times as long as usual between paints
 REDRAW = 1.0  # s between paints of what only time changes: elapsed times, ages
 HALF, FULL, HIDDEN = "half", "full", "hidden"  # of the detail pane
+FILTERING = (("enter", "to the list"), ("escape", "back"), ("tab", "complete"), ("up", "earlier ones"))
+FINDING = (("enter", "to the output"), ("escape", "forget it"))
 ZOOMS = (HALF, FULL, HIDDEN)
 
 
@@ -61,6 +64,8 @@ class JobsView(Screen[None], inherit_bindings=False):
         self.filter = Filter(select, self._offer)
         self.views: dict[str, str] = {}  # a person's own, name: selector
         self._first = select
+        self._before = ""  # the filter when somebody began to type one
+        self._anchor = ""  # the line that was under the cursor then
         self.clusters = Clusters(self.board, site.steady)
         self.table = JobTable(self.board, site.now, site.steady, self._explain)
         self.detail = Detail(site.now)
@@ -71,6 +76,8 @@ class JobsView(Screen[None], inherit_bindings=False):
         self._ticked = self._typed = float("-inf")  # s, the last tick and the last key
         self._paced = site.steady()  # s, when the pace was looked at
         self._slowness = 1  # times as long as usual between ticks
+        self._away: list[str] = []  # what was said of connections that are not there
+        self._links: list[str] = []  # what was said of the connections at the last tick
 
     def compose(self) -> ComposeResult:
         """Header, panes, footer; and the page for a terminal that is too small."""
@@ -121,11 +128,14 @@ class JobsView(Screen[None], inherit_bindings=False):
         self._frame(now)
 
     def _paint(self, now: float) -> None:
+        links = [feed.link for feed in self.board.feeds if not feed.link.is_usable]
+        before, self._away = self._away, [link_look(link, now).word for link in links]
+        is_away_anew = self._away != before  # the first line says it at once; so do the headings
         if self.board.is_due(now, self.table.moved):
             self.board.arrange(now, self.table.key)
             self.table.settle()
             self._drawn = now
-        elif now - self._drawn >= REDRAW or not self.board.lines:
+        elif now - self._drawn >= REDRAW or not self.board.lines or is_away_anew:
             self.table.refresh()
             self._drawn = now
         else:
@@ -153,8 +163,14 @@ class JobsView(Screen[None], inherit_bindings=False):
     def _frame(self, now: float) -> None:
         read_only = self.site.read_only
         self.header.show(*header(self.board, now, self.site.now(), read_only, self.size.width))
+        if self.is_typing:
+            self.footer.show(typing(FINDING if self.is_finding else FILTERING))
+            return
         names = {"stream": "stdout" if self.detail.output.file == "stderr" else "stderr"}
-        self.footer.show(*footer(self.is_valid, read_only, names, self.size.width))
+        if self.focused is self.detail.output:
+            names["filter"] = "find"
+        first = (OUTPUT, FILES, DETAIL) if self.detail.has_focus_within else ()
+        self.footer.show(*footer(self.is_valid, read_only, names, self.size.width, first))
 
     # What is where
 
@@ -243,6 +259,8 @@ class JobsView(Screen[None], inherit_bindings=False):
             return False
         self.filter.complain(None)
         self.board.arrange(self.site.steady())
+        if self._anchor in self.board.lines:  # whatever half of a word hid it for a moment
+            self.table.key = self._anchor
         line = self.table.current
         if line is None or line.kind not in (JOB, ARRAY):
             self.table.first_job()
@@ -259,10 +277,11 @@ class JobsView(Screen[None], inherit_bindings=False):
             self.set_filter(event.text)
 
     def on_filter_left(self) -> None:
-        """Enter: what stands there is meant, and the list has the keys again."""
-        if self.filter.input.value != self.board.filter:
-            self.set_filter(self.filter.input.value)
-        self.leave_filter()
+        """Enter: what stands there is meant, and the list has the keys again; what is wrong can be mended."""
+        self.filter.withdraw()
+        text = self.filter.input.value
+        if text == self.board.filter or self.set_filter(text):
+            self.leave_filter()
 
     def begin_with(self, text: str) -> None:
         """The filter to begin with, before anything is shown."""
@@ -272,13 +291,20 @@ class JobsView(Screen[None], inherit_bindings=False):
     def _offer(self, text: str) -> list[Completion]:
         return complete(text, self.board.values)
 
+    def open_filter(self) -> None:
+        """Into the input."""
+        self._before, self._anchor = self.board.filter, self.table.key
+        self.filter.display = True
+        self.set_focus(self.filter.input)  # at once: what is typed next must not be taken for keys
+
     def leave_filter(self) -> None:
-        """Out of the input; a wrong text gives way to the last good one."""
+        """Out of the input; a text that is no filter gives way to the one there was before it."""
         self.filter.withdraw()
-        self.filter.remember(self.board.filter)
         if self.filter.input.value != self.board.filter:
-            self.filter.input.value = self.board.filter
-            self.filter.complain(None)
+            self.filter.input.value = self._before
+            self.set_filter(self._before)
+        self._anchor = ""
+        self.filter.remember(self.board.filter)
         self.filter.display = bool(self.board.filter)
         self.set_focus(self.table)
 

@@ -9,6 +9,8 @@ from jobmon_console.tui.listing import CLUSTER, Line
 from jobmon_console.tui.states import link_look
 from jobmon_console.tui.widgets.lines import Lines, Span
 
+COUNTS = "running/all "  # above the numbers
+
 
 class Clusters(Lines):
     """Headings of the board with their counts."""
@@ -43,7 +45,9 @@ class Clusters(Lines):
     def head(self, y: int) -> list[Span]:
         """Title."""
         clusters = sum(line.kind == CLUSTER for line in self._board.groups)
-        return [(" Clusters ", "bar-strong"), (str(clusters or ""), "bar"), (" " * self.size.width, "bar")]
+        title, number = " Clusters ", str(clusters or "")
+        counts = (COUNTS if clusters else "").rjust(self.size.width - len(title) - len(number))
+        return [(title, "bar-strong"), (number, "bar"), (counts, "bar")]
 
     def spans(self, index: int) -> list[Span]:
         """One cluster, or one of its nodes."""

@@ -36,10 +36,14 @@ class FilterInput(Input, inherit_bindings=False):
         super().__init__(id=name, max_length=LONGEST, compact=True, select_on_focus=False)
 
     def on_paste(self, event: events.Paste) -> None:
-        """Pasted text is from outside, too."""
+        """Pasted text is from outside, too; lines become one, and what is too long is cut."""
         event.prevent_default()
         event.stop()
-        self.insert_text_at_cursor(safe(event.text.splitlines()[0] if event.text else ""))
+        text = " ".join(safe(line) for line in event.text.splitlines() if line.strip())
+        room = LONGEST - len(self.value) + len(self.selected_text)
+        if len(text) > room:
+            self.notify(f"{LONGEST:,} characters fit: the end of what was pasted is left out", markup=False)
+        self.replace(text[:room], *sorted(self.selection))
 
 
 class SelectorInput(FilterInput, inherit_bindings=False):
@@ -134,7 +138,7 @@ class Filter(Vertical):
         at = len(PROMPT) + max(0, min(error.position, len(self.input.value)) - self.input.scroll_offset.x)
         text = safe(error.expected)
         if self.size.width - at - 2 >= min(len(text), LEAST_SENTENCE):
-            self._complaint.show([(f"{' ' * at}^ {text}", "warn")])
+            self._complaint.show([(f"{' ' * at}^ {texts.fit(text, self.size.width - at - 2)}", "warn")])
         else:  # no room to the right: the sentence stands before the mark
             self._complaint.show([(f"{texts.fit(text, at - 1, right=True)} ^", "warn")])
 
@@ -168,7 +172,7 @@ class Filter(Vertical):
             self.history = [text, *(old for old in self.history if old != text)][:HISTORY]
 
     def withdraw(self) -> None:
-        """Nothing is offered while nobody types."""
+        """Nothing is offered to who is done with typing."""
         self._offered = []
         self._show_offer()
 

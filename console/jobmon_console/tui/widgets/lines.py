@@ -32,7 +32,8 @@ class Lines(ScrollView, can_focus=True, inherit_bindings=False):
     COMPONENT_CLASSES: ClassVar[set[str]] = set(CLASSES)
     HAS_CURSOR = False
     IS_SELECTABLE = False  # text can be selected with the mouse; costs a few microseconds a span
-    HEADS = 0  # rows above the others that do not scroll
+    HEADS = 0  # rows above the others that do not scroll with them
+    HAS_TITLES = False  # those rows are titles of columns, and go sideways with them
 
     virtual_size = Reactive(Size(0, 0))  # another number of rows moves no other widget: nothing is laid out anew
 
@@ -162,7 +163,7 @@ class Lines(ScrollView, can_focus=True, inherit_bindings=False):
         width, offset = self.size.width, self.scroll_offset
         ground = self.rich_style if self._ground is None else self._ground
         if y < self.HEADS:
-            return self._strip(self.head(y), 0, width, ground)
+            return self._strip(self.head(y), offset.x if self.HAS_TITLES else 0, width, ground)
         index, count = y - self.HEADS + offset.y, self.count()
         if count == 0:
             texts = self.emptiness()

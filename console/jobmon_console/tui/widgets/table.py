@@ -148,7 +148,7 @@ class JobTable(Lines):
         if self.is_paused:
             left.append(("  paused, p resumes", "bar-warn"))
         held = "  held" if board.is_held(self._steady(), self.moved) else ""
-        right = f"by {SORTS[board.sort].title}{' ▲' if board.is_reversed else ''}{held} "
+        right = f"by {SORTS[board.sort].title}{', reversed' if board.is_reversed else ''}{held} "
         used = sum(len(text) for text, _ in left)
         if used + len(right) < self.size.width:
             left.append((right.rjust(self.size.width - used), "bar"))
@@ -159,7 +159,7 @@ class JobTable(Lines):
         for at, (column, width) in enumerate(self.columns):
             width = max(LEAST_FIRST, width - self._indent) if at == 0 else width
             is_sort = column.id == self.board.sort
-            title = column.title + (("▲" if self.board.is_reversed else "▼") if is_sort else "")
+            title = column.title + (SORTS[column.id].arrow(self.board.is_reversed) if is_sort else "")
             style = "accent" if is_sort else "dim"
             spans.append((texts.fit(title, width, right=column.is_right) + " " * GAP, style))
         return spans

@@ -7,7 +7,11 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 THEME_NAMES = ("dark", "light", "high-contrast", "colour-blind", "ansi")
-FEW_COLOURS = frozenset(["linux", "vt100", "vt220", "ansi", "screen", "xterm-mono", "dumb"])  # 16 or fewer
+# Terminals of 16 colours or fewer by their own account; those that have more say so by their name, or in COLORTERM.
+FEW_COLOURS = frozenset(
+    ["ansi", "cygwin", "dumb", "linux", "rxvt", "screen", "tmux", "vt100", "vt102", "vt220", "xterm", "xterm-color"]
+    + ["xterm-mono"]
+)
 
 
 class Appearance(NamedTuple):

@@ -40,6 +40,13 @@ class Flags(NamedTuple):
     key: str = ""
     ca: str = ""
 
+    def words(self) -> list[str]:
+        """The same as it is typed."""
+        found = [word for name in self.context for word in ("--context", name)]
+        named = {"--credential": self.credential, "--server": self.server}
+        named |= {"--cert": self.cert, "--key": self.key, "--ca": self.ca}
+        return found + [word for flag, value in named.items() if value for word in (flag, value)]
+
 
 class Settings(NamedTuple):
     """The configuration file, read."""

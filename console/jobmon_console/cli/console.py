@@ -41,4 +41,5 @@ def run(arguments: argparse.Namespace) -> int:
     from jobmon_console.tui import start  # what it loads makes its bindings from the keys when it is imported
 
     look = appearance(arguments.theme or "", arguments.ascii, arguments.no_mouse, arguments.no_animation, os.environ)
-    return int(start.run(contexts, selector, arguments.read_only, look))
+    typed = reach.flags_of(arguments).words()
+    return int(start.run(contexts, selector, arguments.read_only, look, typed))

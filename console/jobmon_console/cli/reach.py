@@ -66,15 +66,20 @@ def contexts_of(arguments: argparse.Namespace) -> list[Context]:
         JobMonError: there is none, or it cannot be told which.
         ElsewhereError: in a child of the holder, which is for another context, or not for such a command.
     """
-    given = {name: value for name in Flags._fields if (value := getattr(arguments, name, None))}
-    flags = Flags(**given)
-    found = load_contexts(flags._replace(context=tuple(flags.context)), os.environ)
+    found = load_contexts(flags_of(arguments), os.environ)
     if only is None:
         return found
     is_endless = getattr(arguments, "follow", False) or getattr(arguments, "watch", False)
     if is_endless or arguments.command not in HELD or list(map(absolute, found)) != [only]:
         raise ElsewhereError
     return [only]
+
+
+def flags_of(arguments: argparse.Namespace) -> Flags:
+    """What the command line says of contexts."""
+    given = {name: value for name in Flags._fields if (value := getattr(arguments, name, None))}
+    flags = Flags(**given)
+    return flags._replace(context=tuple(flags.context))
 
 
 def each(asked: list[T], ask: Callable[[T], Any]) -> Iterator[Outcome]:

@@ -52,6 +52,7 @@ class Console(App[None]):
         chance: gives 0 to 1.
         keeper: keeps how it is left; None: nothing is kept.
         look: how it is drawn.
+        typed: words of the command line that chose the contexts.
     """
 
     TITLE = "JobMon"
@@ -72,6 +73,7 @@ class Console(App[None]):
         chance: Callable[[], float] = random.random,
         keeper: Keeper | None = None,
         look: Appearance = Appearance(),  # noqa: B008 - a value that never changes
+        typed: Sequence[str] = (),
     ) -> None:
         super().__init__()
         self._look = look
@@ -80,7 +82,7 @@ class Console(App[None]):
         self._keeper = keeper
         self._net = ControlFilter()
         self.feeds = [each if isinstance(each, Feed) else Feed(*each, steady, chance) for each in sources]
-        self.site = Site(Board(self.feeds, now), Volley(), now, steady, read_only)
+        self.site = Site(Board(self.feeds, now), Volley(), now, steady, read_only, tuple(typed))
         self.jobs = JobsScreen(self.site, select)
         self.farewell: Farewell | None = None  # of a console that has a process of its own
         self._keystrokes = Keystrokes(self, lambda: self.focused or self.screen, super().on_event)
@@ -89,6 +91,7 @@ class Console(App[None]):
         kept = keeper.load() if keeper is not None else Preferences()
         left = kept.theme if kept.theme in self.available_themes else DARK.name
         self.theme = THEMES[look.theme].name if look.theme else left
+        self._given, self._left = self.theme if look.theme else "", left
         self.jobs.adopt(kept, select)
         self._has_helped = kept.has_helped or keeper is None
 
@@ -117,7 +120,8 @@ class Console(App[None]):
         for number in STOPPING:
             loop.remove_signal_handler(number)
         if self._keeper is not None:
-            self._keeper.keep(self.jobs.preferences()._replace(theme=self.theme))
+            theme = self._left if self.theme == self._given else self.theme  # one of the command line is for once
+            self._keeper.keep(self.jobs.preferences()._replace(theme=theme))
         self.jobs.detail.stop()
         for feed in self.feeds:
             await feed.stop()

@@ -27,10 +27,15 @@ class Sort(NamedTuple):
     value: Callable[[Mapping[str, Any]], Any]  # None: not known
     is_live: bool = False  # changes all the time, so that the list would never stand still
     is_falling: bool = False  # of what the column shows the largest comes first
+    descends: bool = False  # of the field the largest comes first
 
     def arrow(self, is_reversed: bool) -> str:
         """Whether what the column shows grows downwards (▲) or falls, beside its title."""
         return "▼" if self.is_falling != is_reversed else "▲"
+
+    def word(self, is_reversed: bool) -> str:
+        """The same for ``jobmon jobs --sort``."""
+        return self.field + ("-" if self.descends != is_reversed else "")
 
 
 def _text(id_: str, field: str) -> Sort:
@@ -42,7 +47,7 @@ def _number(id_: str, title: str, field: str) -> Sort:
         number = row.get(field)
         return -number if isinstance(number, (int, float)) else None  # the largest is what one looks for
 
-    return Sort(id_, title, field, value, is_live=True, is_falling=True)
+    return Sort(id_, title, field, value, is_live=True, is_falling=True, descends=True)
 
 
 def natural(text: str) -> str:
@@ -80,7 +85,7 @@ SORTS = {
         _number("cpu", "CPU, busiest first", "cpu_percent"),
         _number("mem", "memory, largest first", "rss_bytes"),
         _number("output", "output, most first", "output_bytes"),
-        Sort("elapsed", "start, newest first", "started", _started),
+        Sort("elapsed", "start, newest first", "started", _started, descends=True),
     )
 }
 DEFAULT = "elapsed"

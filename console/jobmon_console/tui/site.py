@@ -15,3 +15,4 @@ class Site(NamedTuple):
     now: Callable[[], float]  # s since 1970
     steady: Callable[[], float]  # s, never set back
     read_only: bool  # nothing may act on a job
+    typed: tuple[str, ...] = ()  # words of the command line that chose the contexts

@@ -9,7 +9,7 @@ import importlib
 import os
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from jobmon_console.appearance import Appearance
 from jobmon_console.contexts import Context
@@ -26,6 +26,7 @@ def run(
     select: str = "",
     read_only: bool = False,
     look: Appearance = Appearance(),  # noqa: B008 - a value that never changes
+    typed: Sequence[str] = (),
     environ: Mapping[str, str] = os.environ,
 ) -> int:
     """The console on this terminal, until it is left; its exit status.
@@ -35,6 +36,7 @@ def run(
         select: the filter to begin with.
         read_only: nothing may act on a job.
         look: how it is drawn.
+        typed: words of the command line that chose the contexts; a command that is copied has them too.
         environ: names the configuration file, beside which is kept how the console was left.
     """
     clients = [LazyClient(context) for context in contexts]
@@ -42,19 +44,25 @@ def run(
         client.open()
     keeper = Keeper.of(environ, [context.name for context in contexts])
     farewell = Farewell()
-    status = asyncio.run(_run(clients, select, read_only, look, keeper, farewell))
+    status = asyncio.run(_run(clients, select, read_only, look, typed, keeper, farewell))
     farewell.over()
     return status
 
 
 async def _run(
-    clients: list[LazyClient], select: str, read_only: bool, look: Appearance, keeper: Keeper, farewell: Farewell
+    clients: list[LazyClient],
+    select: str,
+    read_only: bool,
+    look: Appearance,
+    typed: Sequence[str],
+    keeper: Keeper,
+    farewell: Farewell,
 ) -> int:
     feeds = [Feed(client.name, client, time.monotonic, random.random) for client in clients]
     for feed in feeds:
         feed.start(is_ahead=True)
     app = await asyncio.to_thread(importlib.import_module, _DRAWS)
-    console = app.Console(feeds, select, read_only, keeper=keeper, look=look)
+    console = app.Console(feeds, select, read_only, keeper=keeper, look=look, typed=typed)
     console.farewell = farewell
     await console.run_async(mouse=look.has_mouse)
     return int(console.return_code or 0)

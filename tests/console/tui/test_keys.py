@@ -266,6 +266,35 @@ async def _to_the_table(console: Console, pilot: Any, settle: Any) -> None:
     await settle(pilot, lambda: jobs.detail.output.count() >= 40)
 
 
+async def test_a_key_of_another_pane_says_where_it_means_something(console: Console, settle: Any) -> None:
+    def told() -> str:
+        return " ".join(each.message for each in console._notifications)
+
+    async with console.run_test(size=(140, 40)) as pilot:
+        await settle(pilot, lambda: console.jobs.target)
+        await pilot.press("2", "f")
+        await settle(pilot, lambda: "f is a key in Output (1)" in told())
+        await pilot.press("tab", "s")
+        await settle(pilot, lambda: "s is a key in the list of jobs" in told())
+        await pilot.press("escape", "home", "x")
+        await settle(pilot, lambda: "no job is chosen" in told())
+        await pilot.press("space")
+        await settle(pilot, lambda: "Space marks jobs" in told())
+        await pilot.press("ctrl+c")
+        await settle(pilot, lambda: "Ctrl-Q leaves" in told())
+
+        assert console.screen is console.jobs
+
+
+async def test_the_order_that_is_chosen_again_stays_as_it_is(console: Console, settle: Any) -> None:
+    async with console.run_test(size=(140, 40)) as pilot:
+        await settle(pilot, lambda: console.jobs.target)
+        await pilot.press("s", "enter")
+        await settle(pilot, lambda: console.screen is console.jobs)
+
+        assert not console.jobs.board.is_reversed
+
+
 async def test_letters_are_letters_while_a_filter_is_typed(console: Console, settle: Any) -> None:
     async with console.run_test(size=(100, 30)) as pilot:
         await settle(pilot, lambda: console.jobs.target)

@@ -24,11 +24,29 @@ async def test_a_job_that_its_owner_has_protected_asks_for_the_number(
         await settle(pilot, lambda: console.jobs.target)
         await pilot.press("x")
         await settle(pilot, lambda: "Send a signal to 1 job" in screen_text(console))
-        assert ("protected jobs are among them: type 1 to confirm" in screen_text(console)) is is_counted
+        assert ("it is a protected job: type 1 to confirm" in screen_text(console)) is is_counted
         await pilot.click("#send")
         await settle(pilot, lambda: is_counted or "1 of 1 answered" in screen_text(console))
 
         assert len([verb for verb, _ in source.asked if verb == "kill"]) == (not is_counted)
+
+
+async def test_the_number_may_be_typed_at_once_and_enter_leads_to_the_button_it_allows(
+    console: Console, source: Any, settle: Any, screen_text: Any
+) -> None:
+    source.is_heard = True
+    async with console.run_test(size=(120, 40)) as pilot:
+        await settle(pilot, lambda: console.jobs.target)
+        await pilot.press("A", "x")
+        await settle(pilot, lambda: "type 7 to confirm" in screen_text(console))
+        await pilot.press("8", "enter")
+        assert console.focused is not None
+        assert console.focused.id == "cancel"
+        await pilot.press("shift+tab", "backspace", "7", "enter")
+        assert console.focused.id == "send"
+        assert not [verb for verb, _ in source.asked if verb == "kill"]
+        await pilot.press("enter")
+        await settle(pilot, lambda: "7 of 7 answered" in screen_text(console))
 
 
 async def test_the_outcome_is_seen_however_long_the_command_is(

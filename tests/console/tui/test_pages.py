@@ -4,7 +4,7 @@ from typing import Any
 
 from jobmon_console.errors import CredentialRefusedError, UnreachableError
 from jobmon_console.tui.app import Console
-from jobmon_console.tui.screens.activity import Activity
+from jobmon_console.tui.screens.activity import Activity, ActivityRows
 from jobmon_console.tui.screens.connect import Connect
 from jobmon_console.tui.screens.nodes import Nodes, nodes_of
 
@@ -71,6 +71,18 @@ async def test_activity_shows_what_was_done_newest_first(
         assert text.index("eve") < text.index("alice")
         await pilot.press("escape")
         await settle(pilot, lambda: console.screen is console.jobs)
+
+
+async def test_a_long_trail_comes_in_one_piece(console: Console, source: Any, settle: Any) -> None:
+    source.audit = [{"at": 1.7e9 + number, "who": "alice", "verb": "ps", "id": "8812"} for number in range(100)]
+    async with console.run_test(size=(140, 30)) as pilot:
+        await settle(pilot, lambda: console.jobs.target)
+        rows = ActivityRows(console.feeds)
+        rows.ask()
+        await settle(pilot, lambda: all(reading.is_over for _, reading in rows._readings))
+        rows.take()
+
+        assert len(rows.rows) == 100
 
 
 async def test_titles_go_sideways_with_what_they_stand_above(

@@ -138,6 +138,8 @@ async def test_every_theme_draws_the_console(
         ({"TERM": "xterm-256color", "LANG": "C.UTF-8"}, Appearance()),
         ({"TERM": "linux", "LANG": "C.UTF-8"}, Appearance("ansi")),
         ({"TERM": "linux", "COLORTERM": "truecolor"}, Appearance()),
+        ({"TERM": "xterm"}, Appearance("ansi")),
+        ({"TERM": "tmux-256color"}, Appearance()),
         ({"LC_ALL": "C", "LANG": "en_US.UTF-8"}, Appearance(is_ascii=True)),
         ({"SSH_CONNECTION": "1 2 3 4"}, Appearance(is_still=True)),
         ({"NO_COLOR": "1"}, Appearance(is_still=True)),

@@ -8,6 +8,7 @@ from typing import Any
 
 from textual.app import ComposeResult
 from textual.containers import Horizontal
+from textual.geometry import Region
 
 from jobmon_console import calls, hexdump
 from jobmon_console.errors import JobMonError
@@ -139,7 +140,18 @@ class FileList(Pane):
         spans: list[Span] = [(f" {safe(self.path)}", "accent")]
         if self._left_out:
             spans.append((f"  {self._left_out:,} more are not listed", "warn"))
+        if self._entries and not self.problem:  # that is told with the age of the list
+            room = self.size.width - sum(len(text) for text, _ in spans)
+            told = f"  seen {self.age} ago"
+            more = ", R asks again"
+            spans.append((told + more if len(told + more) <= room else told, "dim"))
         return spans
+
+    def tick(self, now: float) -> None:
+        """The age of the list grows, too."""
+        super().tick(now)
+        if self._entries:
+            self.refresh(Region(0, 0, self.size.width, self.HEADS))
 
     def spans(self, index: int) -> list[Span]:
         """Name, size, time."""

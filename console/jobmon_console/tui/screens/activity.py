@@ -1,5 +1,6 @@
 """The page of activity: who did what to the jobs one may see, newest first."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -8,12 +9,12 @@ from jobmon_console.safe import safe
 from jobmon_console.tui import texts
 from jobmon_console.tui.feed import Feed
 from jobmon_console.tui.screens.page import Page
-from jobmon_console.tui.source import Reading
+from jobmon_console.tui.source import Reading, once
 from jobmon_console.tui.widgets.lines import Lines, Span
 from jobmon_wire.moments import write_moment
 
 LAST = 500  # rows asked of each server
-AGAIN = 10  # looks between two questions
+AGAIN = 10.0  # s between two questions
 
 _DECISIONS = {"allowed": "good", "refused": "bad"}
 
@@ -31,7 +32,7 @@ class ActivityRows(Lines):
         self.problems: list[str] = []
         self.is_asking = False
         self._feeds = feeds
-        self._readings: list[tuple[Feed, Reading[dict[str, Any]], list[dict[str, Any]]]] = []
+        self._readings: list[tuple[Feed, Reading[list[dict[str, Any]]]]] = []
 
     def ask(self) -> None:
         """Ask every server that answers."""
@@ -40,7 +41,7 @@ class ActivityRows(Lines):
         self.problems = []
         for feed in self._feeds:
             if feed.link.is_usable:
-                self._readings.append((feed, Reading(partial(feed.source.rows, calls.audit("", LAST))), []))
+                self._readings.append((feed, once(partial(_trail, feed))))
             else:
                 self.problems.append(f"{safe(feed.name)} is not connected")
         self.is_asking = bool(self._readings)
@@ -49,15 +50,12 @@ class ActivityRows(Lines):
         """Take what came; when all have answered, show it."""
         if not self._readings:
             return
-        for _, reading, rows in self._readings:
-            rows += reading.take()
-        if not all(reading.is_over for _, reading, _ in self._readings):
+        if not all(reading.is_over for _, reading in self._readings):
             return
-        for feed, reading, rows in self._readings:
-            rows += reading.take()
+        found = [row for _, reading in self._readings for rows in reading.take() for row in rows]
+        for feed, reading in self._readings:
             if reading.error is not None:
                 self.problems.append(f"{safe(feed.name)}: {safe(str(reading.error))}")
-        found = [row for _, _, rows in self._readings for row in rows]
         found.sort(key=lambda row: texts.moment(row.get("at")) or 0.0, reverse=True)
         under = _action(self.rows[self.cursor]) if self.cursor < len(self.rows) else None
         self.rows, self._readings, self.is_asking = found, [], False
@@ -66,7 +64,7 @@ class ActivityRows(Lines):
 
     def stop(self) -> None:
         """Nobody looks any more."""
-        for _, reading, _ in self._readings:
+        for _, reading in self._readings:
             reading.cancel()
 
     def count(self) -> int:
@@ -113,14 +111,16 @@ class Activity(Page):
 
     Args:
         feeds: one per context.
+        steady: a steady clock, s.
     """
 
     ID = "activity"
 
-    def __init__(self, feeds: list[Feed]) -> None:
+    def __init__(self, feeds: list[Feed], steady: Callable[[], float]) -> None:
         self._activity = ActivityRows(feeds)
         super().__init__(self._activity)
-        self._looks = 0
+        self._steady = steady
+        self._next = float("-inf")  # s, when to ask again
 
     def title_spans(self) -> list[Span]:
         """How many, and who did not answer."""
@@ -131,10 +131,16 @@ class Activity(Page):
 
     def renew(self) -> None:
         """Take what came; ask again after a while."""
-        if self._looks % AGAIN == 0:
+        now = self._steady()
+        if now >= self._next:
             self._activity.ask()
-        self._looks += 1
+            self._next = now + AGAIN
         self._activity.take()
+
+    @property
+    def is_waiting(self) -> bool:
+        """Somebody has been asked."""
+        return self._activity.is_asking
 
     def reload(self) -> None:
         """Ask now."""
@@ -143,6 +149,10 @@ class Activity(Page):
     def on_unmount(self) -> None:
         """Cancel what is under way."""
         self._activity.stop()
+
+
+async def _trail(feed: Feed) -> list[dict[str, Any]]:
+    return [row async for row in feed.source.rows(calls.audit("", LAST))]
 
 
 def _action(row: dict[str, Any]) -> tuple[Any, ...]:

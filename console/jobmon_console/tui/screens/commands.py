@@ -1,16 +1,24 @@
 """What the screen shows, as a command line that says the same."""
 
 import shlex
+from collections.abc import Sequence
 
 _VERBS = {"output": "tail -f", "top": "top", "tree": "ps", "files": "ls -l", "info": "show", "events": "log"}
 
 
-def jobs(filter_: str) -> str:
-    """The list."""
-    return "jobmon jobs" + (f" {shlex.quote(filter_)}" if filter_ else "")
+def jobs(filter_: str, sort: str = "", typed: Sequence[str] = ()) -> str:
+    """The list.
+
+    Args:
+        filter_: a selector, or empty.
+        sort: for ``--sort``; empty: the command's own order.
+        typed: what the console was told of contexts.
+    """
+    words = ["jobmon", "jobs", *typed, *(["--sort", sort] if sort else [])]
+    return shlex.join([*words, *(["--"] if filter_.startswith("-") else []), *([filter_] if filter_ else [])])
 
 
-def detail(tab: str, job: str, file: str = "") -> str:
+def detail(tab: str, job: str, file: str = "", typed: Sequence[str] = ()) -> str:
     """A tab about one job; a file where the tab is about one."""
-    words = ["jobmon", *_VERBS[tab].split(), shlex.quote(job)]
-    return " ".join(words + ([shlex.quote(file)] if file else []))
+    words = ["jobmon", *_VERBS[tab].split(), *typed, job]
+    return shlex.join(words + ([file] if file else []))

@@ -40,6 +40,8 @@ class NameView(Ask):
 class JobsList(JobsView, inherit_bindings=True):
     """The keys of the list."""
 
+    _asked = _kept = ""  # filters: of the command line, and as a person left it before
+
     # The list
 
     def do_filter(self) -> None:
@@ -62,6 +64,8 @@ class JobsList(JobsView, inherit_bindings=True):
                 self.board.marks.pop(uuid, None)
             self.board.marks |= dict.fromkeys(unmarked)
             self.table.refresh()
+        if target is None and not tasks:
+            self.say("Space marks jobs and arrays; A marks all that match the filter")
         if target is not None and target.row.get("state") != ENDED:
             if self.board.marks.pop(target.uuid, False) is False:
                 self.board.marks[target.uuid] = None
@@ -85,7 +89,7 @@ class JobsList(JobsView, inherit_bindings=True):
         orders = list(SORTS)
 
         def chosen(at: int | None) -> None:
-            if at is not None:
+            if at is not None and orders[at] != self.board.sort:  # r is what reverses it
                 self._sort(orders[at])
 
         titles = [order.title for order in SORTS.values()]
@@ -200,12 +204,14 @@ class JobsList(JobsView, inherit_bindings=True):
         self.detail.adopt(kept.tab, kept.is_wrapped)
         self.table.hidden = {column.id for column in COLUMNS[1:] if column.id in kept.hidden}
         self.views, self.filter.history = dict(kept.views), list(kept.history)
+        self._asked, self._kept = select, kept.filter
         self.begin_with(select or kept.filter)
 
     def preferences(self) -> Preferences:
         """How it is left; the theme is the application's."""
         return Preferences(
-            filter=self.board.filter,
+            # What was asked for at the start was meant for once.
+            filter=self._kept if self._asked and self.board.filter == self._asked else self.board.filter,
             sort=self.board.sort,
             is_reversed=self.board.is_reversed,
             grouping=self.board.grouping,

@@ -4,11 +4,12 @@ One method per key of the table that is neither a move nor a tab, named after
 the key's id.
 """
 
-from jobmon_console.keys import MOVES, TABS
+from jobmon_console.keys import BY_ID, MOVES, TABS, shown
 from jobmon_console.safe import safe
 from jobmon_console.tui.explain import FIRST_JOB
 from jobmon_console.tui.layout import SINGLE
 from jobmon_console.tui.listing import JOB
+from jobmon_console.tui.order import DEFAULT, SORTS
 from jobmon_console.tui.screens import commands
 from jobmon_console.tui.screens.activity import Activity
 from jobmon_console.tui.screens.connect import Connect
@@ -17,11 +18,13 @@ from jobmon_console.tui.screens.joblist import JobsList
 from jobmon_console.tui.screens.kill import Kill
 from jobmon_console.tui.screens.nodes import Nodes
 from jobmon_console.tui.screens.save import Save
-from jobmon_console.tui.screens.view import HALF, HIDDEN, ZOOMS
+from jobmon_console.tui.screens.view import HALF, HIDDEN, WHERE, ZOOMS
 from jobmon_console.tui.widgets.lines import Lines
 from jobmon_wire.jobs import ENDED
 from jobmon_wire.verbs import STREAMS
 
+NO_JOB = "no job is chosen: put the cursor on one, or mark some with Space"
+NOBODY_HEARS = "nobody is there to take a signal: the job has ended, or is lost"
 CLIPBOARD = 64 * 1024  # characters; terminals cut or refuse longer ones
 
 
@@ -31,7 +34,9 @@ class JobsScreen(JobsList, inherit_bindings=True):
     def action_do(self, id_: str) -> None:
         """Do what a key means."""
         self.touched()
-        if id_ in MOVES:
+        if not self.is_valid(id_) and id_ != "kill":
+            self.say(f"{shown(BY_ID[id_].keys[0])} is a key {WHERE[BY_ID[id_].scope]}")
+        elif id_ in MOVES:
             self._moving.move(id_)
         elif id_.startswith("tab_") and id_[4:] in TABS:
             self.detail.open_tab(id_[4:])
@@ -46,6 +51,13 @@ class JobsScreen(JobsList, inherit_bindings=True):
     @property
     def _moving(self) -> Lines:
         return self.focused if isinstance(self.focused, Lines) else self.table
+
+    def action_copy_or_tell(self) -> None:
+        """Ctrl-C copies what is selected with the mouse; it ends nothing here."""
+        if self.get_selected_text():
+            self.action_copy_text()
+        else:
+            self.say("Ctrl-C copies what the mouse has selected; Ctrl-Q leaves")
 
     # In and out
 
@@ -203,7 +215,8 @@ class JobsScreen(JobsList, inherit_bindings=True):
             return
         targets = [target for target in self.marked_or_current() if target.is_alive]
         if not targets:
-            self.say("no job is chosen that could get a signal: it has ended, or is lost")
+            chosen = self.marked_or_current()
+            self.say(NOBODY_HEARS if chosen else NO_JOB)
             return
         foreign = any(target.row.get("owner_name") != target.feed.me for target in targets)
         self.app.push_screen(Kill(targets, foreign, self.site.volley.send))
@@ -227,9 +240,11 @@ class JobsScreen(JobsList, inherit_bindings=True):
         if self.detail.has_focus_within and self.target is not None:
             files = {"output": self.detail.output.file, "files": self.detail.files.list.path}
             job = str(self.target.row.get("id") or self.target.uuid)
-            self._copy(commands.detail(self.detail.tab, job, files.get(self.detail.tab, "")))
+            self._copy(commands.detail(self.detail.tab, job, files.get(self.detail.tab, ""), self.site.typed))
         else:
-            self._copy(commands.jobs(self.board.filter))
+            sort = SORTS[self.board.sort].word(self.board.is_reversed)
+            is_usual = self.board.sort == DEFAULT and not self.board.is_reversed
+            self._copy(commands.jobs(self.board.filter, "" if is_usual else sort, self.site.typed))
 
     def do_reconnect(self) -> None:
         """Try again now; ask again now."""
@@ -243,7 +258,7 @@ class JobsScreen(JobsList, inherit_bindings=True):
 
     def do_activity(self) -> None:
         """The page of activity."""
-        self.app.push_screen(Activity(self.board.feeds), self._turn_to)
+        self.app.push_screen(Activity(self.board.feeds, self.site.steady), self._turn_to)
 
     def do_connect(self) -> None:
         """The page of connections."""

@@ -5,6 +5,7 @@ another owner's job, or one that its owner has tagged ``protected``, ask for the
 number of targets to be typed.
 """
 
+import string
 from bisect import bisect_right
 from collections.abc import Callable
 from functools import lru_cache
@@ -14,6 +15,7 @@ from rich.cells import cell_len
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
+from textual.events import Key
 from textual.widgets import Button, Input
 
 from jobmon_console.safe import safe
@@ -141,12 +143,9 @@ class Signals(Bar):
         self.chosen = (self.chosen + by) % len(SIGNALS)
         self._draw()
 
-    def on_focus(self) -> None:
-        """Show that the arrows go here."""
-        self._draw()
-
-    def on_blur(self) -> None:
-        """Show that they do not."""
+    def watch_has_focus(self, has_focus: bool) -> None:
+        """Show whether the arrows go here."""
+        super().watch_has_focus(has_focus)
         self._draw()
 
     def _draw(self) -> None:
@@ -178,7 +177,7 @@ class Kill(Dialog[None]):
         self._title = Bar("kill-title")
         self._cancel = Button(Text("Cancel"), id="cancel", compact=True)
         self._confirm = Button(Text("Send"), id="send", compact=True)
-        self._number = Input(id="number", compact=True, max_length=6, restrict="[0-9]*")
+        self._number = Input("", "number", id="number", compact=True, max_length=6, restrict="[0-9]*")
 
     @property
     def must_count(self) -> bool:
@@ -201,8 +200,8 @@ class Kill(Dialog[None]):
     def compose(self) -> ComposeResult:
         """What, to whom, and two buttons."""
         ask, count = Bar("how-many"), len(self._frozen)
-        why = "other owners' jobs are among them: " if self._is_foreign else ""
-        why += "protected jobs are among them: " if self._is_protected and not why else ""
+        why = self._of_note("another owner's job", "other owners' jobs") if self._is_foreign else ""
+        why += self._of_note("a protected job", "protected jobs") if self._is_protected and not why else ""
         ask.show([(f" {why}type {count} to confirm ", "warn")])
         with Vertical(id="kill"):
             yield self._title
@@ -264,7 +263,18 @@ class Kill(Dialog[None]):
 
     def on_input_submitted(self) -> None:
         """Enter in the field goes on to the buttons, it sends nothing."""
-        self._cancel.focus()
+        (self._confirm if self._may_send() else self._cancel).focus()
+
+    def on_key(self, event: Key) -> None:
+        """A digit is one of the number, wherever the focus is."""
+        is_wanted = self.must_count and not self._targets.shots and self.focused is not self._number
+        if is_wanted and event.character is not None and event.character in string.digits:
+            event.stop()
+            self._number.focus()
+            self._number.insert_text_at_cursor(event.character)
+
+    def _of_note(self, one: str, several: str) -> str:
+        return f"it is {one}: " if len(self._frozen) == 1 else f"{several} are among them: "
 
     def _may_send(self) -> bool:
         counted = not self.must_count or self._number.value == str(len(self._frozen))

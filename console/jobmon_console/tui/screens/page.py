@@ -14,6 +14,7 @@ from jobmon_console.tui.widgets.lines import Lines, Span
 
 PAGES = ("nodes", "activity", "connect")  # by the ids of their keys
 REDRAW = 1.0  # s between two looks at what is newer
+QUICK = 0.1  # s between two while somebody waits for an answer
 
 
 class Page(Dialog[str]):
@@ -45,6 +46,7 @@ class Page(Dialog[str]):
         self.rows.focus()
         self._look()
         self.set_interval(REDRAW, self._look)
+        self.set_interval(QUICK, self._look_out)
 
     def title_spans(self) -> list[Span]:
         """What this is, and how many."""
@@ -53,6 +55,11 @@ class Page(Dialog[str]):
     def keys(self) -> str:
         """What keys do here besides closing it."""
         return "R asks again"
+
+    @property
+    def is_waiting(self) -> bool:
+        """Something has been asked for, and is not there yet."""
+        return False
 
     def renew(self) -> None:
         """Take what is newer."""
@@ -72,6 +79,10 @@ class Page(Dialog[str]):
     def on_lines_chosen(self) -> None:
         """A double click is Enter."""
         self.confirm()
+
+    def _look_out(self) -> None:
+        if self.is_waiting:
+            self._look()
 
     def _look(self) -> None:
         self.renew()

@@ -12,7 +12,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.screen import Screen
 
-from jobmon_console.keys import BY_ID, DETAIL, FILES, LIST, OUTPUT, SCREEN, TABLE
+from jobmon_console.keys import APP, BY_ID, DETAIL, FILES, LIST, OUTPUT, SCREEN, TABLE
 from jobmon_console.selectors import Completion, complete
 from jobmon_console.tui.bindings import SCREEN_KEYS, bindings
 from jobmon_console.tui.explain import explain
@@ -41,6 +41,12 @@ REDRAW = 1.0  # s between paints of what only time changes: elapsed times, ages
 HALF, FULL, HIDDEN = "half", "full", "hidden"  # of the detail pane
 FILTERING = (("enter", "to the list"), ("escape", "back"), ("tab", "complete"), ("up", "earlier ones"))
 FINDING = (("enter", "to the output"), ("escape", "forget it"))
+WHERE = {  # of scopes that are narrower than the screen
+    LIST: "in the list of jobs",
+    TABLE: "in the list of jobs",
+    OUTPUT: "in Output (1)",
+    FILES: "in Files (4), once Tab has led there",
+}
 ZOOMS = (HALF, FULL, HIDDEN)
 
 
@@ -49,7 +55,7 @@ class JobsView(Screen[None], inherit_bindings=False):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         *bindings(SCREEN_KEYS),
-        Binding("ctrl+c,super+c", "screen.copy_text", "Copy selected text", show=False),
+        Binding("ctrl+c,super+c", "screen.copy_or_tell", "Copy selected text", show=False),
     ]
 
     def __init__(self, site: Site, select: str) -> None:
@@ -203,9 +209,10 @@ class JobsView(Screen[None], inherit_bindings=False):
         """A key means something where the focus is."""
         scope, focused = BY_ID[id_].scope, self.focused
         if self.layout_name == TINY:
-            return id_ == "leave"
+            return id_ == "leave" or scope == APP
         in_list = focused is self.table or focused is self.clusters
         checks = {
+            APP: True,
             SCREEN: True,
             LIST: in_list,
             TABLE: focused is self.table,
@@ -218,8 +225,12 @@ class JobsView(Screen[None], inherit_bindings=False):
         return checks[scope]
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Keys that mean nothing here are passed on."""
-        return self.is_valid(str(parameters[0])) if action == "do" else True
+        """Keys that mean nothing here are passed on, but for those of another pane: it is said which."""
+        if action != "do":
+            return True
+        id_ = str(parameters[0])
+        is_told = BY_ID[id_].scope in WHERE or id_ == "kill"
+        return self.is_valid(id_) or (is_told and not self.is_typing and self.layout_name != TINY)
 
     # Layout
 

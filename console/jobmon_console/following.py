@@ -44,6 +44,14 @@ class Place:
         return None if self._trail is None else self._trail.cursor().text()
 
     @property
+    def identity(self) -> tuple[int, int] | None:
+        """Device and inode of the file that is read; None: nobody has told."""
+        if self._trail is None:
+            return None
+        cursor = self._trail.cursor()
+        return cursor.device, cursor.inode
+
+    @property
     def offset(self) -> int:
         """Bytes from the start of the file."""
         return 0 if self._trail is None else self._trail.offset

@@ -155,7 +155,7 @@ def _column(console: Console) -> int:
 
 
 def _match(console: Console) -> int:
-    return console.jobs.detail.output._row
+    return console.jobs.detail.output.stream.row
 
 
 FINDING = ("enter", "slash", *"step", "enter")

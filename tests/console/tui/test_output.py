@@ -127,7 +127,7 @@ async def test_lines_that_came_are_dated_those_from_before_are_not(
     async with console.run_test(size=(140, 40)) as pilot:
         await settle(pilot, lambda: "step 39" in screen_text(console))
         output = console.jobs.detail.output
-        output._feed(b"fresh\n")
+        output.stream.feed(b"fresh\n", 1.0)
         output.taken()
         await pilot.press("enter", "T")
         rows = [line for line in screen_text(console).splitlines() if "step 39" in line or "fresh" in line]

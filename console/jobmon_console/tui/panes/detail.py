@@ -177,8 +177,9 @@ class Detail(Vertical):
             self.output.find(event.text)
 
     def on_find_left(self) -> None:
-        """Enter: the output has the keys again."""
+        """Enter: the output has the keys again, and what is not in it yet is looked for further up."""
         self.close_find()
+        self.output.find_further()
 
     def renew(self) -> None:
         """Ask again now."""

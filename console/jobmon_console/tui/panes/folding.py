@@ -1,7 +1,7 @@
 """Long rows folded to a width: which piece of which row stands on which line of the screen.
 
-Rows come at the end and go at the beginning; only what changed is folded anew.
-Nothing here draws.
+Rows come at the end, go at the beginning and come back there; only what changed
+is folded anew.  Nothing here draws.
 """
 
 from collections.abc import Callable
@@ -54,6 +54,15 @@ class Folding:
         self.pieces = [piece._replace(row=piece.row - rows) for piece in self.pieces[gone:]]
         self._rows = max(0, self._rows - rows)
         return gone
+
+    def prepend(self, rows: int) -> int:
+        """So many rows came before the first; give how many pieces they are."""
+        if not self.width:
+            return rows
+        came = [piece for row in range(rows) for piece in pieces(row, self._text_of(row), self.width)]
+        self.pieces = [*came, *(piece._replace(row=piece.row + rows) for piece in self.pieces)]
+        self._rows += rows
+        return len(came)
 
     def line_of(self, row: int) -> int:
         """The line on which a row begins."""

@@ -2,8 +2,9 @@
 
 Follows standard output, standard error or any file of the sandbox; of a job
 that has ended it shows the last output that was kept.  Scrolling up stops
-following, the end resumes it.  What scrolled by can be searched, folded to the
-width, and shown with the times at which it came.
+following, the end resumes it; going above the first line brings what the file
+has before it.  What scrolled by can be searched, folded to the width, and shown
+with the times at which it came.
 """
 
 import time
@@ -14,14 +15,16 @@ from textual import events
 
 from jobmon_console import calls, sgr
 from jobmon_console.errors import JobMonError
-from jobmon_console.following import Place, passes, told
+from jobmon_console.following import passes
 from jobmon_console.replies import Kept
 from jobmon_console.safe import safe
 from jobmon_console.tui import texts
-from jobmon_console.tui.panes.folding import Folding, Piece
+from jobmon_console.tui.panes.earlier import FIND, STAY, TOP
+from jobmon_console.tui.panes.folding import Piece
+from jobmon_console.tui.panes.headline import headline
 from jobmon_console.tui.panes.pane import ASK_AGAIN, Pane, Target
-from jobmon_console.tui.panes.scrollback import Row, Scrollback
 from jobmon_console.tui.panes.search import Search
+from jobmon_console.tui.panes.stream import TAB, Stream, other_of
 from jobmon_console.tui.source import Reading, once
 from jobmon_console.tui.widgets.lines import Span
 from jobmon_wire.frames import DATA, NOTE, Frame
@@ -29,10 +32,10 @@ from jobmon_wire.jobs import ENDED, LOST
 from jobmon_wire.verbs import STREAMS
 
 FIRST = 500  # lines shown of what the job has printed already
-TAB = 8  # cells between tab stops
 MARGIN = 1  # cells before a line
 LOOKS = 3  # for the report of a job's end, which comes within a second or two
 CLOCK = 9  # cells of a time and the space behind it
+ABOVE = {"up": STAY, "page_up": STAY, "top": TOP}  # moves that go on above the first row, and what for
 
 
 class Output(Pane):
@@ -48,40 +51,39 @@ class Output(Pane):
     def __init__(self, now: Callable[[], float]) -> None:
         super().__init__("output")
         self.file = STREAMS[0]
-        self.follows = True
-        self.search = Search("", self._text)
+        self.stream = Stream(self.file)
         self.is_folded = False  # long lines go on below
         self.has_times = False  # each line with the time at which it came
         self._clock = now
-        self._buffer = Scrollback()
-        self._folding = Folding(self._text)
-        self._place = Place()
-        self._skipped = 0  # bytes that came faster than they could be shown
-        self._unseen = 0  # lines that came since following stopped
-        self._other = 0  # bytes of the ended job's other stream
-        self._is_told = False  # that the job has ended, in the stream
-        self._has_kept = False  # what was kept of the ended job is here: there is no more
-        self._looks = 0  # for the report of its end
-        self._has_begun = False  # what was there before has come
-        self._row = 0  # of the match that was gone to last
+
+    @property
+    def follows(self) -> bool:
+        """The end of the stream stays on the screen."""
+        return self.stream.follows
+
+    @property
+    def search(self) -> Search:
+        """What is looked for."""
+        return self.stream.search
 
     # Rows
 
     def count(self) -> int:
         """Lines on the screen: rows kept, or their pieces."""
-        return len(self._folding.pieces) if self.is_folded else len(self._buffer.rows)
+        return len(self.stream.folding.pieces) if self.is_folded else len(self.stream.buffer.rows)
 
     def breadth(self) -> int:
         """Cells of the widest row, at most: bytes of it."""
-        return 0 if self.is_folded else self._buffer.widest + TAB + self.margin()
+        return 0 if self.is_folded else self.stream.buffer.widest + TAB + self.margin()
 
     def spans(self, index: int) -> list[Span]:
         """A line or a piece of one, or a note about the stream."""
-        line = self._line(self._folding.pieces[index].row if self.is_folded else index)
+        stream = self.stream
+        line = stream.line(stream.folding.pieces[index].row if self.is_folded else index)
         text = line.text
-        piece = self._folding.pieces[index] if self.is_folded else Piece(index, 0, len(text))
-        row = self._buffer.rows[piece.row]
-        before = (self._time(row) if piece.start == 0 else "").ljust(CLOCK) if self.has_times else ""
+        piece = stream.folding.pieces[index] if self.is_folded else Piece(index, 0, len(text))
+        row = stream.buffer.rows[piece.row]
+        before = (stream.time(piece.row) if piece.start == 0 else "").ljust(CLOCK) if self.has_times else ""
         spans: list[Span] = [(" " + before, "dim")]
         places = self.search.places(text)
         for run in sgr.cover(line.runs, piece.start, piece.end):
@@ -100,36 +102,9 @@ class Output(Pane):
         """The cells before a line: air, and its time."""
         return MARGIN + (CLOCK if self.has_times else 0)
 
-    def _text(self, row: int) -> str:
-        return self._line(row).text
-
-    def _line(self, row: int) -> sgr.Line:
-        found = self._buffer.rows[row]
-        if found.is_note:
-            text = f"── {safe(found.data)} ──"
-            return sgr.Line(text, (sgr.Run(0, len(text), "info"),))
-        return sgr.read_line(found.data.removesuffix(b"\r"), TAB)
-
-    def _time(self, row: Row) -> str:
-        return "" if row.at is None else time.strftime("%H:%M:%S", time.gmtime(row.at))
-
     def head(self, y: int) -> list[Span]:
         """Which file, how much, and whether it is followed."""
-        spans: list[Span] = [(f" {safe(self.file)}", "accent")]
-        if self._buffer.lines:
-            lines = texts.plural(self._buffer.lines, "line")
-            spans.append((f"  {lines}, {texts.size(self._buffer.bytes)}", "dim"))
-        if self._skipped:  # the lines that say so scroll by as fast as the others
-            spans.append((f"  {texts.size(self._skipped)} skipped", "warn"))
-        if self._other:  # of a job that failed, that is where the reason stands
-            spans.append((f"  {self._other_stream()} {texts.size(self._other)}: o", "info"))
-        if self.search:
-            spans.append((f"  {self._matches()}", "info" if self.search.rows else "warn"))
-        if self.follows:
-            spans.append(("  following" if self.reading and not self.troubles() else "", "good"))
-        else:
-            spans.append((f"  f follows, {self._unseen:,} new" if self._unseen else "  f follows", "warn"))
-        return spans
+        return headline(self.stream, self.target, self.reading is not None and not self.troubles())
 
     def emptiness(self) -> list[list[Span]]:
         """Nothing was printed yet, or it cannot be known."""
@@ -143,14 +118,15 @@ class Output(Pane):
         """Follow the file; of an ended job, fetch what was kept."""
         source, file = target.source, self.file
         if target.is_alive:
-            self._has_kept = False
-            place = {"lines": FIRST} if self._place.cursor is None else {"resume": self._place.cursor}
-            file = self._place.file or file
-            call = calls.query(target.uuid, "tail", {"file": file, "follow": True, "latest": True} | place)
+            place = self.stream.place
+            self.stream.has_kept = False
+            start = {"lines": FIRST} if place.cursor is None else {"resume": place.cursor}
+            file = place.file or file
+            call = calls.query(target.uuid, "tail", {"file": file, "follow": True, "latest": True} | start)
             return Reading[Frame](lambda: source.frames(call))
         if file in STREAMS and target.row.get("state") == ENDED:
             call = calls.output(target.uuid, file)
-            return None if self._has_kept else once(lambda: source.content(call))
+            return None if self.stream.has_kept else once(lambda: source.content(call))
         self.problem = self.nobody(target)
         return None
 
@@ -158,55 +134,48 @@ class Output(Pane):
         """A frame, or what was kept of an ended job."""
         self.came()
         if isinstance(item, Kept):
-            self._take_kept(item)
+            self.stream.take_kept(item, self._clock())
             return
-        self._place.take(item)
+        self.stream.go_on(item)
         if item.type == DATA:
-            self._feed(item.payload)
+            self.stream.feed(item.payload, self._clock())
         elif item.type == NOTE:
-            self._take_note(item.document())
+            self.stream.take_note(item)
 
-    def _take_kept(self, kept: Kept) -> None:
-        rest = self._place.rest(kept)
-        if rest.is_another:
-            self._note("the file was truncated")
-        if rest.missing:
-            self._note(f"{texts.size(rest.missing)} before this were not kept")
-        self._feed(rest.data)
-        self._other, self._has_kept = kept.other, True
-        if not self._is_told:
-            self._note("ended")
+    def tick(self, now: float) -> None:
+        """Also what came from before the first row."""
+        super().tick(now)
+        earlier = self.stream.earlier
+        if earlier.is_under_way:
+            data = earlier.take()
+            if data is not None:
+                self._prepend(data)
+            if not earlier.is_under_way:
+                self.refresh()
 
-    def _take_note(self, note: dict[str, Any]) -> None:
-        if note.get("kind") == "hole" and isinstance(note.get("bytes"), int):
-            self._buffer.skip(note["bytes"])
-        if note.get("kind") == "skipped" and isinstance(note.get("bytes"), int):
-            self._skipped += note["bytes"]
-        self._is_told = self._is_told or note.get("kind") == "ended"
-        if words := told(note, self.file):
-            self._note(words)
+    def stop(self) -> None:
+        """Nobody waits for what is before, either."""
+        super().stop()
+        self.stream.earlier.stop()
 
     def ended(self, error: JobMonError | None) -> None:
         """Say in the stream that it broke off; a job that ended brings no more."""
-        if self._is_told and error is not None:  # all is here; the report of its end, with the other stream, is not yet
+        if (
+            self.stream.is_told and error is not None
+        ):  # all is here; the report of its end, with the other stream, is not yet
             super().ended(None)
-            if self._looks < LOOKS:
-                self._looks += 1
+            if self.stream.looks < LOOKS:
+                self.stream.looks += 1
                 self.later(ASK_AGAIN)
             return
         super().ended(error)
         if error is not None and self.count():
-            self._note("the answer broke off; going on when it can be had" if passes(error) else safe(str(error)))
+            self.stream.note("the answer broke off; going on when it can be had" if passes(error) else safe(str(error)))
 
     def clear(self) -> None:
         """Another job, or another file."""
-        self._buffer = Scrollback()
-        self._folding.restart(self._folding.width)
-        self.search = Search(self.search.text, self._text)
-        self._place = Place()
-        self._unseen = self._row = self._skipped = self._other = self._looks = 0
-        self._has_begun = self._is_told = self._has_kept = False
-        self.follows = True
+        self.stream = Stream(self.file, self.search.text)
+        self._fold()
 
     def renew(self) -> None:
         """Follow from the beginning: a stream goes on where it was, or starts anew."""
@@ -215,9 +184,10 @@ class Output(Pane):
 
     def taken(self) -> None:
         """Draw, and stay at the end when following."""
-        self._has_begun = self._has_begun or bool(self._buffer.rows)
-        for each in (self._folding, self.search):
-            each.follow(len(self._buffer.rows))
+        self.stream.caught_up()
+        gone = self.stream.scrolled()
+        if gone and not self.follows:  # stay on the line that is being read
+            self.scroll_to(y=max(0, self.scroll_offset.y - gone), animate=False)
         super().taken()
         if self.follows:
             self.call_after_refresh(self._to_end)
@@ -235,9 +205,9 @@ class Output(Pane):
     def changed(self, old: Target, new: Target) -> None:
         """A job that comes back goes on where it was; of one that is not followed to its end, the rest was kept."""
         is_back = new.is_alive and not old.is_alive
-        if is_back and (old.row.get("state") == ENDED or self._place.cursor is None):
+        if is_back and (old.row.get("state") == ENDED or self.stream.place.cursor is None):
             self.renew()
-        elif self.problem or new.row.get("state") == LOST or (self._is_told and self.file in STREAMS):
+        elif self.problem or new.row.get("state") == LOST or (self.stream.is_told and self.file in STREAMS):
             self.ask_now()  # also how much the other stream has
 
     # Keys
@@ -250,14 +220,11 @@ class Output(Pane):
 
     def other_stream(self) -> None:
         """Standard error after standard output, and back."""
-        self.choose(self._other_stream())
-
-    def _other_stream(self) -> str:
-        return STREAMS[1] if self.file == STREAMS[0] else STREAMS[0]
+        self.choose(other_of(self.file))
 
     def toggle_follow(self) -> None:
         """Stay at the end, or stay here."""
-        self.follows, self._unseen = not self.follows, 0
+        self.stream.follows, self.stream.unseen = not self.follows, 0
         self.taken()
 
     def select(self, target: Target | None) -> None:
@@ -267,50 +234,92 @@ class Output(Pane):
         super().select(target)
 
     def move(self, how: str) -> None:
-        """Scrolling up stops following; the end resumes it."""
+        """Scrolling up stops following, and goes on above the first row; the end resumes it."""
         super().move(how)
         if how not in ("left", "right"):
             self._look_where()
+        if how in ABOVE and self.scroll_offset.y <= 0:
+            self._go_above(ABOVE[how])
 
     def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
         """As scrolling up with a key."""
-        self.follows = False
+        self.stream.follows = False
+        if self.scroll_offset.y <= 0:
+            self._go_above(STAY)
 
     def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
         """As scrolling down with a key."""
         self.call_after_refresh(self._look_where)
 
     def _look_where(self) -> None:
-        self.follows = self.scroll_offset.y >= self.max_scroll_y
+        self.stream.follows = self.scroll_offset.y >= self.max_scroll_y
         if self.follows:
-            self._unseen = 0
+            self.stream.unseen = 0
         self.refresh()
+
+    # Above the first row
+
+    def _go_above(self, purpose: str) -> bool:
+        """Ask for what is before the first row; whether there is such, and it can be had."""
+        stream = self.stream
+        if not (stream.buffer.before and stream.buffer.room and stream.earlier.can_be_had(self.target, self.file)):
+            return False
+        stream.follows = False
+        stream.earlier.want(purpose)
+        if not stream.earlier.is_under_way:
+            self._ask_above()
+        return True
+
+    def _ask_above(self) -> None:
+        stream = self.stream
+        if self.target is not None and stream.buffer.room:
+            stream.earlier.ask(self.target, stream.place.file or self.file, stream.buffer.before)
+        self.refresh()
+
+    def _prepend(self, data: bytes) -> None:
+        """A piece came: the line under the eye stays where it is, unless what came is to be seen."""
+        stream, y = self.stream, self.scroll_offset.y
+        lines, purpose = stream.prepend(data), stream.earlier.purpose
+        self.taken()
+        self.scroll_to(y=0 if purpose == TOP else y + lines, animate=False)
+        found = self.search.next(stream.row, -1) if purpose == FIND else None
+        if found is not None and found < stream.row:
+            self._go_to(found)
+        else:
+            self._ask_above()
 
     # Finding, folding, times
 
     def find(self, text: str) -> None:
         """Look for a text, and go to the nearest row before the end of what is seen that holds it."""
-        self.search = Search(text, self._text)
-        self.search.follow(len(self._buffer.rows))
-        bottom = self._row_at(self.scroll_offset.y + max(1, self.size.height - self.HEADS))
+        self.stream.look_for(text)
+        bottom = self.stream.row_at(self.scroll_offset.y + max(1, self.size.height - self.HEADS))
         found = self.search.next(bottom, -1)
         if found is not None:
             self._go_to(found)
         self.refresh()
 
     def find_next(self, step: int) -> None:
-        """To the next row that holds the text (1), or the one before (-1)."""
-        found = self.search.next(self._row, step)
+        """To the next row that holds the text (1), or the one before (-1), which may stand above the first row."""
+        found = self.search.next(self.stream.row, step)
+        is_above = found is None or (step < 0 and found >= self.stream.row)
+        if is_above and self.search and self._go_above(FIND):
+            return
         if found is not None:
             self._go_to(found)
 
+    def find_further(self) -> None:
+        """What was not found in what is here is looked for above it."""
+        if not self.search.rows:
+            self.find_next(-1)
+
     def toggle_fold(self) -> None:
         """Long lines go on below, or to the right."""
-        row = self._row_at(self.scroll_offset.y)
+        row = self.stream.row_at(self.scroll_offset.y)
         self.is_folded = not self.is_folded
         self._fold()
         self.taken()
-        self.scroll_to(x=0, y=None if self.follows else self._folding.line_of(row), animate=False)
+        self.scroll_to(x=0, y=None if self.follows else self.stream.folding.line_of(row), animate=False)
 
     def toggle_times(self) -> None:
         """Show when each line came, or do not."""
@@ -320,53 +329,21 @@ class Output(Pane):
 
     def draw_rule(self) -> None:
         """A line of one's own at the end: what comes now stands below it."""
-        self._note(f"mark {time.strftime('%H:%M:%SZ', time.gmtime(self._clock()))}")
+        self.stream.note(f"mark {time.strftime('%H:%M:%SZ', time.gmtime(self._clock()))}")
         self.taken()
 
     def _fold(self) -> None:
         width = max(1, self.size.width - self.margin() - 1) if self.is_folded else 0
-        if width != self._folding.width:
-            self._folding.restart(width)
-            self._folding.follow(len(self._buffer.rows))
+        if width != self.stream.folding.width:
+            self.stream.folding.restart(width)
+            self.stream.folding.follow(len(self.stream.buffer.rows))
             self.resize_rows()
             self.refresh()
 
     def _go_to(self, row: int) -> None:
-        self._row, self.follows = row, False
-        line = self._folding.line_of(row)
+        self.stream.row, self.stream.follows = row, False
+        line = self.stream.folding.line_of(row)
         top, height = self.scroll_offset.y, max(1, self.size.height - self.HEADS)
         if not top <= line < top + height:
             self.scroll_to(y=max(0, line - height // 2), animate=False)
         self.refresh()
-
-    def _row_at(self, line: int) -> int:
-        if self.is_folded:
-            pieces = self._folding.pieces
-            return pieces[min(line, len(pieces) - 1)].row if pieces else 0
-        return line
-
-    def _matches(self) -> str:
-        what = safe(self.search.text)
-        rows = self.search.rows
-        if not rows:
-            return f"no line with {what}"
-        at = rows.index(self._row) + 1 if self._row in rows else 0
-        return f"{at:,} of {texts.plural(len(rows), 'line')} with {what}"
-
-    def _feed(self, data: bytes) -> None:
-        before = self._buffer.lines
-        self._dropped(self._buffer.feed(data, self._clock() if self._has_begun else None))
-        if not self.follows:
-            self._unseen += self._buffer.lines - before
-
-    def _note(self, text: str) -> None:
-        self._dropped(self._buffer.note(text))
-
-    def _dropped(self, rows: int) -> None:
-        if not rows:
-            return
-        lines = self._folding.drop(rows)
-        self.search.drop(rows)
-        self._row = max(0, self._row - rows)
-        if not self.follows:  # stay on the line that is being read
-            self.scroll_to(y=max(0, self.scroll_offset.y - lines), animate=False)

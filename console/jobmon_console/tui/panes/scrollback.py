@@ -21,6 +21,7 @@ class Row(NamedTuple):
     is_note: bool = False
     hidden: int = 0  # bytes beyond LONGEST
     at: float | None = None  # s since 1970, when its first byte came; None: it was there before
+    size: int = 0  # bytes of the stream it stands for, its newline too; of one that has had none yet 0
 
 
 class Scrollback:
@@ -31,48 +32,109 @@ class Scrollback:
         self.lines = 0  # lines of the stream seen, those dropped too
         self.bytes = 0
         self.widest = 0  # bytes of the longest row seen
+        self._dropped_lines = self._dropped_bytes = 0
+        self._begins: int | None = None  # bytes of the file before the first row of it; None: nobody has told
+        self._others = 0  # rows before that one, which are of another file
         self._is_open = False  # the last row has had no newline yet
+        self._owed = 0  # bytes that came and that no row stands for yet
         self._nuls = Nuls()
         self._at: float | None = None  # when the bytes being cut came
+
+    @property
+    def before(self) -> int:
+        """Bytes of its file before the first row, as far as that is known."""
+        return 0 if self._others or self._begins is None else self._begins
+
+    @property
+    def kept_lines(self) -> int:
+        """Lines of the stream that are here."""
+        return self.lines - self._dropped_lines
+
+    @property
+    def kept_bytes(self) -> int:
+        """Bytes of the stream that are here."""
+        return self.bytes - self._dropped_bytes
+
+    def begin(self, offset: int) -> None:
+        """What comes next stands there in its file; the rows that are here are of another, or not of this place."""
+        self._others, self._begins = len(self.rows), offset
 
     def feed(self, data: bytes, at: float | None = None) -> int:
         """Take bytes that came at a moment; give how many of the oldest rows were dropped."""
         self.bytes += len(data)
         self._at = at
-        return self._cut(self._nuls.feed(data))
+        return self._cut(self._nuls.feed(data), data)
 
     def skip(self, count: int) -> None:
         """Pass over a hole."""
         self.bytes += count
+        self._owed += count
         self._nuls.skip(count)
 
-    def _cut(self, data: bytes) -> int:
-        *whole, rest = data.split(b"\n")
+    def prepend(self, data: bytes) -> int:
+        """Put bytes that stand right before the first row there, from a line's start; give how many rows they became.
+
+        Where there is no room for all of them, only their end is taken.
+        """
+        is_inside = len(data) < self.before
+        start = data.find(b"\n", 0, -1) + 1 if is_inside else 0  # of a line longer than all of it, the end is shown
+        part = Scrollback()
+        part.feed(data[start:])
+        part.close()
+        rows = part.rows[-self.room :] if self.room else []
+        size = sum(row.size for row in rows)
+        self.rows[:0] = rows
+        self._begins = self.before - size
+        self.lines += len(rows)
+        self.bytes += size
+        self.widest = max(self.widest, part.widest)
+        return len(rows)
+
+    @property
+    def room(self) -> int:
+        """Rows that can be put before the first."""
+        return max(0, KEPT - len(self.rows))
+
+    def _cut(self, data: bytes, raw: bytes = b"") -> int:
+        """Make rows of bytes; ``raw`` are the same as the file has them, where a run of NULs is as long as it is."""
+        lines = data.split(b"\n")
+        sizes = [len(line) + 1 for line in (lines if data == raw else raw.split(b"\n"))]
+        sizes[0] += self._owed
+        self._owed = sizes.pop() - 1
+        *whole, rest = lines
         if whole and self._is_open:
             self._extend(whole.pop(0))
-            self._is_open = False
-        self._add(whole)
+            self._end(sizes.pop(0))
+        self._add(whole, sizes)
         if rest:
             self._extend(rest)
         return self._trim()
 
-    def _add(self, lines: list[bytes]) -> None:
+    def _add(self, lines: list[bytes], sizes: list[int]) -> None:
         """Take whole lines, most of them short: a job may print 50,000 a second."""
-        widest = max(map(len, lines), default=0)
+        widest, at = max(map(len, lines), default=0), self._at
+        pairs = zip(lines, sizes, strict=True)
         if widest > LONGEST:
-            self.rows += [Row(line[:LONGEST], False, max(0, len(line) - LONGEST), self._at) for line in lines]
+            self.rows += [Row(line[:LONGEST], False, max(0, len(line) - LONGEST), at, size) for line, size in pairs]
         else:
-            self.rows += [Row(line, False, 0, self._at) for line in lines]
+            self.rows += [Row(line, False, 0, at, size) for line, size in pairs]
         self.lines += len(lines)
         self.widest = max(self.widest, min(widest, LONGEST))
 
-    def note(self, text: str) -> int:
-        """Add a note; give how many of the oldest rows were dropped."""
-        dropped = self._cut(self._nuls.close())
-        self._is_open = False
+    def note(self, text: str, skipped: int = 0) -> int:
+        """Add a note, which stands for bytes that were skipped; give how many of the oldest rows were dropped."""
+        dropped = self.close()
         # What an agent says may hold a surrogate: JSON can, UTF-8 cannot.
-        self.rows.append(Row(text.encode("utf-8", "backslashreplace"), True, at=self._at))
+        self.rows.append(Row(text.encode("utf-8", "backslashreplace"), True, at=self._at, size=skipped))
         return dropped + self._trim()
+
+    def close(self) -> int:
+        """The last line has ended, also without a newline; give how many of the oldest rows were dropped."""
+        dropped = self._cut(self._nuls.close())
+        if self._is_open:
+            self._end(self._owed)
+            self._owed = 0
+        return dropped
 
     def _extend(self, piece: bytes) -> None:
         if not self._is_open:
@@ -85,9 +147,19 @@ class Scrollback:
         self.rows[-1] = Row(whole, False, hidden, last.at)
         self.widest = max(self.widest, len(whole))
 
+    def _end(self, size: int) -> None:
+        self.rows[-1] = self.rows[-1]._replace(size=size)
+        self._is_open = False
+
     def _trim(self) -> int:
         if len(self.rows) <= KEPT + SLACK:
             return 0
         dropped = len(self.rows) - KEPT
+        gone = self.rows[:dropped]
+        self._dropped_lines += sum(not row.is_note for row in gone)
+        self._dropped_bytes += sum(row.size for row in gone if not row.is_note)
+        if self._begins is not None:
+            self._begins += sum(row.size for row in gone[self._others :])
+        self._others = max(0, self._others - dropped)
         del self.rows[:dropped]
         return dropped

@@ -1,7 +1,8 @@
 """Finding a text in the rows of a pane: which rows hold it, and where in a row.
 
 Upper and lower case are the same, unless the text has an upper case letter.
-Rows come at the end and go at the beginning; only what came is looked through.
+Rows come at the end, go at the beginning and come back there; only what came is
+looked through.
 Nothing here draws or scrolls.
 """
 
@@ -43,8 +44,7 @@ class Search:
         first = max(0, self._looked - 1)
         if self.rows and self.rows[-1] >= first:
             self.rows.pop()
-        if self._pattern is not None:
-            self.rows += [row for row in range(first, rows) if self._pattern.search(self._text_of(row))]
+        self.rows += self._found(range(first, rows))
         self._looked = rows
 
     def drop(self, rows: int) -> None:
@@ -52,9 +52,18 @@ class Search:
         self.rows = [row - rows for row in self.rows[bisect_left(self.rows, rows) :]]
         self._looked = max(0, self._looked - rows)
 
+    def prepend(self, rows: int) -> None:
+        """So many rows came before the first."""
+        self.rows = [*self._found(range(rows)), *(row + rows for row in self.rows)]
+        self._looked += rows
+
     def next(self, row: int, step: int) -> int | None:
         """The next of its rows after a row (``step`` 1) or before it (-1), round the end; None: there is none."""
         if not self.rows:
             return None
         at = bisect_right(self.rows, row) if step > 0 else bisect_left(self.rows, row) - 1
         return self.rows[at % len(self.rows)]
+
+    def _found(self, rows: range) -> list[int]:
+        pattern = self._pattern
+        return [row for row in rows if pattern.search(self._text_of(row))] if pattern is not None else []

@@ -1,0 +1,161 @@
+"""One stream of a job, or one of its files, as it is read here: its rows, where its reader is, what is looked for.
+
+Everything that must not be mixed up with another job's, or another stream's,
+is here.  Nothing here asks, draws or scrolls; what it tells of rows that went
+or came before the others moves the screen.
+"""
+
+import time
+
+from jobmon_console import sgr
+from jobmon_console.following import Place, told
+from jobmon_console.replies import Kept
+from jobmon_console.safe import safe
+from jobmon_console.tui import texts
+from jobmon_console.tui.panes.earlier import Earlier
+from jobmon_console.tui.panes.folding import Folding
+from jobmon_console.tui.panes.scrollback import Scrollback
+from jobmon_console.tui.panes.search import Search
+from jobmon_wire.frames import NOTE, Frame
+from jobmon_wire.verbs import STREAMS
+
+TAB = 8  # cells between tab stops
+
+
+class Stream:
+    """What has come of one file.
+
+    Args:
+        file: its path in the sandbox, or the name of a stream.
+        text: what is looked for in it.
+    """
+
+    def __init__(self, file: str, text: str = "") -> None:
+        self.file = file
+        self.buffer = Scrollback()
+        self.folding = Folding(self.text)
+        self.search = Search(text, self.text)
+        self.place = Place()
+        self.earlier = Earlier()  # what the file has before the rows
+        self.follows = True
+        self.skipped = 0  # bytes that came faster than they could be shown
+        self.unseen = 0  # lines that came since following stopped
+        self.other = 0  # bytes of the job's other stream
+        self.is_told = False  # that the job has ended, in the stream
+        self.has_kept = False  # what was kept of the ended job is here: there is no more
+        self.looks = 0  # for the report of its end
+        self.has_begun = False  # what was there before has come
+        self.row = 0  # of the match that was gone to last
+        self._scrolled = 0
+
+    # Rows
+
+    def text(self, row: int) -> str:
+        """A row as it is shown, and looked through."""
+        return self.line(row).text
+
+    def line(self, row: int) -> sgr.Line:
+        """The same, with its colours."""
+        found = self.buffer.rows[row]
+        if found.is_note:
+            text = f"── {safe(found.data)} ──"
+            return sgr.Line(text, (sgr.Run(0, len(text), "info"),))
+        return sgr.read_line(found.data.removesuffix(b"\r"), TAB)
+
+    def time(self, row: int) -> str:
+        """When it came; empty: it was there before."""
+        at = self.buffer.rows[row].at
+        return "" if at is None else time.strftime("%H:%M:%S", time.gmtime(at))
+
+    def row_at(self, line: int) -> int:
+        """The row that a line of the screen's list is of."""
+        if self.folding.width:
+            pieces = self.folding.pieces
+            return pieces[min(line, len(pieces) - 1)].row if pieces else 0
+        return line
+
+    def caught_up(self) -> None:
+        """What came is folded and looked through."""
+        self.has_begun = self.has_begun or bool(self.buffer.rows)
+        for each in (self.folding, self.search):
+            each.follow(len(self.buffer.rows))
+
+    def look_for(self, text: str) -> None:
+        """Look for another text."""
+        self.search = Search(text, self.text)
+        self.search.follow(len(self.buffer.rows))
+
+    def scrolled(self) -> int:
+        """Lines of the screen that the oldest rows took which went since this was asked last."""
+        lines, self._scrolled = self._scrolled, 0
+        return lines
+
+    # What comes
+
+    def feed(self, data: bytes, now: float) -> None:
+        """Bytes of the file, at a moment."""
+        before = self.buffer.lines
+        self._dropped(self.buffer.feed(data, now if self.has_begun else None))
+        if not self.follows:
+            self.unseen += self.buffer.lines - before
+
+    def note(self, text: str, skipped: int = 0) -> None:
+        """A line about the stream, which stands for bytes that were skipped."""
+        self._dropped(self.buffer.note(text, skipped))
+
+    def take_note(self, frame: Frame) -> None:
+        """What an agent tells of the stream."""
+        note, skipped = frame.document(), 0
+        size = note.get("bytes") if isinstance(note.get("bytes"), int) else None
+        if note.get("kind") == "hole" and size is not None:
+            self.buffer.skip(size)
+        if note.get("kind") == "skipped" and size is not None:
+            self.skipped += size
+            skipped = size
+        self.is_told = self.is_told or note.get("kind") == "ended"
+        if words := told(note, self.file):
+            self.note(words, skipped)
+
+    def go_on(self, frame: Frame) -> None:
+        """Follow the reader's place over a frame; a note may say that it is in another file, or begins here."""
+        if frame.type != NOTE:
+            self.place.take(frame)
+            return
+        note, was, file = frame.document(), self.place.offset, self.place.identity
+        self.place.take(frame)
+        passed = note.get("bytes") if note.get("kind") in ("skipped", "hole") else 0
+        if self.place.identity is not None and (self.place.identity, self.place.offset - was) != (file, passed):
+            self.buffer.begin(self.place.offset)
+
+    def take_kept(self, kept: Kept, now: float) -> None:
+        """What was kept of an ended job: only what is behind the reader's place is new."""
+        rest = self.place.rest(kept)
+        if rest.is_another or rest.missing or not self.buffer.rows:
+            self.buffer.begin(kept.start + len(kept.data) - len(rest.data))
+        self.earlier.is_out = self.buffer.before <= kept.start
+        if rest.is_another:
+            self.note("the file was truncated")
+        if rest.missing:
+            self.note(f"{texts.size(rest.missing)} before this were not kept")
+        self.feed(rest.data, now)
+        self.other, self.has_kept = kept.other, True
+        if not self.is_told:
+            self.note("ended")
+
+    def prepend(self, data: bytes) -> int:
+        """Earlier bytes: they stand before the others now; give the lines of the screen they take."""
+        rows = self.buffer.prepend(data)
+        self.search.prepend(rows)
+        self.row += rows
+        return self.folding.prepend(rows)
+
+    def _dropped(self, rows: int) -> None:
+        if rows:
+            self._scrolled += self.folding.drop(rows)
+            self.search.drop(rows)
+            self.row = max(0, self.row - rows)
+
+
+def other_of(file: str) -> str:
+    """The stream that is shown instead of this one."""
+    return STREAMS[1] if file == STREAMS[0] else STREAMS[0]

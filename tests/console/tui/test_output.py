@@ -1,5 +1,7 @@
 """What scrolled by in the output can be found, folded, dated and divided, and stays under the eye meanwhile."""
 
+import asyncio
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,9 @@ from textual.events import Key
 from jobmon_console.tui.app import Console
 from jobmon_console.tui.panes.folding import Folding
 from jobmon_console.tui.panes.search import Search
+from jobmon_wire.cursor import Cursor
+from jobmon_wire.frames import DATA, NOTE, Frame
+from tests.console.tui.conftest import frame
 
 TEXTS = st.text(st.sampled_from("ab AB.[表é"), max_size=30)
 STEPS = st.lists(st.one_of(st.lists(TEXTS, max_size=4), st.integers(0, 3), TEXTS), max_size=12)
@@ -242,7 +247,11 @@ async def test_the_output_of_a_job_that_ended_stands_there_once_however_often_it
         await pilot.press("1")
         for _ in range(3):
             await settle(pilot, lambda: "last words" in screen_text(console))
-        assert screen_text(console).count("last words") == screen_text(console).count("── ended ──") == 1
+        assert (
+            screen_text(console).count("last words")
+            == screen_text(console).count("── the job has ended with exit 3 ──")
+            == 1
+        )
         assert len(source.asked) == asked
 
         await pilot.press("R")
@@ -263,7 +272,44 @@ async def test_a_job_that_ends_under_the_eye_says_it_once_and_how_much_the_other
         source.change(make_record(1, state="ended", exit={"code": 3, "signal": None, "source": "wrap"}))
         await settle(pilot, lambda: "stderr 2.0K: o" in screen_text(console))
 
-        assert "── ended ──" not in screen_text(console)
+        assert screen_text(console).count("the job has ended") == 1
+
+
+@pytest.mark.parametrize("is_report_first", [False, True])
+async def test_a_job_that_ends_under_the_eye_looks_as_it_does_when_one_comes_back_to_it(
+    source: Any, settle: Any, screen_text: Any, make_record: Any, is_report_first: bool
+) -> None:
+    gate, status = asyncio.Event(), {"code": None, "signal": "KILL", "core": True, "source": "wrap"}
+    source.jobs, source.other = {"uuid-1": make_record(1)}, 49
+
+    async def tail(verb: str, arguments: dict[str, Any]) -> AsyncIterator[Frame]:
+        yield frame(NOTE, {"kind": "at", "cursor": Cursor.at(1, 2, 100, b"").text()})
+        yield frame(DATA, b"last words\n")
+        await gate.wait()
+        yield frame(NOTE, {"kind": "ended", "exit": status})
+
+    source._answer = tail
+    console = Console([("caf", source)])
+    async with console.run_test(size=(140, 40)) as pilot:
+        await settle(pilot, lambda: "last words" in screen_text(console))
+        output = console.jobs.detail.output
+        for happens in (True, False) if is_report_first else (False, True):
+            if happens:
+                source.change(make_record(1, state="ended", exit=status))
+                await settle(pilot, lambda: output.target.row["state"] == "ended")
+            else:
+                gate.set()
+                await settle(pilot, lambda: output.stream.is_told)
+        await settle(pilot, lambda: "stderr 49B: o" in screen_text(console))
+        live = [output.stream.text(row) for row in range(output.count())]
+        assert live == ["last words", "── the job has ended by signal KILL, core dumped ──"]
+
+    again = Console([("caf", source)])
+    async with again.run_test(size=(140, 40)) as pilot:
+        await settle(pilot, lambda: "stderr 49B: o" in screen_text(again))
+        output = again.jobs.detail.output
+
+        assert [output.stream.text(row) for row in range(1, output.count())] == live
 
 
 async def test_of_a_followed_file_of_a_job_that_ends_nothing_more_is_asked(

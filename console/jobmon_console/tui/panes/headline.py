@@ -37,7 +37,8 @@ def _extent(stream: Stream, target: Target | None) -> list[Span]:
     if buffer.kept_lines:
         lines = texts.plural(buffer.kept_lines, "line")
         spans.append((f"  {lines}, {texts.size(buffer.kept_bytes)}", "dim"))
-    if buffer.before:
+    is_told = stream.earlier.is_out and buffer.rows[:1] and buffer.rows[0].is_note  # by the first line
+    if buffer.before and not is_told:
         spans.append((f"  {texts.size(buffer.before)} before: {_way_above(stream, target, 'Home')}", "info"))
     return spans
 

@@ -134,7 +134,8 @@ class Output(Pane):
         """A frame, or what was kept of an ended job."""
         self.came()
         if isinstance(item, Kept):
-            self.stream.take_kept(item, self._clock())
+            exit_ = self.target.row.get("exit") if self.target is not None else None
+            self.stream.take_kept(item, self._clock(), exit_)
             return
         self.stream.go_on(item)
         if item.type == DATA:
@@ -160,17 +161,22 @@ class Output(Pane):
 
     def ended(self, error: JobMonError | None) -> None:
         """Say in the stream that it broke off; a job that ended brings no more."""
-        if (
-            self.stream.is_told and error is not None
-        ):  # all is here; the report of its end, with the other stream, is not yet
+        if self.stream.is_told and error is not None:  # all is here; the report, with the other stream, is not yet
             super().ended(None)
             if self.stream.looks < LOOKS:
                 self.stream.looks += 1
                 self.later(ASK_AGAIN)
             return
         super().ended(error)
+        if self._is_report_due():
+            self._has_asked = False
         if error is not None and self.count():
             self.stream.note("the answer broke off; going on when it can be had" if passes(error) else safe(str(error)))
+
+    def _is_report_due(self) -> bool:
+        """The report of the job's end came before its last words: the other stream is still to be asked."""
+        is_over = self.stream.is_told and self.file in STREAMS and not self.stream.has_kept
+        return is_over and self.target is not None and self.target.row.get("state") == ENDED
 
     def clear(self) -> None:
         """Another job, or another file."""

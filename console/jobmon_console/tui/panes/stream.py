@@ -6,9 +6,10 @@ or came before the others moves the screen.
 """
 
 import time
+from typing import Any
 
 from jobmon_console import sgr
-from jobmon_console.following import Place, told
+from jobmon_console.following import Place, ending, told
 from jobmon_console.replies import Kept
 from jobmon_console.safe import safe
 from jobmon_console.tui import texts
@@ -127,8 +128,8 @@ class Stream:
         if self.place.identity is not None and (self.place.identity, self.place.offset - was) != (file, passed):
             self.buffer.begin(self.place.offset)
 
-    def take_kept(self, kept: Kept, now: float) -> None:
-        """What was kept of an ended job: only what is behind the reader's place is new."""
+    def take_kept(self, kept: Kept, now: float, exit_: Any) -> None:
+        """What was kept of a job that ended so: only what is behind the reader's place is new."""
         rest = self.place.rest(kept)
         if rest.is_another or rest.missing or not self.buffer.rows:
             self.buffer.begin(kept.start + len(kept.data) - len(rest.data))
@@ -140,7 +141,7 @@ class Stream:
         self.feed(rest.data, now)
         self.other, self.has_kept = kept.other, True
         if not self.is_told:
-            self.note("ended")
+            self.note(ending(exit_))
 
     def prepend(self, data: bytes) -> int:
         """Earlier bytes: they stand before the others now; give the lines of the screen they take."""

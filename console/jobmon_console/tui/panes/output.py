@@ -34,6 +34,7 @@ from jobmon_wire.verbs import STREAMS
 FIRST = 500  # lines shown of what the job has printed already
 MARGIN = 1  # cells before a line
 LOOKS = 3  # for the report of a job's end, which comes within a second or two
+FILES = 4  # of a job that keep their lines and their place, the streams among them; each may hold 12,000 lines
 CLOCK = 9  # cells of a time and the space behind it
 ABOVE = {"up": STAY, "page_up": STAY, "top": TOP}  # moves that go on above the first row, and what for
 
@@ -52,6 +53,7 @@ class Output(Pane):
         super().__init__("output")
         self.file = STREAMS[0]
         self.stream = Stream(self.file)
+        self._streams: dict[str, Stream] = {}  # of this job, by file, the one shown last is the last
         self.is_folded = False  # long lines go on below
         self.has_times = False  # each line with the time at which it came
         self._clock = now
@@ -179,9 +181,8 @@ class Output(Pane):
         return is_over and self.target is not None and self.target.row.get("state") == ENDED
 
     def clear(self) -> None:
-        """Another job, or another file."""
-        self.stream = Stream(self.file, self.search.text)
-        self._fold()
+        """Another job, or the same file anew."""
+        self._enter(Stream(self.file, self.search.text))
 
     def renew(self) -> None:
         """Follow from the beginning: a stream goes on where it was, or starts anew."""
@@ -211,6 +212,8 @@ class Output(Pane):
     def changed(self, old: Target, new: Target) -> None:
         """A job that comes back goes on where it was; of one that is not followed to its end, the rest was kept."""
         is_back = new.is_alive and not old.is_alive
+        if is_back:  # the other streams are of the run before
+            self._streams.clear()
         if is_back and (old.row.get("state") == ENDED or self.stream.place.cursor is None):
             self.renew()
         elif self.problem or new.row.get("state") == LOST or (self.stream.is_told and self.file in STREAMS):
@@ -219,10 +222,26 @@ class Output(Pane):
     # Keys
 
     def choose(self, file: str) -> None:
-        """Follow another file."""
+        """Follow another file; one that was followed before goes on where it was, and is seen where it was."""
+        self.stop()
+        self.problem = ""
+        self.stream.leave(self.scroll_offset.y, self._came)
         self.file = file
-        self.renew()
+        self._enter(self._streams.get(file) or Stream(file))
+        self._came = self.stream.came
         self.taken()
+        self.scroll_to(x=0, y=None if self.follows else self.stream.folding.line_of(self.stream.top), animate=False)
+
+    def _enter(self, stream: Stream) -> None:
+        """Show a stream from now on."""
+        if stream.search.text != self.search.text:
+            stream.look_for(self.search.text)
+        self.stream = stream
+        self._streams.pop(stream.file, None)
+        self._streams[stream.file] = stream
+        while len(self._streams) > FILES:
+            del self._streams[next(iter(self._streams))]
+        self._fold()
 
     def other_stream(self) -> None:
         """Standard error after standard output, and back."""
@@ -237,6 +256,7 @@ class Output(Pane):
         """Another job's output begins with its standard output."""
         if target is None or self.target is None or target.uuid != self.target.uuid:
             self.file = STREAMS[0]
+            self._streams.clear()
         super().select(target)
 
     def move(self, how: str) -> None:

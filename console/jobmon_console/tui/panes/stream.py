@@ -47,6 +47,8 @@ class Stream:
         self.looks = 0  # for the report of its end
         self.has_begun = False  # what was there before has come
         self.row = 0  # of the match that was gone to last
+        self.top = 0  # the first row that was seen when it was left
+        self.came: float | None = None  # s, when what is here was so, for the same moment
         self._scrolled = 0
 
     # Rows
@@ -85,6 +87,10 @@ class Stream:
         """Look for another text."""
         self.search = Search(text, self.text)
         self.search.follow(len(self.buffer.rows))
+
+    def leave(self, line: int, came: float | None) -> None:
+        """It goes off the screen: remember the line that was the first on it, and when it was so."""
+        self.top, self.came = self.row_at(line), came
 
     def scrolled(self) -> int:
         """Lines of the screen that the oldest rows took which went since this was asked last."""

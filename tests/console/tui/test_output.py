@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
-from textual.events import Key
+from textual.events import Key, Paste
 
 from jobmon_console.tui.app import Console
 from jobmon_console.tui.panes.folding import Folding
@@ -101,6 +101,38 @@ async def test_a_text_that_is_not_there_is_said_and_moves_nothing(
         await settle(pilot, lambda: "no line with nowhere" in screen_text(console))
 
         assert "step 39" in screen_text(console)
+
+
+@pytest.mark.parametrize("is_pasted", [False, True])
+async def test_what_is_typed_behind_a_second_slash_is_looked_for_alone(
+    console: Console, settle: Any, screen_text: Any, is_pasted: bool
+) -> None:
+    async with console.run_test(size=(140, 40)) as pilot:
+        await settle(pilot, lambda: console.jobs.detail.output.count())
+        await pilot.press("enter", "slash", *"step 1", "enter", "slash")
+        if is_pasted:
+            console.post_message(Paste("loss"))
+        else:
+            await pilot.press(*"loss")
+        await settle(pilot, lambda: "40 lines with loss" in screen_text(console))
+
+        assert console.jobs.detail.output.search.text == "loss"
+
+
+async def test_enter_behind_a_second_slash_goes_on_to_the_next_line_with_the_same_text(
+    console: Console, settle: Any
+) -> None:
+    output = console.jobs.detail.output
+    async with console.run_test(size=(140, 40)) as pilot:
+        await settle(pilot, lambda: output.count())
+        await pilot.press("enter", "slash", *"step 1", "enter")
+        rows = [output.stream.row]
+        for _ in range(2):
+            await pilot.press("slash", "enter")
+            rows.append(output.stream.row)
+
+        assert output.search.text == "step 1"
+        assert rows == [19, 1, 10]
 
 
 async def test_what_is_typed_in_one_burst_behind_the_slash_is_looked_for(console: Console, settle: Any) -> None:

@@ -161,8 +161,7 @@ class Detail(Vertical):
 
     def open_find(self) -> Find:
         """The line to type into; its input is to get the focus."""
-        self.find.input.value = self.output.search.text
-        self.find.display = True
+        self.find.open(self.output.search.text)
         return self.find
 
     def close_find(self) -> None:
@@ -174,12 +173,13 @@ class Detail(Vertical):
     def on_find_typed(self, event: Find.Typed) -> None:
         """Live."""
         if event.text != self.output.search.text:
+            self.find.is_typed = True
             self.output.find(event.text)
 
     def on_find_left(self) -> None:
-        """Enter: the output has the keys again, and what is not in it yet is looked for further up."""
+        """Enter: the output has the keys again; a new text is looked for further up, an old one goes on."""
         self.close_find()
-        self.output.find_further()
+        self.output.find_further(is_repeated=not self.find.is_typed)
 
     def renew(self) -> None:
         """Ask again now."""

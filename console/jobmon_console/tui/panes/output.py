@@ -334,10 +334,10 @@ class Output(Pane):
         if found is not None:
             self._go_to(found)
 
-    def find_further(self) -> None:
-        """What was not found in what is here is looked for above it."""
-        if not self.search.rows:
-            self.find_next(-1)
+    def find_further(self, is_repeated: bool) -> None:
+        """What is not in the rows that are here is looked for above them; the same text once more, as by ``n``."""
+        if is_repeated or not self.search.rows:
+            self.find_next(1)
 
     def toggle_fold(self) -> None:
         """Long lines go on below, or to the right."""

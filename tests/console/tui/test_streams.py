@@ -1,4 +1,4 @@
-"""Each stream of a job keeps its lines and its place while another one is looked at."""
+"""What was read of a stream stays, with its place, while another stream or another job is looked at, and offline."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -6,16 +6,19 @@ from typing import Any
 
 import pytest
 
+from jobmon_console.errors import CutOffError, UnreachableError
 from jobmon_console.tui.app import Console
-from jobmon_console.tui.panes.output import FILES, FIRST, Output
+from jobmon_console.tui.panes.output import FIRST, Output
+from jobmon_console.tui.panes.stream import Stream
+from jobmon_console.tui.panes.streams import AWAY, AWAY_LINES, FILES, Streams
 from jobmon_wire.cursor import Cursor
 from jobmon_wire.frames import DATA, NOTE, Frame
-from tests.console.tui.conftest import frame
+from tests.console.tui.conftest import Clock, frame
 
 LINES = 600
 
 
-class Streams:
+class Job:
     """A running job's files, each of which has more lines than the pane begins with, and grows when it is told to."""
 
     def __init__(self, source: Any) -> None:
@@ -49,13 +52,13 @@ def top_of(output: Output) -> str:
 
 
 @pytest.fixture
-def streams(source: Any) -> Streams:
-    return Streams(source)
+def job(source: Any) -> Job:
+    return Job(source)
 
 
 @pytest.mark.parametrize("is_folded", [False, True])
 async def test_a_stream_that_one_comes_back_to_is_where_it_was_with_all_its_lines(
-    console: Console, streams: Streams, settle: Any, is_folded: bool
+    console: Console, job: Job, settle: Any, is_folded: bool
 ) -> None:
     output = console.jobs.detail.output
     async with console.run_test(size=(80, 24)) as pilot:
@@ -70,7 +73,7 @@ async def test_a_stream_that_one_comes_back_to_is_where_it_was_with_all_its_line
         on_stderr = top_of(output)
         if is_folded:
             await pilot.press("w")
-        streams.files["stdout"] += b"fresh\n"
+        job.files["stdout"] += b"fresh\n"
         await pilot.press("o")
         await settle(pilot, lambda: output.stream.unseen)
 
@@ -78,19 +81,19 @@ async def test_a_stream_that_one_comes_back_to_is_where_it_was_with_all_its_line
         assert not output.follows
         assert output.stream.buffer.kept_lines == LINES + 1
         assert top_of(output) == "stdout line 10"
-        assert "resume" in streams.asked[-1]
+        assert "resume" in job.asked[-1]
         await pilot.press("o")
         await settle(pilot, lambda: output.file == "stderr")
         assert top_of(output) == on_stderr
 
 
-async def test_a_stream_that_was_followed_is_seen_at_its_end(console: Console, streams: Streams, settle: Any) -> None:
+async def test_a_stream_that_was_followed_is_seen_at_its_end(console: Console, job: Job, settle: Any) -> None:
     output = console.jobs.detail.output
     async with console.run_test(size=(80, 24)) as pilot:
         await settle(pilot, lambda: output.count() >= FIRST)
         await pilot.press("enter", "o")
         await settle(pilot, lambda: output.file == "stderr" and output.count() >= FIRST)
-        streams.files["stdout"] += b"fresh\n"
+        job.files["stdout"] += b"fresh\n"
         await pilot.press("o")
         await settle(pilot, lambda: output.count() == FIRST + 1 and output.scroll_offset.y == output.max_scroll_y)
 
@@ -98,7 +101,7 @@ async def test_a_stream_that_was_followed_is_seen_at_its_end(console: Console, s
 
 
 async def test_a_text_is_looked_for_in_the_stream_that_is_shown(
-    console: Console, streams: Streams, settle: Any, screen_text: Any
+    console: Console, job: Job, settle: Any, screen_text: Any
 ) -> None:
     output = console.jobs.detail.output
     async with console.run_test(size=(120, 40)) as pilot:
@@ -109,7 +112,7 @@ async def test_a_text_is_looked_for_in_the_stream_that_is_shown(
         assert output.file == "stderr"
 
 
-async def test_no_more_files_are_kept_than_may_be(console: Console, streams: Streams, settle: Any) -> None:
+async def test_no_more_files_are_kept_than_may_be(console: Console, job: Job, settle: Any) -> None:
     output = console.jobs.detail.output
     async with console.run_test(size=(80, 24)) as pilot:
         await settle(pilot, lambda: output.count() >= FIRST)
@@ -117,12 +120,12 @@ async def test_no_more_files_are_kept_than_may_be(console: Console, streams: Str
             output.choose(name)
             await settle(pilot, lambda name=name: output.count() >= FIRST and output.reading)
 
-        assert list(output._streams) == ["1.log", "2.log", "3.log", "stdout"]
-        assert [each["file"] for each in streams.asked if "resume" not in each].count("stdout") == 2
+        assert [file for _, file in output._streams] == ["1.log", "2.log", "3.log", "stdout"]
+        assert [each["file"] for each in job.asked if "resume" not in each].count("stdout") == 2
 
 
 async def test_a_job_that_runs_again_begins_with_nothing_of_the_run_before(
-    console: Console, source: Any, streams: Streams, settle: Any, make_record: Any
+    console: Console, source: Any, job: Job, settle: Any, make_record: Any
 ) -> None:
     output = console.jobs.detail.output
     source.jobs = {"uuid-1": make_record(1)}
@@ -134,4 +137,95 @@ async def test_a_job_that_runs_again_begins_with_nothing_of_the_run_before(
             source.change(make_record(1, state=state, exit={"code": 0} if state == "ended" else None))
             await settle(pilot, lambda state=state: output.target.row["state"] == state)
 
-        assert list(output._streams) == ["stderr"]
+        assert list(output._streams) == [("uuid-1", "stderr")]
+
+
+async def test_another_job_and_back_finds_the_lines_and_the_place(console: Console, job: Job, settle: Any) -> None:
+    output = console.jobs.detail.output
+    async with console.run_test(size=(80, 24)) as pilot:
+        await settle(pilot, lambda: output.count() >= FIRST)
+        uuid = output.target.uuid  # type: ignore[union-attr]
+        await pilot.press("enter", "pageup", "pageup")
+        seen = top_of(output)
+        await pilot.press("escape", "down")
+        await settle(pilot, lambda: output.target.uuid != uuid and output.count() >= FIRST)  # type: ignore[union-attr]
+        assert output.follows
+        job.files["stdout"] += b"fresh\n"
+        await pilot.press("up")
+        await settle(pilot, lambda: output.target.uuid == uuid and output.stream.unseen)  # type: ignore[union-attr]
+
+        assert top_of(output) == seen
+        assert not output.follows
+        assert output.stream.text(output.count() - 1) == "fresh"
+
+
+async def test_what_was_read_is_seen_offline_with_its_age_and_what_happens_next(
+    source: Any, job: Job, settle: Any, screen_text: Any, make_record: Any
+) -> None:
+    clock, gate = Clock(), asyncio.Event()
+    source.jobs = {f"uuid-{at}": make_record(at) for at in (1, 2)}
+    answer = source._answer
+
+    async def break_off(verb: str, arguments: dict[str, Any]) -> AsyncIterator[Frame]:
+        if gate.is_set():
+            raise UnreachableError("no route to caf")
+        stream = answer(verb, arguments)
+        yield await anext(stream)
+        yield await anext(stream)
+        await gate.wait()
+        raise CutOffError("caf broke off its answer; ask again")
+
+    source._answer = break_off
+    console = Console([("caf", source)], now=clock, steady=clock)
+    output = console.jobs.detail.output
+    async with console.run_test(size=(80, 24)) as pilot:
+        for uuid in ("uuid-1", "uuid-2"):
+            await settle(pilot, lambda uuid=uuid: console.jobs.reveal(uuid))
+            await settle(pilot, lambda uuid=uuid: output.target.uuid == uuid and output.count() >= FIRST)
+        gate.set()
+        await settle(pilot, lambda: "caf broke off its answer; asks again by itself" in screen_text(console))
+        source.breaks(UnreachableError("no route to caf"), for_good=True)
+        await settle(pilot, lambda: not console.jobs.board.feeds[0].link.is_usable)
+        clock.at += 40.0
+        console.jobs.reveal("uuid-1")
+        await settle(pilot, lambda: output.target.uuid == "uuid-1")
+        await settle(pilot, lambda: "asks when the server answers again" in " ".join(screen_text(console).split()))
+
+        assert "as it was 40s ago; not connected" in " ".join(screen_text(console).split())
+        assert "stdout line 599" in screen_text(console)
+
+
+async def test_of_an_ended_job_that_was_read_to_its_end_nothing_is_awaited_when_the_server_is_back(
+    source: Any, settle: Any, make_record: Any
+) -> None:
+    clock = Clock()
+    source.jobs = {"uuid-1": make_record(1, state="ended", exit={"code": 0, "signal": None})}
+    console = Console([("caf", source)], now=clock, steady=clock)
+    output = console.jobs.detail.output
+    async with console.run_test(size=(80, 24)) as pilot:
+        await settle(pilot, lambda: output.stream.has_kept)
+        output.problem, output._has_asked = "not connected", False
+        await settle(pilot, lambda: output._has_asked)
+
+        assert output.troubles() == []
+
+
+def test_of_other_jobs_the_last_lines_of_the_last_streams_are_kept() -> None:
+    streams = Streams()
+    for number in range(AWAY + 3):
+        for file in ("stdout", "stderr")[: 1 + number % 2]:
+            stream = Stream(file)
+            stream.buffer.begin(0)
+            stream.feed(b"line\n" * 2 * AWAY_LINES, 0.0)
+            stream.caught_up()
+            stream.follows, stream.top = False, AWAY_LINES + 7
+            streams.put(f"uuid-{number}", stream)
+        streams.leave(f"uuid-{number}")
+    streams.put("uuid-now", Stream("stdout"))
+
+    kept = list(streams)
+    assert len(kept) == AWAY + 1
+    assert kept[0] == ("uuid-5", "stderr")
+    found = streams.get(*kept[0])
+    assert found is not None
+    assert (len(found.buffer.rows), found.buffer.before, found.top) == (AWAY_LINES, 5 * AWAY_LINES, 7)

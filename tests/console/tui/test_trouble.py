@@ -46,7 +46,7 @@ def pane_of(state: str, kind: type[Pane] = Rows) -> Pane:
     ("error", "told"),
     [
         (NOT_YOURS, "as it was 7s ago; only the owner may look at it (R asks again)"),
-        (SILENT, "as it was 7s ago; no word from the job's agent; ask again later"),
+        (SILENT, "as it was 7s ago; no word from the job's agent; asks again by itself"),
         (AWAY, "as it was 7s ago; no route to caf"),
     ],
 )

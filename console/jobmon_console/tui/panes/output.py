@@ -25,6 +25,7 @@ from jobmon_console.tui.panes.headline import headline
 from jobmon_console.tui.panes.pane import ASK_AGAIN, Pane, Target
 from jobmon_console.tui.panes.search import Search
 from jobmon_console.tui.panes.stream import TAB, Stream, other_of
+from jobmon_console.tui.panes.streams import Streams
 from jobmon_console.tui.source import Reading, once
 from jobmon_console.tui.widgets.lines import Span
 from jobmon_wire.frames import DATA, NOTE, Frame
@@ -34,7 +35,6 @@ from jobmon_wire.verbs import STREAMS
 FIRST = 500  # lines shown of what the job has printed already
 MARGIN = 1  # cells before a line
 LOOKS = 3  # for the report of a job's end, which comes within a second or two
-FILES = 4  # of a job that keep their lines and their place, the streams among them; each may hold 12,000 lines
 CLOCK = 9  # cells of a time and the space behind it
 ABOVE = {"up": STAY, "page_up": STAY, "top": TOP}  # moves that go on above the first row, and what for
 
@@ -53,7 +53,7 @@ class Output(Pane):
         super().__init__("output")
         self.file = STREAMS[0]
         self.stream = Stream(self.file)
-        self._streams: dict[str, Stream] = {}  # of this job, by file, the one shown last is the last
+        self._streams = Streams()
         self.is_folded = False  # long lines go on below
         self.has_times = False  # each line with the time at which it came
         self._clock = now
@@ -128,7 +128,10 @@ class Output(Pane):
             return Reading[Frame](lambda: source.frames(call))
         if file in STREAMS and target.row.get("state") == ENDED:
             call = calls.output(target.uuid, file)
-            return None if self.stream.has_kept else once(lambda: source.content(call))
+            if not self.stream.has_kept:
+                return once(lambda: source.content(call))
+            self.problem = ""
+            return None
         self.problem = self.nobody(target)
         return None
 
@@ -182,12 +185,14 @@ class Output(Pane):
 
     def clear(self) -> None:
         """Another job, or the same file anew."""
-        self._enter(Stream(self.file, self.search.text))
+        self.stream = Stream(self.file, self.search.text)
+        self._fold()
 
     def renew(self) -> None:
         """Follow from the beginning: a stream goes on where it was, or starts anew."""
         super().renew()
         self.empty()
+        self._enter(self.stream)
 
     def taken(self) -> None:
         """Draw, and stay at the end when following."""
@@ -213,7 +218,7 @@ class Output(Pane):
         """A job that comes back goes on where it was; of one that is not followed to its end, the rest was kept."""
         is_back = new.is_alive and not old.is_alive
         if is_back:  # the other streams are of the run before
-            self._streams.clear()
+            self._streams.forget(new.uuid)
         if is_back and (old.row.get("state") == ENDED or self.stream.place.cursor is None):
             self.renew()
         elif self.problem or new.row.get("state") == LOST or (self.stream.is_told and self.file in STREAMS):
@@ -227,20 +232,27 @@ class Output(Pane):
         self.problem = ""
         self.stream.leave(self.scroll_offset.y, self._came)
         self.file = file
-        self._enter(self._streams.get(file) or Stream(file))
-        self._came = self.stream.came
+        self._come_back(self._known(self.target) or Stream(file))
+
+    def _known(self, target: Target | None) -> Stream | None:
+        """What was read of the file before; nothing of a job that has ended since and runs again."""
+        found = self._streams.get(target.uuid, self.file) if target is not None else None
+        return None if found is None or (found.is_told and target is not None and target.is_alive) else found
+
+    def _come_back(self, stream: Stream) -> None:
+        """Show a stream as it was left."""
+        self._enter(stream)
+        self._came = stream.came
         self.taken()
-        self.scroll_to(x=0, y=None if self.follows else self.stream.folding.line_of(self.stream.top), animate=False)
+        self.scroll_to(x=0, y=None if self.follows else stream.folding.line_of(stream.top), animate=False)
 
     def _enter(self, stream: Stream) -> None:
         """Show a stream from now on."""
         if stream.search.text != self.search.text:
             stream.look_for(self.search.text)
         self.stream = stream
-        self._streams.pop(stream.file, None)
-        self._streams[stream.file] = stream
-        while len(self._streams) > FILES:
-            del self._streams[next(iter(self._streams))]
+        if self.target is not None:
+            self._streams.put(self.target.uuid, stream)
         self._fold()
 
     def other_stream(self) -> None:
@@ -253,11 +265,17 @@ class Output(Pane):
         self.taken()
 
     def select(self, target: Target | None) -> None:
-        """Another job's output begins with its standard output."""
-        if target is None or self.target is None or target.uuid != self.target.uuid:
-            self.file = STREAMS[0]
-            self._streams.clear()
+        """Another job's output begins with its standard output; of one that was shown lately it is still there."""
+        old = self.target
+        if old is not None and target is not None and old.uuid == target.uuid:
+            super().select(target)
+            return
+        self.stream.leave(self.scroll_offset.y, self._came)
+        if old is not None:
+            self._streams.leave(old.uuid)
+        self.file = STREAMS[0]
         super().select(target)
+        self._come_back(self._known(target) or self.stream)
 
     def move(self, how: str) -> None:
         """Scrolling up stops following, and goes on above the first row; the end resumes it."""

@@ -6,6 +6,7 @@ pane says so and asks again after a while, as long as that can help; what came
 before stays, and how old it is is told with it.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -218,4 +219,8 @@ class Pane(Lines):
         """The answer ended, well or not."""
         self.problem = safe(str(error)) if error is not None else ""
         if passes(error):
+            self.problem = _ASK.sub("; asks again by itself", self.problem)
             self.later(ASK_AGAIN)
+
+
+_ASK = re.compile(r"; ask again( later)?$")  # what an error tells those who have to

@@ -152,9 +152,11 @@ class Scrollback:
         self._is_open = False
 
     def _trim(self) -> int:
-        if len(self.rows) <= KEPT + SLACK:
-            return 0
-        dropped = len(self.rows) - KEPT
+        return self.shorten(KEPT) if len(self.rows) > KEPT + SLACK else 0
+
+    def shorten(self, kept: int) -> int:
+        """Keep so many of the last rows, of which there is one at least; give how many were dropped."""
+        dropped = max(0, len(self.rows) - kept)
         gone = self.rows[:dropped]
         self._dropped_lines += sum(not row.is_note for row in gone)
         self._dropped_bytes += sum(row.size for row in gone if not row.is_note)

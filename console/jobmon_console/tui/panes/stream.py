@@ -92,6 +92,13 @@ class Stream:
         """It goes off the screen: remember the line that was the first on it, and when it was so."""
         self.top, self.came = self.row_at(line), came
 
+    def shorten(self, rows: int) -> None:
+        """Keep the last rows alone."""
+        gone = self.buffer.shorten(rows)
+        self._dropped(gone)
+        self.top = max(0, self.top - gone)
+        self.scrolled()
+
     def scrolled(self) -> int:
         """Lines of the screen that the oldest rows took which went since this was asked last."""
         lines, self._scrolled = self._scrolled, 0

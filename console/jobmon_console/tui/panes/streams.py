@@ -1,0 +1,47 @@
+"""The streams that were read last, so that coming back to one finds its lines and its place.
+
+Those of the job that is shown are whole, of other jobs' only the end is kept.
+Nothing here asks or draws.
+"""
+
+from collections.abc import Iterator
+
+from jobmon_console.tui.panes.stream import Stream
+
+FILES = 4  # of the job that is shown, stdout and stderr among them; each may hold 12,000 lines
+AWAY = 8  # streams of other jobs: going through a few jobs and back
+AWAY_LINES = 1000  # of each of those: some screens, and 32 MiB in all where every line is as long as one may be
+
+
+class Streams:
+    """Streams by job and file, the one shown last is the last."""
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[str, str], Stream] = {}  # by uuid and file
+
+    def get(self, uuid: str, file: str) -> Stream | None:
+        """What is known of it."""
+        return self._kept.get((uuid, file))
+
+    def put(self, uuid: str, stream: Stream) -> None:
+        """It is shown now; those that were shown longest ago make room."""
+        self._kept.pop((uuid, stream.file), None)
+        self._kept[uuid, stream.file] = stream
+        own = [key for key in self._kept if key[0] == uuid]
+        others = [key for key in self._kept if key[0] != uuid]
+        for key in (*own[:-FILES], *others[:-AWAY]):
+            del self._kept[key]
+
+    def leave(self, uuid: str) -> None:
+        """Another job is shown from now on."""
+        for (owner, _), stream in self._kept.items():
+            if owner == uuid:
+                stream.shorten(AWAY_LINES)
+
+    def forget(self, uuid: str) -> None:
+        """The job runs anew."""
+        self._kept = {key: stream for key, stream in self._kept.items() if key[0] != uuid}
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        """Uuids and files."""
+        return iter(self._kept)

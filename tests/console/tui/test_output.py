@@ -10,10 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 from textual.events import Key, Paste
+from textual.widgets import Input
 
 from jobmon_console.tui.app import Console
 from jobmon_console.tui.panes.folding import Folding
 from jobmon_console.tui.panes.search import Search
+from jobmon_console.tui.screens.save import Status
 from jobmon_wire.cursor import Cursor
 from jobmon_wire.frames import DATA, NOTE, Frame
 from tests.console.tui.conftest import frame
@@ -217,6 +219,47 @@ async def test_the_output_is_saved_with_what_is_told_on_the_way(
         await settle(pilot, lambda: any("saved 670B to" in each.message for each in console._notifications))
 
     assert [path.read_bytes() for path in tmp_path.iterdir()] == [source.output]
+
+
+async def test_of_notices_of_a_kind_the_newest_alone_is_seen_and_hides_no_output(
+    console: Console, settle: Any, screen_text: Any
+) -> None:
+    output = console.jobs.detail.output
+    async with console.run_test(size=(80, 24), notifications=True) as pilot:
+        await settle(pilot, lambda: output.count())
+        for name in ("first", "second", "third"):
+            console.jobs._saved(f"saved 670B to /home/alice/{name}")
+            await settle(pilot, lambda name=name: f"alice/{name}" in screen_text(console))
+        rows = screen_text(console).splitlines()
+        assert [row.split("to ")[1] for row in rows if "saved" in row] == ["/home/alice/third"]
+        assert "step 39" in rows[output.region.bottom - 1]
+        assert "saved" in rows[output.region.bottom]
+
+        await pilot.press("y", "y", "x")
+        await settle(pilot, lambda: "copied: " in screen_text(console))
+        assert "saved 670B" in screen_text(console)
+        assert len(console._notifications) == 2
+
+
+async def test_why_nothing_can_be_saved_is_read_in_whole(
+    console: Console, settle: Any, screen_text: Any, tmp_path: Path
+) -> None:
+    path = tmp_path / ("there-is-no-such-directory-" * 4) / "x"
+    async with console.run_test(size=(60, 20)) as pilot:
+        await settle(pilot, lambda: console.jobs.target)
+        await pilot.press("S")
+        console.screen.query_one("#save-path", Input).value = str(path)
+        await pilot.press("enter")
+        await settle(pilot, lambda: "another place" in screen_text(console))
+
+        status = console.screen.query_one(Status)
+        told = "".join(text for row in range(status.count()) for text, _ in status.spans(row))
+        assert str(path) in told.replace(" ", "")
+        lines = status.count()
+        assert status.size.height == lines
+        await pilot.resize_terminal(140, 40)
+        await settle(pilot, lambda: "No such file or directory; choose another place" in screen_text(console))
+        await settle(pilot, lambda: status.size.height == status.count() < lines)
 
 
 async def test_a_save_that_is_given_up_leaves_nothing_and_asks_no_more(

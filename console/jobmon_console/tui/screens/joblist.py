@@ -184,9 +184,9 @@ class JobsList(JobsView, inherit_bindings=True):
 
         self.app.push_screen(Menu("Remove a view", [safe(name) for name in names], 0), chosen)
 
-    def say(self, text: str) -> None:
-        """A notice that goes away."""
-        self.app.notify(safe(text), markup=False)
+    def say(self, text: str, kind: str = "") -> None:
+        """A notice that goes away, at once where another of its kind comes."""
+        self.notices.say(self.app, text, kind)
 
     # Preferences
 

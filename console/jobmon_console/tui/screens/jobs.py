@@ -9,6 +9,7 @@ from jobmon_console.safe import safe
 from jobmon_console.tui.explain import FIRST_JOB
 from jobmon_console.tui.layout import SINGLE
 from jobmon_console.tui.listing import JOB
+from jobmon_console.tui.notices import COPIED, SAVED
 from jobmon_console.tui.order import DEFAULT, SORTS
 from jobmon_console.tui.screens import commands
 from jobmon_console.tui.screens.activity import Activity
@@ -196,7 +197,7 @@ class JobsScreen(JobsList, inherit_bindings=True):
 
     def _saved(self, text: str | None) -> None:
         if text:
-            self.say(text)
+            self.say(text, SAVED)
 
     def do_parent(self) -> None:
         """To the directory above."""
@@ -295,4 +296,4 @@ class JobsScreen(JobsList, inherit_bindings=True):
     def _copy(self, text: str) -> None:
         text = safe(text[:CLIPBOARD], keep="\n")
         self.app.copy_to_clipboard(text)
-        self.say(f"copied: {text[:60]}")
+        self.say(f"copied: {text[:60]}", COPIED)

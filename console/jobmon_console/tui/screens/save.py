@@ -18,12 +18,54 @@ from jobmon_console.tui.screens.dialog import Dialog
 from jobmon_console.tui.source import Reading, once
 from jobmon_console.tui.widgets.bar import Bar
 from jobmon_console.tui.widgets.filter import FilterInput
-from jobmon_console.tui.widgets.lines import Span
+from jobmon_console.tui.widgets.lines import Lines, Span
 from jobmon_wire.frames import DATA
 
 TICK = 0.05  # s between looks at what came; 2 MiB may wait, so 40 MB/s
 METER = 40  # cells
 LONGEST = 1024  # characters of a path
+
+
+class Status(Lines):
+    """A sentence, as high as it is long, or how far it is."""
+
+    IS_SELECTABLE = True
+
+    def __init__(self) -> None:
+        super().__init__("save-status")
+        self.can_focus = False
+        self._sentence, self._style = "", "dim"
+        self._rows: list[list[Span]] = []
+
+    def count(self) -> int:
+        """Lines."""
+        return len(self._rows)
+
+    def spans(self, index: int) -> list[Span]:
+        """One line."""
+        return self._rows[index]
+
+    def on_resize(self) -> None:
+        """A sentence is wrapped at another width."""
+        if self._sentence:
+            self.say(self._sentence, self._style)
+
+    def say(self, text: str, style: str) -> None:
+        """Show a text, all of it."""
+        self._sentence, self._style = text, style
+        self._show([[(f" {line}", style)] for line in texts.wrap(text, max(texts.LEAST, self.size.width - 2))])
+
+    def show(self, spans: list[Span]) -> None:
+        """Show one line."""
+        self._sentence = ""
+        self._show([spans])
+
+    def _show(self, rows: list[list[Span]]) -> None:
+        if len(rows) != len(self._rows):
+            self.styles.height = len(rows)
+        self._rows = rows
+        self.resize_rows()
+        self.refresh()
 
 
 class Save(Dialog[str]):
@@ -40,7 +82,7 @@ class Save(Dialog[str]):
         self._target = target
         self._file = file
         self._whole = size
-        self._title, self._status = Bar("save-title"), Bar("save-line")
+        self._title, self._status = Bar("save-title"), Status()
         self._path = FilterInput("save-path")
         self._path.max_length = LONGEST
         self._saved: SavedFile | None = None
@@ -128,8 +170,7 @@ class Save(Dialog[str]):
         self._status.show([(f" {meter} ", "good"), (f"{texts.size(done)} of {texts.size(self._whole)}", "plain")])
 
     def _say(self, text: str, style: str) -> None:
-        spans: list[Span] = [(" " + safe(text), style)]
-        self._status.show(spans)
+        self._status.say(safe(text), style)
 
 
 async def _data(frames: AsyncIterator[Any]) -> AsyncIterator[bytes]:

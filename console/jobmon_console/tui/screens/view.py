@@ -18,6 +18,7 @@ from jobmon_console.tui.bindings import SCREEN_KEYS, bindings
 from jobmon_console.tui.explain import explain
 from jobmon_console.tui.layout import LAYOUTS, LEAST, SINGLE, TINY, WIDE, layout
 from jobmon_console.tui.listing import ARRAY, JOB
+from jobmon_console.tui.notices import Notices
 from jobmon_console.tui.panes.detail import Detail
 from jobmon_console.tui.panes.pane import Target
 from jobmon_console.tui.panes.tabs import TabBar
@@ -76,6 +77,7 @@ class JobsView(Screen[None], inherit_bindings=False):
         self.table = JobTable(self.board, site.now, site.steady, self._explain)
         self.detail = Detail(site.now)
         self.small = Bar("small")
+        self.notices = Notices()
         self._drawn = float("-inf")  # s, when all rows were last painted
         self._dirty: set[str] = set()
         self._unexplained = self.board.lines  # at the last tick

@@ -9,10 +9,11 @@ import pytest
 from jobmon_console.errors import CutOffError, UnreachableError
 from jobmon_console.tui.app import Console
 from jobmon_console.tui.panes.output import FIRST, Output
-from jobmon_console.tui.panes.stream import Stream
+from jobmon_console.tui.panes.stream import LAG, Stream
 from jobmon_console.tui.panes.streams import AWAY, AWAY_LINES, FILES, Streams
 from jobmon_wire.cursor import Cursor
 from jobmon_wire.frames import DATA, NOTE, Frame
+from jobmon_wire.limits import FRAME_PAYLOAD
 from tests.console.tui.conftest import Clock, frame
 
 LINES = 600
@@ -138,6 +139,59 @@ async def test_a_job_that_runs_again_begins_with_nothing_of_the_run_before(
             await settle(pilot, lambda state=state: output.target.row["state"] == state)
 
         assert list(output._streams) == [("uuid-1", "stderr")]
+
+
+@pytest.mark.parametrize(("other", "told"), [(49, " stderr 49B+: o "), (0, ""), (-7, "")])
+async def test_while_a_job_runs_it_is_told_what_its_other_stream_has(
+    source: Any, job: Job, settle: Any, make_record: Any, other: int, told: str
+) -> None:
+    clock = Clock()
+    source.jobs = {"uuid-1": make_record(1, output_bytes=len(job.file("stdout")) + other)}
+    console = Console([("caf", source)], now=clock, steady=clock)
+    output = console.jobs.detail.output
+
+    def head() -> str:
+        return "".join(text for text, _ in output.head(0)) + " "
+
+    async with console.run_test(size=(120, 40)) as pilot:
+        await settle(pilot, lambda: output.count() >= FIRST and output.stream._due is not None)
+        console.jobs.tick()
+        assert "stderr" not in head()
+        clock.at += LAG
+        await settle(pilot, lambda: output.stream._due is None)
+
+        assert told in head()
+        assert ("stderr" in head()) == bool(told)
+        source.change(make_record(1, output_bytes=len(job.file("stdout")) + 2048))
+        await settle(pilot, lambda: output.stream._due is not None)
+        clock.at += LAG
+        await settle(pilot, lambda: "stderr 2.0K+: o" in head())
+
+
+def test_what_has_not_come_yet_of_a_stream_is_not_taken_for_the_other_ones() -> None:
+    stream = Stream("stdout")
+    stream.go_on(frame(NOTE, {"kind": "at", "cursor": Cursor.at(1, 2, 0, b"").text()}))
+    stream.reckon(10 * FRAME_PAYLOAD, 0.0)
+    for _ in range(9):
+        stream.go_on(frame(DATA, bytes(FRAME_PAYLOAD)))
+        stream.feed(bytes(FRAME_PAYLOAD), 0.0)
+        stream.reckon(10 * FRAME_PAYLOAD, LAG)
+    assert stream.other == 0
+
+    stream.go_on(frame(DATA, bytes(100)))
+    stream.feed(bytes(100), LAG)
+    assert stream.reckon(10 * FRAME_PAYLOAD, 2 * LAG)
+    assert stream.other == FRAME_PAYLOAD - 100
+    stream.leave(0, None)
+    stream.reckon(11 * FRAME_PAYLOAD, 9 * LAG)
+    assert stream.other == FRAME_PAYLOAD - 100
+
+
+def test_a_file_of_the_sandbox_has_no_other_stream() -> None:
+    stream = Stream("train.log")
+    stream.go_on(frame(NOTE, {"kind": "at", "cursor": Cursor.at(1, 2, 0, b"").text()}))
+    for now in (0.0, LAG):
+        assert not stream.reckon(100, now)
 
 
 async def test_another_job_and_back_finds_the_lines_and_the_place(console: Console, job: Job, settle: Any) -> None:

@@ -19,7 +19,8 @@ def headline(stream: Stream, target: Target | None, is_heard: bool) -> list[Span
     if stream.skipped:  # the lines that say so scroll by as fast as the others
         spans.append((f"  {texts.size(stream.skipped)} skipped", "warn"))
     if stream.other:  # of a job that failed, that is where the reason stands
-        spans.append((f"  {other_of(stream.file)} {texts.size(stream.other)}: o", "info"))
+        more = "" if stream.has_kept else "+"  # the job runs: it is what it had written at its last beat
+        spans.append((f"  {other_of(stream.file)} {texts.size(stream.other)}{more}: o", "info"))
     if stream.search:
         spans.append((f"  {_matches(stream, target)}", "info" if stream.search.rows else "warn"))
     if stream.follows:

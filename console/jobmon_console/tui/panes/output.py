@@ -151,6 +151,7 @@ class Output(Pane):
     def tick(self, now: float) -> None:
         """Also what came from before the first row."""
         super().tick(now)
+        self._reckon(now)
         earlier = self.stream.earlier
         if earlier.is_under_way:
             data = earlier.take()
@@ -158,6 +159,12 @@ class Output(Pane):
                 self._prepend(data)
             if not earlier.is_under_way:
                 self.refresh()
+
+    def _reckon(self, now: float) -> None:
+        if self.target is None or not self.target.is_alive or self.reading is None or not self._is_answered:
+            return
+        if self.stream.reckon(self.target.row.get("output_bytes"), now):
+            self.refresh()
 
     def stop(self) -> None:
         """Nobody waits for what is before, either."""

@@ -18,9 +18,11 @@ from jobmon_console.tui.panes.folding import Folding
 from jobmon_console.tui.panes.scrollback import Scrollback
 from jobmon_console.tui.panes.search import Search
 from jobmon_wire.frames import NOTE, Frame
+from jobmon_wire.limits import FRAME_PAYLOAD
 from jobmon_wire.verbs import STREAMS
 
 TAB = 8  # cells between tab stops
+LAG = 2.0  # s in which what the job has written before a beat is here; it takes milliseconds where the link is good
 
 
 class Stream:
@@ -41,7 +43,7 @@ class Stream:
         self.follows = True
         self.skipped = 0  # bytes that came faster than they could be shown
         self.unseen = 0  # lines that came since following stopped
-        self.other = 0  # bytes of the job's other stream
+        self.other = 0  # bytes of the job's other stream; while the job runs, at least
         self.is_told = False  # that the job has ended, in the stream
         self.has_kept = False  # what was kept of the ended job is here: there is no more
         self.looks = 0  # for the report of its end
@@ -50,6 +52,8 @@ class Stream:
         self.top = 0  # the first row that was seen when it was left
         self.came: float | None = None  # s, when what is here was so, for the same moment
         self._scrolled = 0
+        self._written: int | None = None  # bytes of both streams, as the job said last
+        self._due: float | None = None  # s, when these less those that are here are the other's
 
     # Rows
 
@@ -91,6 +95,7 @@ class Stream:
     def leave(self, line: int, came: float | None) -> None:
         """It goes off the screen: remember the line that was the first on it, and when it was so."""
         self.top, self.came = self.row_at(line), came
+        self._written = self._due = None
 
     def shorten(self, rows: int) -> None:
         """Keep the last rows alone."""
@@ -108,10 +113,31 @@ class Stream:
 
     def feed(self, data: bytes, now: float) -> None:
         """Bytes of the file, at a moment."""
+        if len(data) >= FRAME_PAYLOAD:  # of a backlog: the rest of it is not the other stream's
+            self._written = self._due = None
         before = self.buffer.lines
         self._dropped(self.buffer.feed(data, now if self.has_begun else None))
         if not self.follows:
             self.unseen += self.buffer.lines - before
+
+    def reckon(self, written: Any, now: float) -> bool:
+        """Find out what the other stream has, from what its job's beat says of both: nobody is asked for it.
+
+        More is known of it then, or not.
+
+        Args:
+            written: bytes of both streams at the last beat, if that is known.
+            now: s.
+        """
+        before = self.other
+        if self._due is None:
+            if self.file in STREAMS and isinstance(written, int) and written != self._written:
+                self._written, self._due = written, now + LAG
+        elif now >= self._due:
+            self._due = None
+            if self._written is not None and self.place.identity is not None:
+                self.other = max(before, self._written - self.place.offset)
+        return self.other != before
 
     def note(self, text: str, skipped: int = 0) -> None:
         """A line about the stream, which stands for bytes that were skipped."""

@@ -247,6 +247,27 @@ async def test_what_was_read_is_seen_offline_with_its_age_and_what_happens_next(
 
         assert "as it was 40s ago; not connected" in " ".join(screen_text(console).split())
         assert "stdout line 599" in screen_text(console)
+        await pilot.press("R")
+        await settle(pilot, lambda: output._has_asked)
+        assert "stdout line 599" in screen_text(console)
+
+
+async def test_of_a_run_that_ended_nothing_is_seen_when_one_comes_back_to_the_next(
+    source: Any, job: Job, settle: Any, make_record: Any
+) -> None:
+    source.jobs = {f"uuid-{at}": make_record(at) for at in (1, 2)}
+    console = Console([("caf", source)])
+    output = console.jobs.detail.output
+    async with console.run_test(size=(80, 24)) as pilot:
+        await settle(pilot, lambda: console.jobs.reveal("uuid-1"))
+        await settle(pilot, lambda: output.target.uuid == "uuid-1" and output.count() >= FIRST)
+        output.stream.is_told = True
+        for uuid in ("uuid-2", "uuid-1"):
+            console.jobs.reveal(uuid)
+            await settle(pilot, lambda uuid=uuid: output.target.uuid == uuid and output.count() >= FIRST)
+
+        assert not output.stream.is_told
+        assert "resume" not in job.asked[-1]
 
 
 async def test_of_an_ended_job_that_was_read_to_its_end_nothing_is_awaited_when_the_server_is_back(
@@ -280,6 +301,6 @@ def test_of_other_jobs_the_last_lines_of_the_last_streams_are_kept() -> None:
     kept = list(streams)
     assert len(kept) == AWAY + 1
     assert kept[0] == ("uuid-5", "stderr")
-    found = streams.get(*kept[0])
+    found = streams.get(*kept[0], True)
     assert found is not None
     assert (len(found.buffer.rows), found.buffer.before, found.top) == (AWAY_LINES, 5 * AWAY_LINES, 7)

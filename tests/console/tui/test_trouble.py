@@ -19,6 +19,7 @@ from tests.console.tui.conftest import Clock
 
 AWAY = UnreachableError("no route to caf")
 NOT_YOURS = RefusedError("not-permitted", "only the owner may look at it")
+DOWN = RefusedError("draining", "the server goes down; ask again in a moment")
 SILENT = RefusedError("job-silent", "no word from the job's agent; ask again later")
 
 
@@ -48,6 +49,7 @@ def pane_of(state: str, kind: type[Pane] = Rows) -> Pane:
         (NOT_YOURS, "as it was 7s ago; only the owner may look at it (R asks again)"),
         (SILENT, "as it was 7s ago; no word from the job's agent; asks again by itself"),
         (AWAY, "as it was 7s ago; no route to caf"),
+        (DOWN, "as it was 7s ago; the server goes down; asks again by itself"),
     ],
 )
 def test_the_age_comes_first_and_a_key_is_named_only_where_nothing_is_asked_without_it(error: Any, told: str) -> None:

@@ -196,8 +196,10 @@ class Output(Pane):
         self._fold()
 
     def renew(self) -> None:
-        """Follow from the beginning: a stream goes on where it was, or starts anew."""
+        """Follow from the beginning: a stream goes on where it was, or starts anew; offline, what was read stays."""
         super().renew()
+        if self.target is not None and not self.target.feed.link.is_usable:
+            return
         self.empty()
         self._enter(self.stream)
 
@@ -242,9 +244,7 @@ class Output(Pane):
         self._come_back(self._known(self.target) or Stream(file))
 
     def _known(self, target: Target | None) -> Stream | None:
-        """What was read of the file before; nothing of a job that has ended since and runs again."""
-        found = self._streams.get(target.uuid, self.file) if target is not None else None
-        return None if found is None or (found.is_told and target is not None and target.is_alive) else found
+        return self._streams.get(target.uuid, self.file, target.is_alive) if target is not None else None
 
     def _come_back(self, stream: Stream) -> None:
         """Show a stream as it was left."""

@@ -223,4 +223,4 @@ class Pane(Lines):
             self.later(ASK_AGAIN)
 
 
-_ASK = re.compile(r"; ask again( later)?$")  # what an error tells those who have to
+_ASK = re.compile(r"; ask again\b[^;]*$")  # what an error tells those who have to

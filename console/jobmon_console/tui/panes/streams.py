@@ -19,9 +19,10 @@ class Streams:
     def __init__(self) -> None:
         self._kept: dict[tuple[str, str], Stream] = {}  # by uuid and file
 
-    def get(self, uuid: str, file: str) -> Stream | None:
-        """What is known of it."""
-        return self._kept.get((uuid, file))
+    def get(self, uuid: str, file: str, is_alive: bool) -> Stream | None:
+        """What was read of it; nothing, where the job had ended and runs again."""
+        found = self._kept.get((uuid, file))
+        return None if found is None or (found.is_told and is_alive) else found
 
     def put(self, uuid: str, stream: Stream) -> None:
         """It is shown now; those that were shown longest ago make room."""

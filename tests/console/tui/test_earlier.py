@@ -215,6 +215,20 @@ async def test_a_file_that_is_another_now_has_nothing_before_it(
         assert job.ranges == []
 
 
+async def test_a_piece_of_a_file_that_was_replaced_meanwhile_is_put_nowhere(
+    console: Console, job: Job, output: Output, settle: Any
+) -> None:
+    async with console.run_test(size=(80, 24)) as pilot:
+        await begin(pilot, settle, output)
+        output.move("top")
+        assert output.stream.earlier.is_under_way
+        output.take(frame(NOTE, {"kind": "rotated", "cursor": at(0, inode=3)}))
+        await settle(pilot, lambda: not output.stream.earlier.is_under_way)
+
+        assert output.stream.text(0) == f"event {LINES - FIRST} of the run"
+        assert output.stream.buffer.before == 0
+
+
 @pytest.mark.parametrize("is_short", [False, True])
 async def test_a_piece_that_does_not_come_is_told_and_asked_for_again(
     console: Console, job: Job, output: Output, settle: Any, screen_text: Any, is_short: bool

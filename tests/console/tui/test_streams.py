@@ -141,6 +141,22 @@ async def test_a_job_that_runs_again_begins_with_nothing_of_the_run_before(
         assert list(output._streams) == [("uuid-1", "stderr")]
 
 
+async def test_a_job_that_was_lost_keeps_both_streams_and_goes_on(
+    console: Console, source: Any, job: Job, settle: Any, make_record: Any
+) -> None:
+    output = console.jobs.detail.output
+    source.jobs = {"uuid-1": make_record(1)}
+    async with console.run_test(size=(80, 24)) as pilot:
+        await settle(pilot, lambda: output.count() >= FIRST)
+        await pilot.press("enter", "o")
+        await settle(pilot, lambda: output.file == "stderr" and output.count() >= FIRST)
+        for state in ("lost", "running"):
+            source.change(make_record(1, state=state))
+            await settle(pilot, lambda state=state: output.target.row["state"] == state)
+
+        assert len(list(output._streams)) == 2
+
+
 @pytest.mark.parametrize(("other", "told"), [(49, " stderr 49B+: o "), (0, ""), (-7, "")])
 async def test_while_a_job_runs_it_is_told_what_its_other_stream_has(
     source: Any, job: Job, settle: Any, make_record: Any, other: int, told: str

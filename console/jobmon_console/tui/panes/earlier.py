@@ -77,8 +77,12 @@ class Earlier:
             self._reading = once(lambda: source.content(kept))
         return True
 
-    def take(self) -> bytes | None:
-        """The bytes right before the part, when all of a piece has come; else None."""
+    def take(self, before: int) -> bytes | None:
+        """The bytes right before the part, when all of a piece has come; else None.
+
+        Args:
+            before: bytes that stand before the part now; another file may have come since.
+        """
         reading = self._reading
         if reading is None:
             return None
@@ -90,6 +94,9 @@ class Earlier:
         reading.cancel()
         self._reading = None
         self.error = reading.error
+        if before != self._end:
+            self._left = 0
+            return None
         if self.error is None and len(self._data) != self._end - self._start:
             self.error = AnswerError("it is not there any more")
         if self.error is None:

@@ -154,7 +154,7 @@ class Output(Pane):
         self._reckon(now)
         earlier = self.stream.earlier
         if earlier.is_under_way:
-            data = earlier.take()
+            data = earlier.take(self.stream.buffer.before)
             if data is not None:
                 self._prepend(data)
             if not earlier.is_under_way:
@@ -226,7 +226,7 @@ class Output(Pane):
     def changed(self, old: Target, new: Target) -> None:
         """A job that comes back goes on where it was; of one that is not followed to its end, the rest was kept."""
         is_back = new.is_alive and not old.is_alive
-        if is_back:  # the other streams are of the run before
+        if old.row.get("state") == ENDED:  # the other streams are of the run before
             self._streams.forget(new.uuid)
         if is_back and (old.row.get("state") == ENDED or self.stream.place.cursor is None):
             self.renew()

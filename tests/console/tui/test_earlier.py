@@ -140,7 +140,7 @@ async def test_a_text_that_stands_further_up_is_not_said_to_be_nowhere_and_is_lo
         await begin(pilot, settle, output)
         await pilot.press("slash", *"event 12 ")
         await settle(
-            pilot, lambda: f"not in the last 500 lines; {BEFORE / 1024:.1f}K more before" in screen_text(console)
+            pilot, lambda: f"not in the last 500 lines; {BEFORE / 1024:.1f}K before: n" in screen_text(console)
         )
         assert "no line with" not in screen_text(console)
         await pilot.press("enter")

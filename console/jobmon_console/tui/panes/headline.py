@@ -53,7 +53,7 @@ def _matches(stream: Stream, target: Target | None) -> str:
     if not buffer.before:
         return f"no line with {what}"
     here = f"not in the last {texts.plural(buffer.kept_lines, 'line')}"
-    return f"{what}: {here}; {texts.size(buffer.before)} more before them: {_way_above(stream, target, 'n')}"
+    return f"{what}: {here}; {texts.size(buffer.before)} before: {_way_above(stream, target, 'n')}"
 
 
 def _way_above(stream: Stream, target: Target | None, key: str) -> str:

@@ -159,7 +159,7 @@ def helping(scene: Scene) -> None:
 
 def found(scene: Scene) -> None:
     """A text found in the output."""
-    scene.keys, scene.awaited = ["enter", "slash", *"step 3", "enter"], "lines with step 3"
+    scene.keys, scene.awaited = ["enter", "slash", *"step 3", "enter"], ": step 3"
 
 
 def nodes(scene: Scene) -> None:

@@ -144,7 +144,7 @@ async def test_a_text_that_stands_further_up_is_not_said_to_be_nowhere_and_is_lo
         )
         assert "no line with" not in screen_text(console)
         await pilot.press("enter")
-        await settle(pilot, lambda: "1 of 1 line with event 12" in screen_text(console))
+        await settle(pilot, lambda: "match 1 of 1: event 12" in screen_text(console))
 
         assert output.stream.text(output.stream.row) == "event 12 of the run"
 

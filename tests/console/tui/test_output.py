@@ -80,18 +80,32 @@ async def test_a_text_is_found_as_it_is_typed_and_n_goes_on(
     async with console.run_test(size=(140, 40)) as pilot:
         await settle(pilot, lambda: "step 399" in screen_text(console))
         await pilot.press("enter", "slash", *"loss", "enter")
-        await settle(pilot, lambda: "8 of 8 lines with loss" in screen_text(console))
+        await settle(pilot, lambda: "match 8 of 8: loss" in screen_text(console))
 
         assert "step 357 Loss" in screen_text(console)
         await pilot.press("n")
-        await settle(pilot, lambda: "1 of 8 lines with loss" in screen_text(console))
+        await settle(pilot, lambda: "match 1 of 8: loss" in screen_text(console))
         assert "step 7 Loss" in screen_text(console)
         await pilot.press("N", "N")
         await settle(pilot, lambda: "step 307 Loss" in screen_text(console))
         assert not console.jobs.detail.output.follows
         await pilot.press("slash", "escape")
-        await settle(pilot, lambda: "with loss" not in screen_text(console))
+        await settle(pilot, lambda: ": loss" not in screen_text(console))
         assert console.jobs.detail.output.has_focus
+
+
+async def test_a_text_is_looked_for_downwards_from_what_is_seen_where_the_end_is_not_followed(
+    console: Console, source: Any, settle: Any, screen_text: Any
+) -> None:
+    source.output = b"".join(b"step %d %s\n" % (n, b"loss" if n % 50 == 7 else b"ok") for n in range(400))
+    async with console.run_test(size=(140, 40)) as pilot:
+        await settle(pilot, lambda: "step 399" in screen_text(console))
+        await pilot.press("enter", "home", "slash", *"loss")
+        await settle(pilot, lambda: "match 1 of 8: loss" in screen_text(console))
+        assert "step 7 loss" in screen_text(console)
+        await pilot.press("enter", "pagedown", "pagedown", "slash", *"loss")
+
+        await settle(pilot, lambda: "match 2 of 8: loss" in screen_text(console))
 
 
 async def test_a_text_that_is_not_there_is_said_and_moves_nothing(
@@ -116,7 +130,7 @@ async def test_what_is_typed_behind_a_second_slash_is_looked_for_alone(
             console.post_message(Paste("loss"))
         else:
             await pilot.press(*"loss")
-        await settle(pilot, lambda: "40 lines with loss" in screen_text(console))
+        await settle(pilot, lambda: "of 40: loss" in screen_text(console))
 
         assert console.jobs.detail.output.search.text == "loss"
 

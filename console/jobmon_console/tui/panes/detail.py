@@ -161,6 +161,7 @@ class Detail(Vertical):
 
     def open_find(self) -> Find:
         """The line to type into; its input is to get the focus."""
+        self.output.stream.begin_search(self.output.scroll_offset.y)
         self.find.open(self.output.search.text)
         return self.find
 

@@ -49,7 +49,7 @@ def _matches(stream: Stream, target: Target | None) -> str:
     what, rows = safe(search.text), search.rows
     if rows:
         at = rows.index(stream.row) + 1 if stream.row in rows else 0
-        return f"{at:,} of {texts.plural(len(rows), 'line')} with {what}"
+        return f"match {at:,} of {len(rows):,}: {what}" if at else f"{len(rows):,} with {what}"
     if not buffer.before:
         return f"no line with {what}"
     here = f"not in the last {texts.plural(buffer.kept_lines, 'line')}"

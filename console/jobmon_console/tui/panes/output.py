@@ -342,10 +342,9 @@ class Output(Pane):
     # Finding, folding, times
 
     def find(self, text: str) -> None:
-        """Look for a text, and go to the nearest row before the end of what is seen that holds it."""
+        """Look for a text, and go to the row with it that is nearest to where somebody began to type one."""
         self.stream.look_for(text)
-        bottom = self.stream.row_at(self.scroll_offset.y + max(1, self.size.height - self.HEADS))
-        found = self.search.next(bottom, -1)
+        found = self.stream.nearest()
         if found is not None:
             self._go_to(found)
         self.refresh()

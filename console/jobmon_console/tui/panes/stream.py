@@ -49,6 +49,7 @@ class Stream:
         self.looks = 0  # for the report of its end
         self.has_begun = False  # what was there before has come
         self.row = 0  # of the match that was gone to last
+        self._sought_from: int | None = None  # the first row that was seen then; None: the end was followed
         self.top = 0  # the first row that was seen when it was left
         self.came: float | None = None  # s, when what is here was so, for the same moment
         self._scrolled = 0
@@ -91,6 +92,16 @@ class Stream:
         """Look for another text."""
         self.search = Search(text, self.text)
         self.search.follow(len(self.buffer.rows))
+
+    def begin_search(self, line: int) -> None:
+        """A text is to be typed, with this line of the screen's list as the first that is seen."""
+        self._sought_from = None if self.follows else self.row_at(line)
+
+    def nearest(self) -> int | None:
+        """The row that holds it: downwards from what was seen then, or the last one, where the end was followed."""
+        if self._sought_from is None:
+            return self.search.next(len(self.buffer.rows), -1)
+        return self.search.next(self._sought_from - 1, 1)
 
     def leave(self, line: int, came: float | None) -> None:
         """It goes off the screen: remember the line that was the first on it, and when it was so."""

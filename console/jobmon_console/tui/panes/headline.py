@@ -49,7 +49,8 @@ def _matches(stream: Stream, target: Target | None) -> str:
     what, rows = safe(search.text), search.rows
     if rows:
         at = rows.index(stream.row) + 1 if stream.row in rows else 0
-        return f"match {at:,} of {len(rows):,}: {what}" if at else f"{len(rows):,} with {what}"
+        found = f"match {at:,} of {len(rows):,}" if at else f"{len(rows):,} match{'' if len(rows) == 1 else 'es'}"
+        return f"{found}: {what}"
     if not buffer.before:
         return f"no line with {what}"
     here = f"not in the last {texts.plural(buffer.kept_lines, 'line')}"

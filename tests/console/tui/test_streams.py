@@ -108,7 +108,7 @@ async def test_a_text_is_looked_for_in_the_stream_that_is_shown(
     async with console.run_test(size=(120, 40)) as pilot:
         await settle(pilot, lambda: output.count() >= FIRST)
         await pilot.press("enter", "o", "o", "slash", *"line 599", "enter", "o")
-        await settle(pilot, lambda: "of 1: line 599" in screen_text(console))
+        await settle(pilot, lambda: "1 match: line 599" in screen_text(console))
 
         assert output.file == "stderr"
 

@@ -19,7 +19,43 @@ def test_lines_do_not_depend_on_how_the_stream_was_cut(parts: list[bytes], step:
     lines = (nuls.feed(stream) + nuls.close()).split(b"\n")
     expected = lines[:-1] if lines[-1] == b"" else lines
 
-    assert [row.data for row in buffer.rows[:-1]] == expected
+    assert [row.data.rstrip(b"\r") for row in buffer.rows[:-1]] == [at_last(line) for line in expected]
+
+
+RETURNS = st.lists(st.sampled_from([b"\r", b"a", b"bc", b"\n", b"x" * (LONGEST + 9)]), max_size=12).map(b"".join)
+
+
+@given(RETURNS, st.integers(1, 5))
+def test_of_a_line_that_goes_back_the_last_text_stays_however_its_bytes_are_cut(stream: bytes, step: int) -> None:
+    one, many = Scrollback(), Scrollback()
+    one.feed(stream)
+    size = step if len(stream) < LONGEST else LONGEST // step
+    for at in range(0, len(stream), size):
+        many.feed(stream[at : at + size])
+    for buffer in (one, many):
+        buffer.note("the end")
+
+    facts = [[(row.data.rstrip(b"\r"), row.hidden, row.over) for row in buffer.rows[:-1]] for buffer in (one, many)]
+    assert facts[0] == facts[1]
+    for line, (data, hidden, over) in zip(stream.split(b"\n"), facts[0], strict=False):
+        assert data == at_last(line)[:LONGEST]
+        assert len(data) + hidden + over in range(len(line) - line.count(b"\r"), len(line) + 1)
+
+
+def test_a_bar_of_progress_is_what_it_is_now() -> None:
+    buffer = Scrollback()
+    for percent in range(101):
+        buffer.feed(b"\r%3d%%" % percent)
+    assert [(row.data, row.over) for row in buffer.rows] == [(b"100%", 400)]
+    buffer.feed(b"\ndone\r\n")
+
+    assert [row.data for row in buffer.rows] == [b"100%", b"done\r"]
+    assert sum(row.size for row in buffer.rows) == buffer.bytes
+
+
+def at_last(line: bytes) -> bytes:
+    """What a terminal shows of it, where each text is at least as long as the one before."""
+    return line.rstrip(b"\r").rpartition(b"\r")[2]
 
 
 def test_a_long_run_of_nuls_is_a_few_words() -> None:

@@ -96,8 +96,9 @@ class Output(Pane):
                     spans += [(text[at:begin], run.style), (text[begin:end], "found")]
                     at = end
             spans.append((text[at : run.end], run.style))
-        if row.hidden and piece.end == len(text):
-            spans.append((f" … {texts.size(row.hidden)} more", "info"))
+        if piece.end == len(text):
+            spans += [(f" … {texts.size(row.hidden)} more", "info")] if row.hidden else []
+            spans += [(f" ␍ {texts.size(row.over)} before", "dim")] if row.over else []
         return spans
 
     def margin(self) -> int:

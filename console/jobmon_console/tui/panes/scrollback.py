@@ -1,8 +1,10 @@
 """The last lines of a stream of bytes, as a terminal's scrollback keeps them.
 
 Bytes come in any pieces; lines are cut out of them and kept as bytes, so that
-only what is drawn is ever decoded.  Lines of the console's own (a file was
-rotated, bytes were skipped) stand between them as notes.  Nothing here draws.
+only what is drawn is ever decoded.  Of a line that goes back to its beginning
+with carriage returns, as a bar of progress does, the last text stays, as on a
+terminal.  Lines of the console's own (a file was rotated, bytes were skipped)
+stand between them as notes.  Nothing here draws.
 """
 
 from typing import NamedTuple
@@ -22,6 +24,7 @@ class Row(NamedTuple):
     hidden: int = 0  # bytes beyond LONGEST
     at: float | None = None  # s since 1970, when its first byte came; None: it was there before
     size: int = 0  # bytes of the stream it stands for, its newline too; of one that has had none yet 0
+    over: int = 0  # bytes that the line had before it went back to its beginning
 
 
 class Scrollback:
@@ -36,6 +39,7 @@ class Scrollback:
         self._begins: int | None = None  # bytes of the file before the first row of it; None: nobody has told
         self._others = 0  # rows before that one, which are of another file
         self._is_open = False  # the last row has had no newline yet
+        self._goes_back = False  # what comes next in it stands at its beginning
         self._owed = 0  # bytes that came and that no row stands for yet
         self._nuls = Nuls()
         self._at: float | None = None  # when the bytes being cut came
@@ -105,19 +109,25 @@ class Scrollback:
         if whole and self._is_open:
             self._extend(whole.pop(0))
             self._end(sizes.pop(0))
-        self._add(whole, sizes)
+        self._add(whole, sizes, b"\r" in data)
         if rest:
             self._extend(rest)
         return self._trim()
 
-    def _add(self, lines: list[bytes], sizes: list[int]) -> None:
+    def _add(self, lines: list[bytes], sizes: list[int], has_returns: bool) -> None:
         """Take whole lines, most of them short: a job may print 50,000 a second."""
-        widest, at = max(map(len, lines), default=0), self._at
-        pairs = zip(lines, sizes, strict=True)
-        if widest > LONGEST:
-            self.rows += [Row(line[:LONGEST], False, max(0, len(line) - LONGEST), at, size) for line, size in pairs]
+        at, overs = self._at, [0] * len(lines)
+        if has_returns:
+            pairs = [_seen(line) for line in lines]
+            lines, overs = [line for line, _ in pairs], [over for _, over in pairs]
+        widest = max(map(len, lines), default=0)
+        facts = zip(lines, sizes, overs, strict=True)
+        if widest > LONGEST or has_returns:
+            self.rows += [
+                Row(line[:LONGEST], False, max(0, len(line) - LONGEST), at, size, over) for line, size, over in facts
+            ]
         else:
-            self.rows += [Row(line, False, 0, at, size) for line, size in pairs]
+            self.rows += [Row(line, False, 0, at, size) for line, size, _ in facts]
         self.lines += len(lines)
         self.widest = max(self.widest, min(widest, LONGEST))
 
@@ -142,14 +152,20 @@ class Scrollback:
             self.lines += 1
             self._is_open = True
         last = self.rows[-1]
-        whole = last.data + piece[: max(0, LONGEST - len(last.data))]
-        hidden = last.hidden + len(last.data) + len(piece) - len(whole)
-        self.rows[-1] = Row(whole, False, hidden, last.at)
+        data, hidden, over = last.data, last.hidden, last.over
+        shown, gone = _seen(piece)
+        if shown.strip(b"\r") and (gone or self._goes_back or piece[:1] == b"\r"):  # of what was there nothing is left
+            over += len(data.replace(b"\r", b"")) + hidden
+            data, hidden = b"", 0
+        whole = data + shown[: max(0, LONGEST - len(data))]
+        hidden += len(data) + len(shown) - len(whole)
+        self._goes_back = piece[-1:] == b"\r" or (self._goes_back and not piece.strip(b"\r"))
+        self.rows[-1] = Row(whole, False, hidden, last.at, 0, over + gone)
         self.widest = max(self.widest, len(whole))
 
     def _end(self, size: int) -> None:
         self.rows[-1] = self.rows[-1]._replace(size=size)
-        self._is_open = False
+        self._is_open = self._goes_back = False
 
     def _trim(self) -> int:
         return self.shorten(KEPT) if len(self.rows) > KEPT + SLACK else 0
@@ -165,3 +181,9 @@ class Scrollback:
         self._others = max(0, self._others - dropped)
         del self.rows[:dropped]
         return dropped
+
+
+def _seen(line: bytes) -> tuple[bytes, int]:
+    """What a terminal shows of a line at last, and how many bytes went before that."""
+    cut = line.rstrip(b"\r").rfind(b"\r") + 1  # at the end it moves the cursor, and nothing else
+    return line[cut:], cut - line.count(b"\r", 0, cut)

@@ -68,7 +68,7 @@ class Stream:
         if found.is_note:
             text = f"── {safe(found.data)} ──"
             return sgr.Line(text, (sgr.Run(0, len(text), "info"),))
-        return sgr.read_line(found.data.removesuffix(b"\r"), TAB)
+        return sgr.read_line(found.data.rstrip(b"\r"), TAB)
 
     def time(self, row: int) -> str:
         """When it came; empty: it was there before."""

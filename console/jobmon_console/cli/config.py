@@ -6,15 +6,13 @@ from pathlib import Path
 
 from jobmon_console import configuration, tls
 from jobmon_console.cli import reach, screen, table
-from jobmon_console.cli.parser import add_client_flags
+from jobmon_console.cli.parser import Formatter, add_client_flags
 from jobmon_console.cli.table import Column
 from jobmon_console.contexts import Context, read_settings
 from jobmon_console.errors import UsageError
 from jobmon_console.safe import safe
 from jobmon_wire import answers
 from jobmon_wire.credential import CredentialError, open_credential
-
-_PLAIN = argparse.RawDescriptionHelpFormatter
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,19 +23,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="name a credential",
         description="Add a context: a credential file, or --server, --cert, --key and --ca.",
         epilog="example:\n  jobmon config add caf caf-alice.jobmon",
-        formatter_class=_PLAIN,
+        formatter_class=Formatter,
     )
     add.add_argument("name", metavar="NAME", help="of the context")
     add.add_argument("file", metavar="FILE", nargs="?", help="a credential file, NAME.jobmon")
     add_client_flags(add)
     listing = parts.add_parser(
         "list", help="the contexts", description="List the contexts; * marks the current ones.",
-        epilog="example:\n  jobmon config list", formatter_class=_PLAIN,
+        epilog="example:\n  jobmon config list", formatter_class=Formatter,
     )  # fmt: skip
     listing.add_argument("--names", action="store_true", help="names only")
     use = parts.add_parser(
         "use", help="choose the current contexts", description="Make contexts the current ones.",
-        epilog="example:\n  jobmon config use caf desy", formatter_class=_PLAIN,
+        epilog="example:\n  jobmon config use caf desy", formatter_class=Formatter,
     )  # fmt: skip
     use.add_argument("names", metavar="NAME", nargs="+", help="of a context")
 

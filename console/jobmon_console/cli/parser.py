@@ -11,8 +11,18 @@ import importlib
 from typing import Any, NoReturn
 
 from jobmon_console import __version__
+from jobmon_console.cli import screen
 from jobmon_console.cli.commands import COMMANDS, PASSED_ON, Command
 from jobmon_console.errors import UsageError
+
+
+class Formatter(argparse.RawDescriptionHelpFormatter):
+    """As its base, which would import shutil, and with it three archives, at the first argument that is added."""
+
+    def __init__(
+        self, prog: str, indent_increment: int = 2, max_help_position: int = 24, width: int | None = None
+    ) -> None:
+        super().__init__(prog, indent_increment, max_help_position, screen.size()[0] - 2 if width is None else width)
 
 
 class Parser(argparse.ArgumentParser):
@@ -58,7 +68,7 @@ def build_parser(only: str = "") -> Parser:
         prog="jobmon",
         description="See into your batch jobs, and act on them, on worker nodes that nobody can log in to.",
         epilog=_epilog("jobmon jobs\njobmon tail -f 4711.0\njobmon kill 4711.0"),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=Formatter,
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"jobmon {__version__}")
@@ -70,7 +80,7 @@ def build_parser(only: str = "") -> Parser:
             help=command.summary,
             description=command.summary[0].upper() + command.summary[1:] + ".",
             epilog=_epilog(command.example),
-            formatter_class=argparse.RawDescriptionHelpFormatter,
+            formatter_class=Formatter,
             allow_abbrev=False,
             add_help=command.name not in PASSED_ON,
         )

@@ -31,15 +31,15 @@ def can_ask() -> bool:
 
 def width() -> int:
     """Columns to fill on a terminal; a pipe has no edge."""
-    return max(_NARROWEST, _size()[0]) if is_terminal() else 0
+    return max(_NARROWEST, size()[0]) if is_terminal() else 0
 
 
 def height() -> int:
     """Lines of the terminal."""
-    return _size()[1]
+    return size()[1]
 
 
-def _size() -> tuple[int, int]:
+def size() -> tuple[int, int]:
     """Columns and lines, as shutil.get_terminal_size finds them, without the archives that shutil imports."""
     try:
         found = os.get_terminal_size(1)

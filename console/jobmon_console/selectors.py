@@ -5,10 +5,10 @@ have now.  Nothing here draws.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from jobmon_console.rows import Row
+from jobmon_console.rows import OBJECTS, PLACES, Row
 from jobmon_console.sieve import Sieve
 from jobmon_wire.jobs import exit_text
 from jobmon_wire.selectors import FIELDS, LONGEST, TEXT, All, Either, Node, Not, SelectorError, Test, parse_selector
@@ -16,6 +16,7 @@ from jobmon_wire.selectors import FIELDS, LONGEST, TEXT, All, Either, Node, Not,
 MOST = 12  # completions offered; more do not fit a line
 _ENDS = " ()"  # what a word ends with, unless it is quoted
 _QUOTED = frozenset(" ()\"'") | frozenset(":=<>!")  # a value with one of these is quoted
+_OWNER = PLACES["owner_name"]
 _TYPICAL = {  # of the fields whose values are no list of words
     "cpu": ("<5%", ">90%"),
     "mem": (">1G", ">16G"),
@@ -95,6 +96,26 @@ def values_of(field: str, records: Iterable[Record]) -> Counter[str]:
             if isinstance(text, str) and text:
                 counted[text] += 1
     return counted
+
+
+def values_in(field: str, rows: Sequence[Row], mine: Collection[str] = ()) -> Counter[str]:
+    """The same of packed records, at an eighth of the cost.
+
+    Args:
+        field: of a selector.
+        rows: the records.
+        mine: distinguished names that ``me`` stands for; it is a value of the field ``owner``.
+    """
+    key = FIELDS[field].keys[0] if field in FIELDS else ""
+    if key not in PLACES or key in OBJECTS:
+        return values_of(field, rows)
+    place = PLACES[key]
+    counted = Counter([row.cells[place] for row in rows])
+    found = Counter({value: number for value, number in counted.items() if isinstance(value, str) and value})
+    if field == "owner":
+        names = Counter([row.cells[_OWNER] for row in rows])
+        found["me"] = sum(names[name] for name in mine)
+    return found
 
 
 def clauses(text: str, me: str, now: Callable[[], float], rows: Iterable[Row]) -> list[Clause]:

@@ -9,13 +9,21 @@ from hypothesis import strategies as st
 
 from jobmon_console.errors import UsageError
 from jobmon_console.rows import Packer
-from jobmon_console.selectors import clauses, complete, values_of, written
+from jobmon_console.selectors import clauses, complete, values_in, values_of, written
 from jobmon_console.views import SHIPPED, check_view
 from jobmon_wire.selectors import FIELDS, All, Either, Not, SelectorError, parse_selector
 from jobmon_wire.selectors import Test as Comparison
 
 JOBS: list[dict[str, Any]] = [
-    {"uuid": f"u{number}", "id": str(number), "state": state, "owner": owner, "node": f"wn{number % 2}", "exit": status}
+    {
+        "uuid": f"u{number}",
+        "id": str(number),
+        "state": state,
+        "owner": owner,
+        "owner_name": f"/CN={owner}",
+        "node": f"wn{number % 2}",
+        "exit": status,
+    }
     for number, (state, owner, status) in enumerate(
         [
             ("running", "alice", None),
@@ -56,6 +64,16 @@ def test_values_come_with_the_number_of_jobs_that_have_them() -> None:
 
     assert [(each.shown, each.jobs) for each in offered][:2] == [("ended", 2), ("running", 2)]
     assert ("lost", 0) in [(each.shown, each.jobs) for each in offered]
+
+
+@pytest.mark.parametrize("field", [*FIELDS, "tag.project", "nothing"])
+def test_values_of_packed_records_are_those_of_the_records(field: str) -> None:
+    rows = [Packer().pack(job) for job in JOBS]
+    found = values_in(field, rows, {"/CN=alice"})
+    mine = found.pop("me", None)
+
+    assert found == values_of(field, JOBS)
+    assert mine == (sum(job.get("owner_name") == "/CN=alice" for job in JOBS) if field == "owner" else None)
 
 
 @pytest.mark.parametrize("field", sorted(FIELDS))

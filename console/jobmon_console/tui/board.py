@@ -14,7 +14,7 @@ from operator import itemgetter
 
 from jobmon_console.jobs import COUNTED, total
 from jobmon_console.rows import PLACES, Row
-from jobmon_console.selectors import clauses, values_of
+from jobmon_console.selectors import clauses, values_in
 from jobmon_console.sieve import Sieve
 from jobmon_console.tui.census import Census, place_of
 from jobmon_console.tui.feed import Feed
@@ -199,11 +199,8 @@ class Board:
         """The values that jobs have of a selector's field, with their numbers."""
         if field in COUNTED:
             return total([feed.mirror for feed in self.feeds], field)
-        sample = list(islice(self.entries.values(), SAMPLE))
-        found = values_of(field, (entry.row for entry in sample))
-        if field == "owner":
-            found["me"] = sum(entry.row.get("owner_name") == entry.feed.me for entry in sample)
-        return found
+        rows = [entry.row for entry in islice(self.entries.values(), SAMPLE)]
+        return values_in(field, rows, {feed.me for feed in self.feeds})
 
     def current(self, key: str) -> Line | None:
         """The line with this key, with the newest row."""

@@ -18,7 +18,7 @@ import msgspec
 from jobmon_pki.names import Name
 from jobmon_server import labels, packing
 from jobmon_server.lines import document
-from jobmon_server.packing import FRESH, LAYOUT, MOST, NO_COUNT, NONE, UNKNOWN, Figures, Noted, Notes
+from jobmon_server.packing import FRESH, LAYOUT, MOST, NO_COUNT, NO_SHARE, NONE, UNKNOWN, Figures, Noted, Notes
 from jobmon_server.realms import Realm, realm_of
 from jobmon_wire.datagrams import read_numbers
 from jobmon_wire.jobs import ENDED, HEALTHS, MEMORY_SHARE, RUNNING, SILENT, STATES, exit_text
@@ -27,6 +27,7 @@ from jobmon_wire.records import UDP, EndReport, Exit, Registration, Vitals
 
 QUIET = 30 * 60.0  # s without output until a job that computes nothing counts as stuck
 IDLE_CPU = 1.0  # percent of one core; below it a job computes nothing
+_IDLE = int(100 * IDLE_CPU)
 STOPPED = "T"  # state of a process that got STOP, as a batch system suspends a job
 EXPIRY_SHARE = 0.1  # of a credential's life; less than this left is worth a word
 EXPIRY_LEAST = 3600.0  # s; as above, for credentials of many hours
@@ -81,7 +82,7 @@ class Job(msgspec.Struct, gc=False):
     registered = packing.number("registered")
     epoch = packing.integer("epoch")  # of the agent that speaks for it
     last_seen = packing.number("last_seen")
-    cpu_percent = packing.maybe("cpu_percent")
+    cpu_percent = packing.share("cpu_percent")
     rss_bytes = packing.maybe_integer("rss_bytes")
     memory_limit = packing.maybe_integer("memory_limit")
     output_bytes = packing.maybe_integer("output_bytes")
@@ -212,9 +213,9 @@ class Job(msgspec.Struct, gc=False):
             packed = self.packed
         # No tuples and no calls in between, which would cost a tenth of the whole beat.
         known, code, cpu, rss, limit, processes, kills, output, output_at = read_numbers(body)
-        cpu, output_at, code = cpu * 0.01, output_at * 0.001, packing.LETTERS[code]
+        output_at, code = output_at * 0.001, packing.LETTERS[code]
         if known & _ALL != _ALL:
-            cpu, rss = cpu if known & 1 else UNKNOWN, rss if known & 2 else UNKNOWN
+            cpu, rss = cpu if known & 1 else NO_SHARE, rss if known & 2 else UNKNOWN
             limit, output = limit if known & 4 else UNKNOWN, output if known & 32 else UNKNOWN
             processes, kills = processes if known & 8 else NO_COUNT, kills if known & 16 else NO_COUNT
             output_at = output_at if known & 64 else UNKNOWN
@@ -235,7 +236,7 @@ class Job(msgspec.Struct, gc=False):
             or kills > 0
             or rss > MEMORY_SHARE * limit
             or code == _STOPPED
-            or (cpu < IDLE_CPU and not now - output_at <= QUIET)
+            or (cpu < _IDLE and not now - output_at <= QUIET)
         ):
             self.examine(now)
         return True
@@ -322,15 +323,15 @@ def _health(numbers: tuple[Any, ...], now: float) -> tuple[str, str | None]:
     # A short credential is not to be complained of from its first minute on.
     if life > 0 and left < max(life * EXPIRY_SHARE, min(EXPIRY_LEAST, life / 2)):
         return "credential", f"its credential expires in {max(left, 0) / 60:.0f} min"
-    cpu_percent, rss_bytes, memory_limit, _, output_at, oom_kills, _ = figures
+    cpu, rss_bytes, memory_limit, _, output_at, oom_kills, _ = figures
     if (short := _shortage(rss_bytes, memory_limit, oom_kills)) is not None:
         return "memory", short
     if packing.letter(process_state) == STOPPED:
         return "stuck", "its first process is stopped"
-    return _idleness(cpu_percent, output_at, started, now)
+    return _idleness(cpu, output_at, started, now)
 
 
-# What is not known is NaN, of which every comparison is false.
+# What is not known is NaN, of which every comparison is false; of CPU a share that nothing uses.
 
 
 def _shortage(rss: float, limit: float, kills: int) -> str | None:
@@ -342,10 +343,11 @@ def _shortage(rss: float, limit: float, kills: int) -> str | None:
     return None
 
 
-def _idleness(cpu_percent: float, output_at: float, started: float, now: float) -> tuple[str, str | None]:
-    if not cpu_percent < IDLE_CPU:
+def _idleness(cpu: int, output_at: float, started: float, now: float) -> tuple[str, str | None]:
+    """Whether the job does nothing; its CPU in hundredths of a percent."""
+    if cpu >= _IDLE:
         return "ok", None
     since = max(packing.known(output_at) or 0.0, packing.known(started) or 0.0)
     if now - since <= QUIET:
         return "ok", None
-    return "stuck", f"no output for {(now - since) / 60:.0f} min and {cpu_percent:.1f}% CPU"
+    return "stuck", f"no output for {(now - since) / 60:.0f} min and {cpu / 100:.1f}% CPU"

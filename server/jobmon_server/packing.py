@@ -1,7 +1,7 @@
 """What a job is, packed: attributes that take few bytes, as a server knows 100,000 jobs by heart.
 
 A number of Python's takes 32 bytes and another 8 for the reference to it, and a
-job has twenty; packed they take 141 together, at the end of ``job.packed``.
+job has twenty; packed they take 137 together, at the end of ``job.packed``.
 ``Packed`` is an attribute that reads its place there and writes it anew.
 ``Noted`` is one that few jobs have.  What is not known is None.
 """
@@ -37,7 +37,7 @@ _CODES = {
     "registered": "d",
     "epoch": "d",
     "last_seen": "d",
-    "cpu_percent": "d",
+    "cpu_percent": "I",
     "rss_bytes": "d",
     "memory_limit": "d",
     "output_bytes": "d",
@@ -60,6 +60,7 @@ _SLOT = struct.Struct("<" + _CODES["slot"])
 assert _ORDER[0] == "slot"
 
 UNKNOWN = float("nan")
+NO_SHARE = 2**32 - 1  # of hundredths of a percent
 NO_COUNT = -(2**31)
 MOST = 2**31 - 1  # of a count; no node runs as many processes
 LETTERS = bytes(code if chr(code).isalpha() else 0 for code in range(128)) + bytes(128)  # by code; 0: it is none
@@ -151,6 +152,11 @@ def known(number: float) -> float | None:
     return number if number == number else None
 
 
+def shared(hundredths: int) -> float | None:
+    """A share in percent that was packed in hundredths, or None."""
+    return None if hundredths == NO_SHARE else hundredths / 100
+
+
 def whole(number: float) -> int | None:
     """An integer that was packed as a float, or None."""
     return int(number) if number == number else None
@@ -224,6 +230,11 @@ def maybe_integer(name: str) -> Packed[int | None]:
     return Packed(name, whole, _float)
 
 
+def share(name: str) -> Packed[float | None]:
+    """Percent, to a hundredth and from 0 on, or None."""
+    return Packed(name, shared, _share)
+
+
 def count(name: str) -> Packed[int | None]:
     """How many there are, or None."""
     return Packed(name, counted, _count)
@@ -272,7 +283,7 @@ def put_beat(packed: bytes, last_seen: float, figures: Figures) -> bytes:
 def _numbers(figures: Figures) -> tuple[float, ...]:
     cpu_percent, rss_bytes, memory_limit, output_bytes, output_at, oom_kills, processes = figures
     return (  # a beat's way: no loop
-        UNKNOWN if cpu_percent is None else cpu_percent,
+        _share(cpu_percent),
         UNKNOWN if rss_bytes is None else rss_bytes,
         UNKNOWN if memory_limit is None else memory_limit,
         UNKNOWN if output_bytes is None else output_bytes,
@@ -284,6 +295,10 @@ def _numbers(figures: Figures) -> tuple[float, ...]:
 
 def _float(value: float | None) -> float:
     return UNKNOWN if value is None else value
+
+
+def _share(value: float | None) -> int:
+    return NO_SHARE if value is None else int(max(0.0, min(value, (NO_SHARE - 1) / 100)) * 100 + 0.5)
 
 
 def _count(value: int | None) -> int:
@@ -298,4 +313,6 @@ def _read_serial(packed: bytes) -> str:
 
 
 # A job of which nothing is known yet.
-FRESH = put_figures(LAYOUT.pack(0, 0, 0, 0, 0.0, 0, 0, 0, 0, 0, bytes(20), 0, 0, UNKNOWN, *(0.0,) * 8, 0, 0), Figures())
+FRESH = put_figures(
+    LAYOUT.pack(0, 0, 0, 0, 0.0, 0, 0, 0, 0, 0, bytes(20), 0, 0, UNKNOWN, *(0.0,) * 3, 0, *(0.0,) * 4, 0, 0), Figures()
+)

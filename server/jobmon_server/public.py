@@ -47,7 +47,7 @@ def public(job: Job) -> dict[str, Any]:
         "command": command,
         "batch": batch,
         "tags": tags,
-        "cpu_percent": packing.known(cpu_percent),
+        "cpu_percent": packing.shared(cpu_percent),
         "rss_bytes": packing.whole(rss_bytes),
         "memory_limit": packing.whole(memory_limit),
         "oom_kills": packing.counted(oom_kills),

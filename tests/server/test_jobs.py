@@ -40,7 +40,7 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "registered": st.floats(0, 2**33),
     "last_seen": st.floats(0, 2**33),
     "epoch": st.integers(0, 2**53),
-    "cpu_percent": FLOATS,
+    "cpu_percent": st.none() | st.integers(0, 2**32 - 2).map(lambda hundredths: hundredths / 100),
     "rss_bytes": MAYBE,
     "memory_limit": MAYBE,
     "output_bytes": MAYBE,
@@ -66,6 +66,14 @@ def test_what_was_put_in_comes_out_whatever_else_was_put_in(steps: list[tuple[st
 
         assert {name: getattr(job, name) for name in FIELDS} == known
     assert (job.id, job.owner, job.cluster) == ("4711.0", "alice", "caf")
+
+
+def test_a_share_of_cpu_that_no_node_has_is_held_within_what_can_be() -> None:
+    job = a_job("u", "4711.0")
+    for said, kept in ((10**400, 42949672.94), (1e300, 42949672.94), (-5.0, 0.0), (12.345, 12.35)):
+        job.cpu_percent = said
+
+        assert job.cpu_percent == kept
 
 
 UUID = "1d8d5237-fd32-456e-8a15-537803fcbd25"

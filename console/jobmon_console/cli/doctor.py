@@ -43,7 +43,11 @@ def run(arguments: argparse.Namespace) -> int:
     """Examine every context."""
     path = config_path(os.environ)
     _say(
-        "", Finding("configuration", path if Path(path).exists() else f"{path} (not there; flags or environment serve)")
+        "",
+        Finding(
+            "configuration",
+            path if Path(path).exists() else f"{path} (not there: contexts come from flags or the environment)",
+        ),
     )
     worst = answers.DONE
     for context in reach.contexts_of(arguments):

@@ -20,12 +20,12 @@ from jobmon_wire.verbs import KILL_GRACE
 AT_ONCE = 16  # requests; a server's queue for one person is no place for thousands
 SIGNALS = ("TERM", "INT", "HUP", "KILL", "USR1", "USR2", "STOP", "CONT")
 EFFECTS = {
-    "TERM": f"asks the job to end; what is left after {KILL_GRACE:.0f} s gets KILL",
+    "TERM": f"asks the job to end; KILL follows after {KILL_GRACE:.0f} s",
     "INT": "interrupts, as Ctrl-C does",
-    "HUP": "says that the terminal is gone; many daemons reload",
+    "HUP": "says the terminal is gone; many daemons reload",
     "KILL": "ends every process at once; nothing is saved",
-    "USR1": "means what the job makes of it; without a handler the job ends",
-    "USR2": "means what the job makes of it; without a handler the job ends",
+    "USR1": "does what the job makes of it, or ends it",
+    "USR2": "does what the job makes of it, or ends it",
     "STOP": "halts every process until CONT",
     "CONT": "lets halted processes go on",
 }

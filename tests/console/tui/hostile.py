@@ -49,8 +49,9 @@ def evil_name(brand: str) -> str:
 
 
 def evil_bytes(brand: str) -> bytes:
-    """The same as a job writes it, bytes that are no UTF-8 included."""
-    return evil(brand).replace("\n", "").encode("utf-8", "surrogateescape") + b"\xff\xfe\n"
+    """The same as a job writes it, bytes that are no UTF-8 included: over another that went back to its beginning."""
+    text = evil(brand).replace("\n", "")
+    return (text + "\r" + text.replace("\r", "")).encode("utf-8", "surrogateescape") + b"\xff\xfe\n"
 
 
 _OF_A_JOB = ("id", "owner", "cluster", "node", "name", "command", "progress", "health", "reason")

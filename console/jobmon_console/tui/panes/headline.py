@@ -25,7 +25,7 @@ def headline(stream: Stream, target: Target | None, is_heard: bool) -> list[Span
         spans.append((f"  {_matches(stream, target)}", "info" if stream.search.rows else "warn"))
     if stream.follows:
         spans.append(("  following" if is_heard else "", "good"))
-    else:
+    elif target is None or target.is_alive or stream.unseen:
         spans.append((f"  f follows, {stream.unseen:,} new" if stream.unseen else "  f follows", "warn"))
     return spans
 

@@ -12,7 +12,7 @@ from jobmon_console.tui.screens.ask import Ask
 from jobmon_console.tui.screens.menu import Menu
 from jobmon_console.tui.screens.toggles import Toggles
 from jobmon_console.tui.screens.view import ZOOMS, JobsView
-from jobmon_console.tui.widgets.columns import COLUMNS
+from jobmon_console.tui.widgets.columns import COLUMNS, Column
 from jobmon_console.views import SHIPPED, check_view
 from jobmon_wire.jobs import ENDED
 
@@ -126,13 +126,22 @@ class JobsList(JobsView, inherit_bindings=True):
 
     def do_columns(self) -> None:
         """Choose the columns."""
-        shown = [(column.title, column.id not in self.table.hidden) for column in COLUMNS[1:]]
+
+        def rows() -> list[tuple[str, bool]]:
+            seen = {column.id for column, _ in self.table.columns}
+            return [(told(column, column.id in seen), column.id not in self.table.hidden) for column in COLUMNS[1:]]
+
+        def told(column: Column, is_seen: bool) -> str:
+            if is_seen or column.id in self.table.hidden:
+                return column.title
+            is_heading = column.id == "node" and "node" in self.board.grouping
+            return f"{column.title:14}{'in the headings' if is_heading else 'no room for it'}"
 
         def toggled(at: int) -> None:
             self.table.hidden ^= {COLUMNS[at + 1].id}
             self.table.refresh()
 
-        self.app.push_screen(Toggles("Columns", shown, toggled))
+        self.app.push_screen(Toggles("Columns", rows, toggled))
 
     def do_views(self) -> None:
         """Choose a named view, keep the filter as one, or remove one."""

@@ -41,16 +41,17 @@ class Toggles(Dialog[None]):
 
     Args:
         title: no outside text.
-        rows: name and whether it is on; no outside text.
+        rows: gives name and whether it is on, asked again when one was turned; no outside text.
         toggled: told the row that was turned.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("space", "do('enter')", show=False)]
 
-    def __init__(self, title: str, rows: list[tuple[str, bool]], toggled: Callable[[int], None]) -> None:
+    def __init__(self, title: str, rows: Callable[[], list[tuple[str, bool]]], toggled: Callable[[int], None]) -> None:
         super().__init__()
         self._heading = title
-        self._switches = Switches(list(rows))
+        self._rows = rows
+        self._switches = Switches(rows())
         self._toggled = toggled
 
     def compose(self) -> ComposeResult:
@@ -63,11 +64,9 @@ class Toggles(Dialog[None]):
 
     def confirm(self) -> None:
         """Turn the row under the cursor."""
-        at = self._switches.cursor
-        name, is_on = self._switches.rows[at]
-        self._switches.rows[at] = (name, not is_on)
+        self._toggled(self._switches.cursor)
+        self._switches.rows = self._rows()
         self._switches.refresh()
-        self._toggled(at)
 
     def on_lines_chosen(self) -> None:
         """A double click turns it, too."""

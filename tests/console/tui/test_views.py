@@ -86,6 +86,18 @@ async def test_nothing_matches_says_what_each_part_does(console: Console, settle
         assert ["state:lost", "0"] in rows
 
 
+async def test_columns_that_have_no_room_say_so(console: Console, settle: Any, screen_text: Any) -> None:
+    async with console.run_test(size=(80, 24)) as pilot:
+        await settle(pilot, lambda: console.jobs.target)
+        await pilot.press("C")
+        await settle(pilot, lambda: "in the headings" in screen_text(console))
+        assert "no room for it" in screen_text(console)
+        await pilot.resize_terminal(250, 40)
+        await pilot.press("space", "space")  # another one is turned, and back: all are looked at again
+
+        await settle(pilot, lambda: "no room for it" not in screen_text(console))
+
+
 async def test_columns_are_hidden_and_shown(console: Console, settle: Any, screen_text: Any) -> None:
     async with console.run_test(size=(160, 40)) as pilot:
         await settle(pilot, lambda: "OWNER" in screen_text(console))

@@ -7,9 +7,10 @@ from unittest.mock import Mock
 import pytest
 from textual.events import Key
 
+from jobmon_console.appearance import Appearance
 from jobmon_console.preferences import Keeper, Preferences
 from jobmon_console.tui.app import WELCOME, Console
-from jobmon_console.tui.theme import LIGHT
+from jobmon_console.tui.theme import LIGHT, THEMES
 
 
 async def test_tab_completes_with_what_jobs_have(
@@ -130,7 +131,13 @@ async def test_the_console_comes_back_as_it_was_left(
         assert second.jobs.preferences() == left
         assert second.theme == LIGHT.name
         assert not second._notifications
-    chosen = Console([("caf", make_source([]))], "state:lost", keeper=Keeper(tmp_path / "console.json", ["caf"]))
+    look = Appearance("high-contrast")
+    chosen = Console(
+        [("caf", make_source([]))], "state:lost", keeper=Keeper(tmp_path / "console.json", ["caf"]), look=look
+    )
     async with chosen.run_test():
         assert chosen.jobs.board.filter == "state:lost"
+        assert chosen.theme == THEMES["high-contrast"].name
+    kept = Keeper(tmp_path / "console.json", ["caf"]).load()
+    assert (kept.filter, kept.theme) == (left.filter, LIGHT.name)  # what was asked for at a start was for once
     assert left != Preferences()

@@ -85,7 +85,6 @@ class JobsView(Screen[None], inherit_bindings=False):
         self._paced = site.steady()  # s, when the pace was looked at
         self._slowness = 1  # times as long as usual between ticks
         self._away: list[str] = []  # what was said of connections that are not there
-        self._links: list[str] = []  # what was said of the connections at the last tick
 
     def compose(self) -> ComposeResult:
         """Header, panes, footer; and the page for a terminal that is too small."""

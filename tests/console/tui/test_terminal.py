@@ -10,6 +10,7 @@ import sys
 import termios
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -219,6 +220,14 @@ def test_stopped_it_leaves_the_screen_and_continued_it_takes_it_again(terminals:
     assert_given_back(terminal)
 
 
+def _child(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0])
+
+
+def _state(pid: int) -> str:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
 def test_what_it_was_started_with_stops_with_it(terminals: Callable[..., Terminal]) -> None:
     """A shell waits until all of its job has stopped, as ``make demo`` is one."""
     terminal = terminals("below a shell")
@@ -228,6 +237,9 @@ def test_what_it_was_started_with_stops_with_it(terminals: Callable[..., Termina
     _, status = os.waitpid(terminal.process.pid, os.WUNTRACED)  # not the console: what started it
 
     assert os.WIFSTOPPED(status)
+    console = _child(terminal.process.pid)
+    while _state(console) != "T":  # the shell is told as soon as its own process has stopped
+        time.sleep(0.01)
     os.killpg(terminal.process.pid, signal.SIGCONT)
     terminal.sees(seen("stdout"))  # all of the screen is drawn again
     terminal.type(b"\x11")

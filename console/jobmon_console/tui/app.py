@@ -111,13 +111,16 @@ class Console(App[None]):
         loop = asyncio.get_running_loop()
         for number in STOPPING:
             loop.add_signal_handler(number, self._stop, int(number))
+        if self._driver is not None and self._driver.can_suspend:  # in place of the driver's own handlers
+            loop.add_signal_handler(signal.SIGTSTP, self.action_suspend_process)
+            loop.add_signal_handler(signal.SIGCONT, self._take_terminal_again)
         if self.farewell is not None:
             self.farewell.heed(STOPPING)
 
     async def on_unmount(self) -> None:
         """End every task: the terminal is given back by Textual."""
         loop = asyncio.get_running_loop()
-        for number in STOPPING:
+        for number in (*STOPPING, signal.SIGTSTP, signal.SIGCONT):
             loop.remove_signal_handler(number)
         if self._keeper is not None:
             theme = self._left if self.theme == self._given else self.theme  # one of the command line is for once
@@ -151,6 +154,14 @@ class Console(App[None]):
             return
         with self.suspend():  # the terminal is given back first: once make has stopped, it is the shell's
             stop_group()
+
+    def _take_terminal_again(self) -> None:
+        """After a stop that nobody can hear: a shell has set the line and used the screen since.
+
+        Given back first, or what is given back in the end is what was taken now.
+        """
+        with self.suspend():
+            pass
 
     def _stop(self, number: int) -> None:
         self.exit(return_code=BY_SIGNAL + number)

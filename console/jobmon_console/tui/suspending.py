@@ -2,6 +2,9 @@
 
 import os
 import signal
+import sys
+import termios
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -19,12 +22,25 @@ def has_shell() -> bool:
 
 
 def stop_group() -> None:
-    """As Ctrl-Z does where no program takes it as a key; returns when the shell has us go on."""
-    before = signal.signal(signal.SIGTSTP, signal.SIG_DFL)
+    """As Ctrl-Z does where no program takes it as a key; returns when the shell has us go on in the foreground.
+
+    Nobody hears of being continued meanwhile: whoever takes the terminal again at
+    that, and again where this returns, would find it taken, and leave it so.
+    """
+    before = {number: signal.signal(number, signal.SIG_DFL) for number in (signal.SIGTSTP, signal.SIGCONT)}
     try:
         os.kill(0, signal.SIGTSTP)
+        _await_foreground()
     finally:
-        signal.signal(signal.SIGTSTP, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _await_foreground() -> None:
+    """The kernel stops the whole group at once where it is in the background and sets the line: behind ``bg``."""
+    with suppress(termios.error, OSError):
+        terminal = sys.__stdin__.fileno() if sys.__stdin__ else 0
+        termios.tcsetattr(terminal, termios.TCSANOW, termios.tcgetattr(terminal))
 
 
 def _parent(pid: int) -> int:

@@ -61,6 +61,11 @@ PATIENCE = 60.0  # s; an import of Textual on a busy machine takes several
 STILL = 0.5  # s without a byte after which nothing more comes
 
 
+def plain(written: bytes) -> str:
+    """What was written as text, without sequences."""
+    return SEQUENCE.sub(b"", written).decode("utf-8", "replace")
+
+
 class Terminal:
     """A console on a terminal of its own.
 
@@ -102,7 +107,7 @@ class Terminal:
 
     def sees(self, text: str) -> None:
         """Read until a text is on the screen."""
-        self.until(lambda written: text in SEQUENCE.sub(b"", written).decode("utf-8", "replace"))
+        self.until(lambda written: text in plain(written))
 
     def end(self) -> int:
         """Its exit status, once it has ended and all it wrote has come."""
@@ -117,6 +122,10 @@ class Terminal:
     def modes(self) -> Any:
         """How the terminal's line is set."""
         return termios.tcgetattr(self._theirs)
+
+    def set_line(self, modes: Any) -> None:
+        """Set it, as a shell does."""
+        termios.tcsetattr(self._theirs, termios.TCSANOW, modes)
 
     def _read(self, seconds: float) -> bool:
         if not select.select([self.ours], [], [], seconds)[0]:
@@ -203,19 +212,53 @@ def test_control_a_killed_console_gives_nothing_back(terminals: Callable[..., Te
         assert_given_back(terminal)
 
 
-def test_stopped_it_leaves_the_screen_and_continued_it_takes_it_again(terminals: Callable[..., Terminal]) -> None:
+TAKE_CURSOR = MODES["the cursor"][0]
+
+
+def taken_again(written: bytes) -> bool:
+    """The cursor is taken behind the screen and the line, which keeps a Ctrl+Q for itself until then."""
+    return TAKE_CURSOR in written.partition(ENTER)[2]
+
+
+@pytest.mark.parametrize("stop", ["ctrl+z", "SIGTSTP"])
+def test_stopped_it_leaves_the_screen_and_continued_it_takes_it_again(
+    terminals: Callable[..., Terminal], stop: str
+) -> None:
     terminal = terminals()
     terminal.sees(seen("stdout"))
-    terminal.type(b"\x1a")  # ctrl+z
+    if stop == "ctrl+z":
+        terminal.type(b"\x1a")
+    else:
+        terminal.process.send_signal(signal.SIGTSTP)
     terminal.until(lambda written: LEAVE in written)
     _, status = os.waitpid(terminal.process.pid, os.WUNTRACED)
 
     assert os.WIFSTOPPED(status)
+    assert terminal.modes == terminal.before
     terminal.process.send_signal(signal.SIGCONT)
-    take_cursor = MODES["the cursor"][0]
-    # Taken behind the screen and the line, which keeps a Ctrl+Q for itself until then.
-    terminal.until(lambda written: take_cursor in written.partition(ENTER)[2])
+    terminal.until(taken_again)
     terminal.type(b"\x11")
+    assert terminal.end() == 0
+    assert_given_back(terminal)
+
+
+@pytest.mark.parametrize("times", [1, 3])
+def test_stopped_by_a_signal_that_nobody_can_hear_it_takes_the_terminal_again(
+    terminals: Callable[..., Terminal], times: int
+) -> None:
+    """A shell has used the line and the screen meanwhile."""
+    terminal = terminals()
+    terminal.sees(seen("stdout"))
+    for _ in range(times):
+        terminal.process.send_signal(signal.SIGSTOP)
+        _, status = os.waitpid(terminal.process.pid, os.WUNTRACED)
+        assert os.WIFSTOPPED(status)
+        terminal.set_line(terminal.before)
+        terminal.process.send_signal(signal.SIGCONT)
+        terminal.until(lambda written: taken_again(written) and seen("stdout") in plain(written))
+        assert terminal.modes != terminal.before
+    terminal.type(b"\x11")
+
     assert terminal.end() == 0
     assert_given_back(terminal)
 

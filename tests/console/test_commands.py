@@ -163,6 +163,32 @@ def test_jobs_json_watch_prints_a_line_a_change(at_fake: Run, fake: Any, record:
     assert [line.get("gone") for line in lines] == [None, None, True]
 
 
+def test_jobs_watch_prints_a_job_again_when_a_cell_is_another_and_not_for_time_alone(
+    at_fake: Run, fake: Any, record: Make
+) -> None:
+    """Every beat changes when a job was heard of last; a log of that would be of nothing else."""
+    uuid = record()["uuid"]
+    changes = [record(), record(last_seen="2026-11-27T21:00:00Z"), record(last_seen="2026-11-27T21:00:25Z")]
+    fake.rows(
+        "GET /v1/jobs/watch",
+        {"kind": "live"},
+        *({"kind": "jobs", "jobs": [job]} for job in [*changes, record(rss_bytes=2**40), record(state="ended")]),
+        {"kind": "gone", "uuids": [uuid]},
+        {"kind": "jobs", "jobs": [record(state="ended")]},
+    )
+
+    lines = at_fake("jobs", "--watch", "--columns", "id,state,mem,time", "--no-header").text.splitlines()
+
+    assert [line.split()[:3] for line in lines] == [
+        ["4711.0", "running", "1.0G"],
+        ["4711.0", "running", "1.0T"],
+        ["4711.0", "ended", "1.0G"],
+        ["4711.0", "gone", "1.0G"],
+        ["4711.0", "ended", "1.0G"],
+    ]
+    assert len(at_fake("jobs", "--watch", "--json").out.splitlines()) == 7, "a script gets every change"
+
+
 def test_two_contexts_are_one_table_and_one_that_is_down_hides_nothing(
     jobmon: Run, fake: Any, dead_url: str, credential_file: Run, record: Make, tmp_path: Path
 ) -> None:

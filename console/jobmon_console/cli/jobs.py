@@ -20,6 +20,8 @@ from jobmon_wire.jobs import FIELDS
 
 _Found = queue.SimpleQueue[tuple[Context, Any]]  # a record, or what ended the context's watch
 
+GONE = "gone"  # the state that a table tells of a job which matches no more, or which the server has forgotten
+
 _SELECTORS = """\
 selectors:
   word            id, name, owner, node or cluster holds it
@@ -35,7 +37,9 @@ def add_arguments(parser_: argparse.ArgumentParser) -> None:
     """The arguments of the command."""
     parser_.epilog = f"{parser_.epilog}\n\n{_SELECTORS}"
     parser_.add_argument("selector", metavar="SELECTOR", nargs="*", help="which jobs; all of yours when left out")
-    parser_.add_argument("--watch", action="store_true", help="then print each change as it happens")
+    parser_.add_argument(
+        "--watch", action="store_true", help="then print each change as it happens; gone: it matches no more"
+    )
     parser_.add_argument("--json", action="store_true", help="one JSON object a line")
     parser_.add_argument("--columns", metavar="A,B,C", type=columns.choose, help="fields to print, in this order")
     parser_.add_argument("--sort", metavar="COLUMN", default="", help="sort by a field; FIELD- descends")
@@ -90,6 +94,7 @@ def _watch(arguments: argparse.Namespace, contexts: list[Context], selector: str
     names = arguments.columns or columns.usual([], len(contexts))
     widths: list[int] = []
     worst = answers.DONE
+    printed: dict[tuple[str, Any], list[str]] = {}  # by context and job; what only time changed is no change
     for context, record in _changes(contexts, selector):
         if isinstance(record, JobMonError):
             screen.note(f"{context.name}: {record}" if len(contexts) > 1 else str(record))
@@ -99,8 +104,15 @@ def _watch(arguments: argparse.Namespace, contexts: list[Context], selector: str
         else:
             if not widths and not arguments.no_header:
                 screen.put(_fixed([column.title for column in columns.head(names)], widths))
-            cells = columns.row(names, dict(record, context=context.name), time.time())
-            screen.put(screen.paint(_fixed(cells, widths), columns.colour(record)))
+            shown = dict(record, context=context.name) | ({"state": GONE} if "gone" in record else {})
+            cells = columns.row(names, shown, time.time())
+            lasting = [cell for name, cell in zip(names, cells, strict=True) if name != "time"]
+            job = context.name, record.get("uuid")
+            if lasting != printed.get(job):
+                screen.put(screen.paint(_fixed(cells, widths), columns.colour(shown)))
+            printed[job] = lasting
+            if "gone" in record:
+                del printed[job]
         screen.flush()
     return worst
 

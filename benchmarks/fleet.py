@@ -93,13 +93,13 @@ def _run() -> None:
 
 
 def _watch(arguments: argparse.Namespace, crew: Crew, stage: Stage) -> None:
-    """Report until everyone has registered, then as long as is wished."""
+    """Report until everyone has registered, be it that some have ended since; then as long as is wished."""
     lines = _lines(arguments, crew, stage)
     deadline = time.monotonic() + PATIENCE
-    while crew.report()["registered"] < arguments.jobs and time.monotonic() < deadline:
+    while crew.report()["come"] < arguments.jobs and time.monotonic() < deadline:
         _say(next(lines))
     report = crew.report()
-    _say(f"{report['registered']:,} registered in {report['since']:.1f} s, {report['errors']} attempts failed")
+    _say(f"{report['come']:,} registered in {report['since']:.1f} s, {report['errors']} attempts failed")
     for text, count in sorted(report["complaints"].items(), key=lambda item: -item[1])[:5]:
         _say(f"  {count} x {text}")
     if arguments.serve and stage.house is not None:

@@ -33,6 +33,7 @@ class Counts:
 
     def __init__(self) -> None:
         self.registered = 0  # agents, each once
+        self.requeued = 0  # jobs that have ended and are to start anew
         self.registrations = 0
         self.errors = 0  # attempts that failed
         self.channels = 0  # open now
@@ -93,6 +94,7 @@ class Agent:
             self._is_known = False
             self._world.counts.ended += 1
             self._world.counts.registered -= 1
+            self._world.counts.requeued += 1
             self._world.beats.bye(self.line, status)
             self._world.beats.end(self.line)
             self.line = None
@@ -201,6 +203,8 @@ class Agent:
         if not self._is_known:
             self._is_known = True
             self._world.counts.registered += 1
+            self._world.counts.requeued -= self._is_ended
+            self._is_ended = False
             self._world.counts.last = time.monotonic()
 
     def _beat(self, told: Told, delay: float) -> None:
@@ -232,7 +236,6 @@ class Agent:
             await asyncio.sleep(retries.delay(time.monotonic()))
         await asyncio.sleep(REQUEUED)
         self.job.restart(time.time())
-        self._is_ended = False
         await self._serve()
 
     def _complain(self, error: BaseException) -> None:

@@ -10,6 +10,7 @@ import ctypes
 import json
 import multiprocessing
 import os
+import signal
 import time
 from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
@@ -65,6 +66,8 @@ class Crew:
                 pipe: Connection = theirs,
                 inherited: Sequence[Connection] = (*self._pipes, own),
             ) -> None:
+                for signal_ in (signal.SIGINT, signal.SIGTERM):  # a Ctrl-C is for all; the pipe's end is their word
+                    signal.signal(signal_, signal.SIG_IGN)
                 for other in inherited:
                     other.close()  # or no process would see the end of its pipe
                 if namespace:

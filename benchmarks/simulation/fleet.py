@@ -112,9 +112,10 @@ class Fleet:
         self._wardrobe.close()
 
     def report(self) -> dict[str, Any]:
-        """What was done so far."""
+        """What was done so far; ``come`` are the agents that have registered once, be it that their job ended since."""
         used = resource.getrusage(resource.RUSAGE_SELF)
-        figures = {"cpu": used.ru_utime + used.ru_stime, "complaints": self.complaints}
+        come = self.counts.registered + self.counts.requeued
+        figures = {"come": come, "cpu": used.ru_utime + used.ru_stime, "complaints": self.complaints}
         return vars(self.counts) | vars(self.beats.counts) | figures
 
     def _new(self) -> Iterator[Agent]:

@@ -133,6 +133,9 @@ def test_a_job_that_is_killed_ends_and_comes_back(stage: Stage) -> None:
 
     ended = wait_until(lambda: (row := stage.rows()[job])["state"] == "ended" and row, PATIENCE)
     assert ended["exit"]["signal"] == signal.Signals.SIGKILL.name[3:]
+    report = stage.crew.report()
+    assert report["registered"] == JOBS - 1
+    assert report["come"] == JOBS, "nobody waits for it who waits until all have registered"
     again = wait_until(lambda: (row := stage.rows()[job])["state"] == "running" and row, PATIENCE)
     assert again["batch"]["restarts"] == "1"
 

@@ -1,5 +1,6 @@
 """Which columns a table of a width has, and what they tell."""
 
+from jobmon_console.tui.order import SORTS
 from jobmon_console.tui.widgets.columns import COLUMNS, FAIR_NAME, GAP, choose
 from tests.console.tui.conftest import record
 
@@ -40,3 +41,12 @@ def test_who_has_hidden_health_does_not_see_it() -> None:
     [state] = [column for column, _ in chosen if column.id == "state"]
 
     assert state.cell(record(1, health="stuck"), NOW)[0] == "● running"
+
+
+def test_a_title_has_room_for_the_arrow_of_its_order() -> None:
+    ordered = [column for column in COLUMNS if column.id in SORTS]
+
+    assert {"output", "elapsed", "cpu"} <= {column.id for column in ordered}
+    for column in ordered:
+        for is_reversed in (False, True):
+            assert len(column.title + SORTS[column.id].arrow(is_reversed)) <= column.width, column.title

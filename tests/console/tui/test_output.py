@@ -89,9 +89,57 @@ async def test_a_text_is_found_as_it_is_typed_and_n_goes_on(
         await pilot.press("N", "N")
         await settle(pilot, lambda: "step 307 Loss" in screen_text(console))
         assert not console.jobs.detail.output.follows
-        await pilot.press("slash", "escape")
+        await pilot.press("slash", "escape", "escape")
         await settle(pilot, lambda: ": loss" not in screen_text(console))
         assert console.jobs.detail.output.has_focus
+
+
+@pytest.mark.parametrize("keys", [[], ["home", "pagedown"], ["w", "pageup", "pageup"]])
+async def test_a_search_that_is_given_up_leaves_the_output_as_it_was(
+    console: Console, source: Any, settle: Any, screen_text: Any, keys: list[str]
+) -> None:
+    source.output = b"".join(b"step %d %s\n" % (n, b"loss" * 60 if n % 50 == 7 else b"ok") for n in range(400))
+    output = console.jobs.detail.output
+    async with console.run_test(size=(140, 40)) as pilot:
+        await settle(pilot, lambda: "step 399" in screen_text(console))
+        await pilot.press("enter", "slash", *"ok", "enter", "end", *keys)
+        await pilot.pause()
+        follows, seen = output.follows, screen_text(console).split("step")[1:]
+        assert follows is (keys == [])
+        await pilot.press("slash", *"step 20")
+        await settle(pilot, lambda: ": step 20" in screen_text(console))
+        assert screen_text(console).split("step")[1:] != seen
+        await pilot.press("escape")
+        await settle(pilot, lambda: ": ok" in screen_text(console))
+
+        assert output.follows is follows
+        assert screen_text(console).split("step")[1:] == seen
+
+
+async def test_the_end_is_followed_behind_a_dialog(
+    console: Console, source: Any, settle: Any, screen_text: Any
+) -> None:
+    """Also where the output outgrows its pane while the dialog lies before it."""
+    told, more = asyncio.Event(), asyncio.Event()
+
+    async def answer(verb: str, arguments: dict[str, Any]) -> AsyncIterator[Frame]:
+        if verb == "tail":
+            yield frame(DATA, b"step 0\n")
+            await more.wait()
+            yield frame(DATA, b"".join(b"step %d\n" % n for n in range(1, 60)))
+            told.set()
+            await asyncio.Event().wait()
+
+    source._answer = answer
+    async with console.run_test(size=(80, 24)) as pilot:
+        await settle(pilot, lambda: "step 0" in screen_text(console))
+        await pilot.press("enter", "x")
+        await settle(pilot, lambda: "kill" in screen_text(console).lower())
+        more.set()
+        await settle(pilot, lambda: told.is_set() and console.jobs.detail.output.count() == 60)
+        await pilot.press("escape")
+
+        await settle(pilot, lambda: "step 59" in screen_text(console))
 
 
 async def test_a_text_is_looked_for_downwards_from_what_is_seen_where_the_end_is_not_followed(

@@ -161,7 +161,7 @@ class Detail(Vertical):
 
     def open_find(self) -> Find:
         """The line to type into; its input is to get the focus."""
-        self.output.stream.begin_search(self.output.scroll_offset.y)
+        self.output.begin_find()
         self.find.open(self.output.search.text)
         return self.find
 
@@ -170,6 +170,12 @@ class Detail(Vertical):
         self.find.display = False
         if self.tab == "output":
             self.output.focus()
+
+    def give_up_find(self) -> None:
+        """The line goes away, and the output is as it was before it came."""
+        if self.find.is_typed:
+            self.output.give_up_find(self.find.before)
+        self.close_find()
 
     def on_find_typed(self, event: Find.Typed) -> None:
         """Live."""

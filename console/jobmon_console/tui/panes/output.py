@@ -13,14 +13,13 @@ from typing import Any
 
 from textual import events
 
-from jobmon_console import calls, sgr
+from jobmon_console import calls
 from jobmon_console.errors import JobMonError
 from jobmon_console.following import passes
 from jobmon_console.replies import Kept
 from jobmon_console.safe import safe
-from jobmon_console.tui import texts
+from jobmon_console.tui.panes.drawing import drawn, margin
 from jobmon_console.tui.panes.earlier import FIND, STAY, TOP
-from jobmon_console.tui.panes.folding import Piece
 from jobmon_console.tui.panes.headline import headline
 from jobmon_console.tui.panes.pane import ASK_AGAIN, Pane, Target
 from jobmon_console.tui.panes.search import Search
@@ -33,9 +32,7 @@ from jobmon_wire.jobs import ENDED, LOST
 from jobmon_wire.verbs import STREAMS
 
 FIRST = 500  # lines shown of what the job has printed already
-MARGIN = 1  # cells before a line
 LOOKS = 3  # for the report of a job's end, which comes within a second or two
-CLOCK = 9  # cells of a time and the space behind it
 ABOVE = {"up": STAY, "page_up": STAY, "top": TOP}  # moves that go on above the first row, and what for
 
 
@@ -80,30 +77,11 @@ class Output(Pane):
 
     def spans(self, index: int) -> list[Span]:
         """A line or a piece of one, or a note about the stream."""
-        stream = self.stream
-        line = stream.line(stream.folding.pieces[index].row if self.is_folded else index)
-        text = line.text
-        piece = stream.folding.pieces[index] if self.is_folded else Piece(index, 0, len(text))
-        row = stream.buffer.rows[piece.row]
-        before = (stream.time(piece.row) if piece.start == 0 else "").ljust(CLOCK) if self.has_times else ""
-        spans: list[Span] = [(" " + before, "dim")]
-        places = self.search.places(text)
-        for run in sgr.cover(line.runs, piece.start, piece.end):
-            at = run.start
-            for begin, end in places:
-                begin, end = max(begin, at), min(end, run.end)
-                if begin < end:
-                    spans += [(text[at:begin], run.style), (text[begin:end], "found")]
-                    at = end
-            spans.append((text[at : run.end], run.style))
-        if piece.end == len(text):
-            spans += [(f" … {texts.size(row.hidden)} more", "info")] if row.hidden else []
-            spans += [(f" ␍ {texts.size(row.over)} before", "dim")] if row.over else []
-        return spans
+        return drawn(self.stream, index, self.has_times)
 
     def margin(self) -> int:
-        """The cells before a line: air, and its time."""
-        return MARGIN + (CLOCK if self.has_times else 0)
+        """The cells before a line."""
+        return margin(self.has_times)
 
     def head(self, y: int) -> list[Span]:
         """Which file, how much, and whether it is followed."""
@@ -211,12 +189,15 @@ class Output(Pane):
         if gone and not self.follows:  # stay on the line that is being read
             self.scroll_to(y=max(0, self.scroll_offset.y - gone), animate=False)
         super().taken()
-        if self.follows:
-            self.call_after_refresh(self._to_end)
+        self.uncovered()
 
     def on_resize(self) -> None:
         """The end is elsewhere now, and folds are at another width."""
         self._fold()
+        self.uncovered()
+
+    def uncovered(self) -> None:
+        """What came where nothing was laid out, as behind a dialog, scrolled nothing."""
         if self.follows:
             self.call_after_refresh(self._to_end)
 
@@ -349,6 +330,19 @@ class Output(Pane):
         if found is not None:
             self._go_to(found)
         self.refresh()
+
+    def begin_find(self) -> None:
+        """A text is going to be typed: the view it is looked for from may be wanted back."""
+        self.stream.begin_search(self.scroll_offset.y)
+
+    def give_up_find(self, text: str) -> None:
+        """The view as it was, and what was looked for in it."""
+        self.stream.look_for(text)
+        top = self.stream.sought_from
+        self.stream.follows = top is None
+        self.taken()
+        if top is not None:
+            self.scroll_to(y=self.stream.folding.line_of(top), animate=False)
 
     def find_next(self, step: int) -> None:
         """To the next row that holds the text (1), or the one before (-1), which may stand above the first row."""

@@ -49,7 +49,7 @@ class Stream:
         self.looks = 0  # for the report of its end
         self.has_begun = False  # what was there before has come
         self.row = 0  # of the match that was gone to last
-        self._sought_from: int | None = None  # the first row that was seen then; None: the end was followed
+        self._sought_from: int | None = None
         self.top = 0  # the first row that was seen when it was left
         self.came: float | None = None  # s, when what is here was so, for the same moment
         self._scrolled = 0
@@ -96,6 +96,11 @@ class Stream:
     def begin_search(self, line: int) -> None:
         """A text is to be typed, with this line of the screen's list as the first that is seen."""
         self._sought_from = None if self.follows else self.row_at(line)
+
+    @property
+    def sought_from(self) -> int | None:
+        """The row that was the first that was seen when a search began; None: the end was followed."""
+        return self._sought_from
 
     def nearest(self) -> int | None:
         """The row that holds it: downwards from what was seen then, or the last one, where the end was followed."""
@@ -197,14 +202,19 @@ class Stream:
         """Earlier bytes: they stand before the others now; give the lines of the screen they take."""
         rows = self.buffer.prepend(data)
         self.search.prepend(rows)
-        self.row += rows
+        self._move_places(rows)
         return self.folding.prepend(rows)
 
     def _dropped(self, rows: int) -> None:
         if rows:
             self._scrolled += self.folding.drop(rows)
             self.search.drop(rows)
-            self.row = max(0, self.row - rows)
+            self._move_places(-rows)
+
+    def _move_places(self, rows: int) -> None:
+        self.row = max(0, self.row + rows)
+        if self._sought_from is not None:
+            self._sought_from = max(0, self._sought_from + rows)
 
 
 def other_of(file: str) -> str:

@@ -81,10 +81,9 @@ class JobsScreen(JobsList, inherit_bindings=True):
                 self.set_focus(self.detail.lines)  # at once: what is typed next is meant for it
 
     def do_escape(self) -> None:
-        """Out: leave the input, forget what was looked for, clear the filter, leave the pane."""
+        """Out: leave the input as it was before, forget what was looked for, clear the filter, leave the pane."""
         if self.is_finding:
-            self.detail.find.input.value = ""
-            self.detail.close_find()
+            self.detail.give_up_find()
         elif self.is_typing:
             self.leave_filter()
         elif self.focused is self.detail.output and self.detail.output.search:

@@ -41,7 +41,7 @@ SLOWEST = 8  # times as long as usual between paints
 REDRAW = 1.0  # s between paints of what only time changes: elapsed times, ages
 HALF, FULL, HIDDEN = "half", "full", "hidden"  # of the detail pane
 FILTERING = (("enter", "to the list"), ("escape", "back"), ("tab", "complete"), ("up", "earlier ones"))
-FINDING = (("enter", "to the output"), ("escape", "forget it"))
+FINDING = (("enter", "to the output"), ("escape", "back"))
 WHERE = {  # of scopes that are narrower than the screen
     LIST: "in the list of jobs",
     TABLE: "in the list of jobs",
@@ -105,6 +105,10 @@ class JobsView(Screen[None], inherit_bindings=False):
         self.set_focus(self.table)
         self.set_interval(QUICK, self._pace)
         self.tick()
+
+    def on_screen_resume(self) -> None:
+        """A dialog or a page is gone."""
+        self.detail.output.uncovered()
 
     # The tick
 

@@ -85,7 +85,7 @@ COLUMNS = (
     Column("node", "NODE", 5, 9, 20, False, _text("node", "dim")),
     Column("cpu", "CPU%", 4, 5, 5, True, _cpu),
     Column("mem", "MEM", 5, 6, 6, True, _size("rss_bytes")),
-    Column("output", "OUTPUT", 9, 6, 6, True, _size("output_bytes")),
+    Column("output", "OUTPUT", 9, 7, 7, True, _size("output_bytes")),
     Column("elapsed", "ELAPSED", 3, 9, 9, True, _elapsed),
     Column("progress", "PROGRESS", 10, 12, 60, False, _progress),
 )

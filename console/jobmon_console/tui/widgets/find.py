@@ -29,6 +29,7 @@ class Find(Horizontal):
 
     Attributes:
         is_typed: the text is another than when the line was opened.
+        before: what it was then.
     """
 
     class Typed(Message):
@@ -46,6 +47,7 @@ class Find(Horizontal):
         self._prompt = Bar("find-prompt")
         self.input = FindInput("find-input")
         self.is_typed = False
+        self.before = ""
 
     def compose(self) -> ComposeResult:
         """Prompt and input in one row."""
@@ -55,7 +57,7 @@ class Find(Horizontal):
 
     def open(self, text: str) -> None:
         """Be on the screen."""
-        self.input.value, self.is_typed = text, False
+        self.input.value, self.before, self.is_typed = text, text, False
         self.input.select_all()
         self.display = True
 

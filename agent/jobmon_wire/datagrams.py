@@ -20,7 +20,7 @@ try:
     from _blake2 import blake2s  # hashlib would cost the idle agent 3.9 MB: it loads libcrypto
 except ImportError:
     from hashlib import blake2s
-from _operator import _compare_digest as _equal  # what hmac.compare_digest is
+from _operator import _compare_digest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,6 +32,8 @@ BEAT = 1  # agent to server: seen, echo, vitals
 ACK = 2  # server to agent, only in answer to a BEAT or a BYE, and never longer: pending, challenge, interval, again
 WAKE = 3  # server to agent: pending
 BYE = 4  # agent to server: the job has ended, and how
+
+is_same = _compare_digest  # what hmac.compare_digest is: it takes as long for any two of a length
 
 SESSION_BYTES = 8
 SECRET_BYTES = 32
@@ -217,12 +219,13 @@ class Series:
 def seal(key: "Key", type_: int, session: bytes, counter: int, body: bytes) -> bytes:
     """A datagram under a key; the counter was never used with it."""
     content = _HEAD.pack(_MAGIC, _VERSION, type_, 0, session, counter) + body
-    return content + _tag(key, type_, content)
+    return content + blake2s(content, key=key, digest_size=TAG_BYTES, person=_PERSONS[type_]).digest()
 
 
 def read_body(key: "Key", type_: int, datagram: bytes) -> "Optional[bytes]":
     """The body of what has the form of a datagram; None where it was not sealed with the key."""
-    if not _equal(_tag(key, type_, datagram[:-TAG_BYTES]), bytes(datagram[-TAG_BYTES:])):
+    tag = blake2s(datagram[:-TAG_BYTES], key=key, digest_size=TAG_BYTES, person=_PERSONS[type_])
+    if not is_same(tag.digest(), datagram[-TAG_BYTES:]):
         return None
     return datagram[HEAD_BYTES:-TAG_BYTES]
 
@@ -352,7 +355,3 @@ def read_bye(body: bytes) -> "Tuple[bytes, float, int, str]":
     """Challenge echoed, moment of the end, wait status, and how that is known."""
     _, echo, ended, status, source = _BYE.unpack_from(body)
     return echo, ended / 1000.0, status, SOURCES[source] if source < len(SOURCES) else "unknown"
-
-
-def _tag(key: "Key", type_: int, content: bytes) -> bytes:
-    return blake2s(content, key=key, digest_size=TAG_BYTES, person=_PERSONS[type_]).digest()

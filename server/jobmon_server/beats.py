@@ -29,7 +29,7 @@ from jobmon_server.jobs import HearsayError, Job
 from jobmon_server.switchboard import NONE, Address, Switchboard
 from jobmon_server.trials import Trials
 from jobmon_wire import datagrams
-from jobmon_wire.datagrams import ACK, BEAT, BYE, ECHO, HEAD_BYTES, LONGEST, SESSION, WAKE
+from jobmon_wire.datagrams import ACK, BEAT, BYE, ECHO, HEAD_BYTES, LONGEST, SESSION, WAKE, is_same
 from jobmon_wire.limits import SILENT_AFTER
 from jobmon_wire.records import UDP, Exit, exit_of
 from jobmon_wire.records import Beats as Told
@@ -60,6 +60,16 @@ class Listener(Protocol):
 
     def bye(self, job: Job, ended: float, status: Exit) -> None:
         """The agent says that its job has ended."""
+
+
+class Nobody:
+    """A listener that does not care."""
+
+    def beat(self, job: Job, body: bytes, now: float) -> None:
+        """A beat came."""
+
+    def bye(self, job: Job, ended: float, status: Exit) -> None:
+        """The job has ended."""
 
 
 class Beats:
@@ -95,7 +105,7 @@ class Beats:
         self._socket: socket.socket | None = None
         self._found, self._since = 0, 0.0  # datagrams since none was left last, and when that was by the loop's clock
         self._look: asyncio.Handle | None = None  # the next one for datagrams, where none of the system's wakes us
-        self.listener: Listener | None = None
+        self.listener: Listener = Nobody()
         self.taken = 0  # genuine and new datagrams
         self.refused = 0  # datagrams that were passed over in silence
 
@@ -264,7 +274,7 @@ class Beats:
 
     def _drain(self, sock: socket.socket) -> None:
         loop = asyncio.get_running_loop()
-        now = loop.time()
+        now, wall = loop.time(), self._clock()
         for number in range(TURN):
             try:
                 data, address = sock.recvfrom(LONGEST + 1)
@@ -278,16 +288,17 @@ class Beats:
                     self._look = None
                     loop.add_reader(sock.fileno(), self._wake_up, sock)
                 return
-            self.take(data, address, now)
+            self.take(data, address, now, wall)
         self._found += TURN
         self._look = loop.call_soon(self._drain, sock)
 
-    def take(self, data: bytes, address: Address, now: float) -> None:
+    def take(self, data: bytes, address: Address, now: float, wall: float = 0.0) -> None:
         """Take a datagram; whatever is not genuine, new and in its place is passed over in silence.
 
         Args:
             address: where it came from.
             now: s, by the loop's clock.
+            wall: s since 1970; 0: as it is now.
         """
         lines, line, type_, counter = self._lines, NONE, 0, 0
         if HEAD_BYTES <= len(data) <= LONGEST:
@@ -305,28 +316,22 @@ class Beats:
             self.refused += 1
             return
         self.taken += 1
-        session, wall, known = data[SESSION], self._clock(), lines.challenge(line, address)
+        session, wall, known = data[SESSION], wall or self._clock(), lines.challenge(line, address)
         challenge = known or self._challenge(session, address)
-        if secrets.compare_digest(body[ECHO], challenge):
-            if known is None and type_ == BEAT:
-                lines.move(line, address, challenge)
-            self._believe(line, type_, body, now, wall)
+        job = lines.jobs[line]
+        if is_same(body[ECHO], challenge) and job is not None:
+            try:
+                if type_ == BEAT:
+                    if known is None:
+                        lines.move(line, address, challenge)
+                    lines.heard[line] = now
+                    self.listener.beat(job, body, wall)
+                else:
+                    _, ended, status, source = datagrams.read_bye(body)
+                    self.listener.bye(job, ended, exit_of(status, source))
+            except HearsayError:  # it says what cannot be; that it lives is true all the same
+                self.refused += 1
         self._answer(line, session, address, challenge, wall)
-
-    def _believe(self, line: int, type_: int, body: bytes, now: float, wall: float) -> None:
-        """Take in what somebody says who has answered a challenge."""
-        job, listener = self._lines.jobs[line], self.listener
-        assert job is not None
-        assert listener is not None
-        try:
-            if type_ == BEAT:
-                self._lines.heard[line] = now
-                listener.beat(job, body, wall)
-            else:
-                _, ended, status, source = datagrams.read_bye(body)
-                listener.bye(job, ended, exit_of(status, source))
-        except HearsayError:  # it says what cannot be; that it lives is true all the same
-            self.refused += 1
 
     def _answer(self, line: int, session: bytes, address: Address, challenge: bytes | bytearray, now: float) -> None:
         """Say that a datagram was taken, unless the session is over."""

@@ -18,7 +18,23 @@ import msgspec
 from jobmon_pki.names import Name
 from jobmon_server import labels, packing
 from jobmon_server.lines import document
-from jobmon_server.packing import FRESH, LAYOUT, MOST, NO_COUNT, NO_SHARE, NONE, UNKNOWN, Figures, Noted, Notes
+from jobmon_server.packing import (
+    FRESH,
+    JUDGED_AT,
+    LASTING,
+    LAYOUT,
+    LETTERS,
+    MOST,
+    NO_COUNT,
+    NO_SHARE,
+    NONE,
+    UNKNOWN,
+    Figures,
+    Noted,
+    Notes,
+    pack_beat,
+    read_judged,
+)
 from jobmon_server.realms import Realm, realm_of
 from jobmon_wire.datagrams import read_numbers
 from jobmon_wire.jobs import ENDED, HEALTHS, MEMORY_SHARE, RUNNING, SILENT, STATES, exit_text
@@ -205,7 +221,7 @@ class Job(msgspec.Struct, gc=False):
             HearsayError: a moment that no calendar holds.
         """
         packed = self.packed
-        state, health, callback, process_state, issued, expires = packing.judged_of(packed)
+        state, health, callback, process_state, issued, expires = read_judged(packed, JUDGED_AT)
         if state != _RUNS:
             return False
         if callback != _BY_UDP:
@@ -213,7 +229,7 @@ class Job(msgspec.Struct, gc=False):
             packed = self.packed
         # No tuples and no calls in between, which would cost a tenth of the whole beat.
         known, code, cpu, rss, limit, processes, kills, output, output_at = read_numbers(body)
-        output_at, code = output_at * 0.001, packing.LETTERS[code]
+        output_at, code = output_at * 0.001, LETTERS[code]
         if known & _ALL != _ALL:
             cpu, rss = cpu if known & 1 else NO_SHARE, rss if known & 2 else UNKNOWN
             limit, output = limit if known & 4 else UNKNOWN, output if known & 32 else UNKNOWN
@@ -223,9 +239,7 @@ class Job(msgspec.Struct, gc=False):
             processes, kills = min(processes, MOST), min(kills, MOST)
         if output_at >= LATEST:
             check_moment("output_at", output_at)
-        self.packed = packed[packing.LASTING] + packing.pack_beat(
-            now, cpu, rss, limit, output, output_at, kills, processes
-        )
+        self.packed = packed[LASTING] + pack_beat(now, cpu, rss, limit, output, output_at, kills, processes)
         if code != process_state:
             self.process_state = packing.letter(code)
         left = expires - now

@@ -54,13 +54,15 @@ _SEEN = struct.Struct("<d" + _BEAT.format[1:])  # the moment of a beat stands be
 LASTING = slice(-_SEEN.size)  # what a beat leaves as it is
 pack_beat = _SEEN.pack  # the rest, in its order
 _JUDGED = struct.Struct("<BBBBx20xII")  # state, health, callback, process_state, issued, expires
-_JUDGED_AT = struct.calcsize("<" + "".join(_CODES[name] for name in _ORDER[: _ORDER.index("state")])) - LAYOUT.size
+JUDGED_AT = struct.calcsize("<" + "".join(_CODES[name] for name in _ORDER[: _ORDER.index("state")])) - LAYOUT.size
+read_judged = _JUDGED.unpack_from  # of what is packed from JUDGED_AT on: what a beat is judged by
 _UUID_BYTES = 16
-_SLOT = struct.Struct("<" + _CODES["slot"])
+read_slot = struct.Struct("<" + _CODES["slot"]).unpack_from  # of what is packed from SLOT_AT on
+SLOT_AT = -LAYOUT.size
 assert _ORDER[0] == "slot"
 
 UNKNOWN = float("nan")
-NO_SHARE = 2**32 - 1  # of hundredths of a percent
+NO_SHARE = 2**32 - 1  # of hundredths of a percent; so is whatever is as large, which no node can have
 NO_COUNT = -(2**31)
 MOST = 2**31 - 1  # of a count; no node runs as many processes
 LETTERS = bytes(code if chr(code).isalpha() else 0 for code in range(128)) + bytes(128)  # by code; 0: it is none
@@ -172,12 +174,6 @@ def letter(code: int) -> str | None:
     return chr(code) if code else None
 
 
-def slot_of(packed: bytes) -> int:
-    """The slot, at half the cost of the attribute."""
-    slot: int = _SLOT.unpack_from(packed, -LAYOUT.size)[0]
-    return slot
-
-
 def pack_names(job_id: str, uuid: str) -> bytes:
     """Id and uuid, which all begins with: a uuid as certificates have it takes 17 bytes."""
     try:
@@ -204,12 +200,6 @@ def end_of_names(packed: bytes) -> int:
     return start + 1 + _UUID_BYTES if packed[start] else packed.index(0, start + 1) + 1
 
 
-def judged_of(packed: bytes) -> tuple[int, int, int, int, int, int]:
-    """Codes of state, health, callback and process state, moments of issue and expiry: what a beat is judged by."""
-    judged: tuple[int, int, int, int, int, int] = _JUDGED.unpack_from(packed, _JUDGED_AT)
-    return judged
-
-
 def number(name: str) -> Packed[float]:
     """A float that is always known."""
     return Packed(name, float, float)
@@ -231,7 +221,7 @@ def maybe_integer(name: str) -> Packed[int | None]:
 
 
 def share(name: str) -> Packed[float | None]:
-    """Percent, to a hundredth and from 0 on, or None."""
+    """Percent, to a hundredth, from 0 up to 42 million, or None."""
     return Packed(name, shared, _share)
 
 
@@ -298,7 +288,7 @@ def _float(value: float | None) -> float:
 
 
 def _share(value: float | None) -> int:
-    return NO_SHARE if value is None else int(max(0.0, min(value, (NO_SHARE - 1) / 100)) * 100 + 0.5)
+    return NO_SHARE if value is None else int(max(0.0, min(value, NO_SHARE / 100)) * 100 + 0.5)
 
 
 def _count(value: int | None) -> int:

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 from jobmon_server.indexes import Deadlines, Groups, Randoms, Sorted
 from jobmon_server.jobs import Job
 from jobmon_server.lines import document
-from jobmon_server.packing import slot_of
+from jobmon_server.packing import SLOT_AT, read_slot
 from jobmon_server.peer import Peer
 from jobmon_server.policy import sees
 from jobmon_server.public import public
@@ -130,15 +130,15 @@ class Registry:
 
     def line(self, job: Job) -> bytes:
         """The job's public record as JSON; the last so many are kept until they change."""
-        slot = slot_of(job.packed)
+        (slot,) = read_slot(job.packed, SLOT_AT)
         if not self._holds(job, slot):  # it went while it was listed
             return document(public(job))
         return self._lines.get(slot) or self._write(job, slot)
 
     def lines(self, jobs: Iterable[Job]) -> list[bytes]:
         """The public records of many jobs."""
-        kept, slots, one = self._lines.get, self._slots, self.line
-        return [(slots[slot] is job and kept(slot)) or one(job) for job in jobs for slot in (slot_of(job.packed),)]
+        kept, slots, one, at = self._lines.get, self._slots, self.line, read_slot
+        return [(slots[slot] is job and kept(slot)) or one(job) for job in jobs for slot in at(job.packed, SLOT_AT)]
 
     def _write(self, job: Job, slot: int) -> bytes:
         text = self._lines[slot] = document(public(job))
@@ -197,8 +197,8 @@ class Registry:
 
         Of node and state, which beats do not change, the indexes are not told: that is what ``changed`` is for.
         """
-        slot = slot_of(job.packed)
-        if self._holds(job, slot):
+        (slot,) = read_slot(job.packed, SLOT_AT)
+        if slot < len(self._slots) and self._slots[slot] is job:  # ``_holds``, for each beat
             self._beaten[slot] = True
             self._number(job, slot)
 

@@ -259,7 +259,9 @@ class Channel:
             self._connection.unsent += http.chunk(b"".join(parts))
             if performer.is_done:
                 done.append(self._performers.pop(performer.request))
-        if done:
+        if not done:
+            self._connection.flush()  # what is followed is waited for
+        else:
             self._next_leave = time.monotonic() + self._quiet
             try:
                 self._hear()  # moves bytes both ways: no answer waits for the death of its performer

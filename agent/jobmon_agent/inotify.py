@@ -7,7 +7,6 @@ systems tell of local changes only.  Whoever uses this looks by himself, too.
 
 import ctypes
 import os
-import select
 import struct
 
 from jobmon_wire.tuples import NamedTuple
@@ -29,6 +28,7 @@ ONE_SHOT = 0x80000000  # told once, then forgotten
 _FLAGS = os.O_NONBLOCK | os.O_CLOEXEC  # inotify's own are the same numbers
 _EVENT = struct.Struct("=iIII")  # watch, mask, cookie, length of the name
 _READ = 64 * 1024  # bytes; 4,096 events without a name
+_LONGEST = _EVENT.size + 256  # bytes of an event with the longest name and its NUL
 _READS = 16  # at once; as much as the kernel keeps, whoever goes on making events
 
 
@@ -80,12 +80,14 @@ class Inotify:
     def read(self) -> "List[Event]":
         """The events that wait; never waits for one."""
         found: "List[Event]" = []
-        waiting = select.poll()
-        waiting.register(self.descriptor, select.POLLIN)
         for _ in range(_READS):
-            if not waiting.poll(0):
+            try:
+                data = os.read(self.descriptor, _READ)
+            except BlockingIOError:
                 break
-            found += _events(os.read(self.descriptor, _READ))
+            found += _events(data)
+            if len(data) < _READ - _LONGEST:  # the next one would have had room
+                break
         return found
 
 

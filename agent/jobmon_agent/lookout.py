@@ -102,19 +102,22 @@ class Lookout:
         if rest > 0 and self._job.wait_over(rest):
             return True
         self._take_events()
-        if self._is_due or self._sleep():
+        ready = None if self._is_due else self._sleep()
+        if ready is None or ready:
             self._woken = time.monotonic()
             self._take_events()
-        return self._job.is_over()
+        if ready is None or self._job.pidfd is None:
+            return self._job.is_over()
+        return self._job.pidfd in ready
 
-    def _sleep(self) -> bool:
-        """Wait for a word; whether one came."""
+    def _sleep(self) -> "List[int]":
+        """Wait for a word; the descriptors that one came from."""
         waiting = select.poll()
         if self._inotify is not None:
             waiting.register(self._inotify.descriptor, select.POLLIN)
         if self._job.pidfd is not None:
             waiting.register(self._job.pidfd, select.POLLIN)
-        return bool(waiting.poll(self._patience() * 1000))
+        return [descriptor for descriptor, _ in waiting.poll(self._patience() * 1000)]
 
     def arrivals(self) -> int:
         """How many files came to the name since this was asked last, as far as it was told."""

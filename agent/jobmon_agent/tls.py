@@ -205,10 +205,15 @@ class Connection:
             OSError: the connection is broken, or the server refused the certificate.
         """
         self._wants_to_write = False
-        self._send()
+        self.flush()
         return self._receive()
 
-    def _send(self) -> None:
+    def flush(self) -> None:
+        """Send what can be without waiting.
+
+        Raises:
+            OSError: the connection is broken.
+        """
         # One call may be repeated with other bytes only because the socket module sets
         # SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER; the bytes themselves stay the same until they have gone.
         while self.unsent:

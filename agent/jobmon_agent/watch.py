@@ -90,7 +90,8 @@ class Watch:
         ready = dict(waiting.poll(max(0, int(timeout * 1000 + 1))))
         if self._life in ready:
             raise OrphanedError
-        if self.ended is None and self._job.is_over():
+        pidfd = self._job.pidfd
+        if self.ended is None and (self._job.is_over() if pidfd is None else pidfd in ready):
             self.ended = time.time()
             self._inquire()
         elif self._inquiry is not None:

@@ -1,7 +1,7 @@
 """What a job is, packed: attributes that take few bytes, as a server knows 100,000 jobs by heart.
 
 A number of Python's takes 32 bytes and another 8 for the reference to it, and a
-job has twenty; packed they take 137 together, at the end of ``job.packed``.
+job has twenty; packed they take 129 together, at the end of ``job.packed``.
 ``Packed`` is an attribute that reads its place there and writes it anew.
 ``Noted`` is one that few jobs have.  What is not known is None.
 """
@@ -22,7 +22,7 @@ T = TypeVar("T")
 _CODES = {
     "slot": "I",
     "line": "I",
-    "source": "Q",
+    "source": "I",
     "renew": "I",
     "opened": "d",
     "state": "B",
@@ -30,7 +30,7 @@ _CODES = {
     "callback": "B",
     "process_state": "B",
     "is_told": "B",
-    "serial": "20s",
+    "serial": "16s",
     "issued": "I",
     "expires": "I",
     "started": "d",
@@ -53,7 +53,7 @@ _SEEN = struct.Struct("<d" + _BEAT.format[1:])  # the moment of a beat stands be
 # Beats by datagram are taken in by the thousand, so not attribute by attribute.
 LASTING = slice(-_SEEN.size)  # what a beat leaves as it is
 pack_beat = _SEEN.pack  # the rest, in its order
-_JUDGED = struct.Struct("<BBBBx20xII")  # state, health, callback, process_state, issued, expires
+_JUDGED = struct.Struct("<BBBBx16xII")  # state, health, callback, process_state, issued, expires
 JUDGED_AT = struct.calcsize("<" + "".join(_CODES[name] for name in _ORDER[: _ORDER.index("state")])) - LAYOUT.size
 read_judged = _JUDGED.unpack_from  # of what is packed from JUDGED_AT on: what a beat is judged by
 _UUID_BYTES = 16
@@ -256,8 +256,11 @@ def initial(name: str) -> Packed[str | None]:
 
 
 def serial(name: str) -> Packed[str]:
-    """A certificate's serial number, in at least 32 digits of lower hexadecimal; empty where there is none."""
-    return Packed(name, _read_serial, lambda text: int(text or "0", 16).to_bytes(20, "big"))
+    """The serial number of a certificate of ours, in 32 digits of lower hexadecimal; empty where there is none.
+
+    Those have 128 bits, see ``jobmon_pki.authority``; a job's is looked up in the ledger before it is kept.
+    """
+    return Packed(name, _read_serial, lambda text: int(text or "0", 16).to_bytes(16, "big"))
 
 
 def put_figures(packed: bytes, figures: Figures) -> bytes:
@@ -304,5 +307,5 @@ def _read_serial(packed: bytes) -> str:
 
 # A job of which nothing is known yet.
 FRESH = put_figures(
-    LAYOUT.pack(0, 0, 0, 0, 0.0, 0, 0, 0, 0, 0, bytes(20), 0, 0, UNKNOWN, *(0.0,) * 3, 0, *(0.0,) * 4, 0, 0), Figures()
+    LAYOUT.pack(0, 0, 0, 0, 0.0, 0, 0, 0, 0, 0, bytes(16), 0, 0, UNKNOWN, *(0.0,) * 3, 0, *(0.0,) * 4, 0, 0), Figures()
 )

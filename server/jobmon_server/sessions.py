@@ -36,7 +36,7 @@ TAKEN = "another agent of this job is alive; this one may try again once that is
 
 
 class Sessions:
-    """The sessions of all jobs; each is ``epoch`` and ``source`` of the job, which takes 16 bytes."""
+    """The sessions of all jobs; each is ``epoch`` and ``source`` of the job, which takes 12 bytes."""
 
     def __init__(
         self,
@@ -220,8 +220,8 @@ class Sessions:
 
 
 def _number(source: str) -> int:
-    """What is kept of the ip:port of a connection, by which an agent knows no other one; never 0."""
-    return hash(source) & 2**64 - 1 or 1
+    """What is kept of the ip:port of a connection, by which an agent knows no other one of its job; never 0."""
+    return hash(source) & 2**32 - 1 or 1
 
 
 def _take_grant(job: Job, grant: Grant, peer: Peer, now: float) -> bool:

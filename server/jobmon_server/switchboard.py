@@ -1,7 +1,7 @@
 """The switchboard: the server's ends of all sessions by datagram, a line for each.
 
 A server holds 100,000 of them, so a line is a number, and what is known of it
-stands in columns: 152 bytes together, where objects of its own would take 700.
+stands in columns: 148 bytes together, where objects of its own would take 700.
 A line's counters, window and keys are those of ``datagrams.Ends``; what a beat
 says, and who is rung, is not known here.
 """
@@ -34,7 +34,8 @@ class Switchboard:
     Attributes:
         base: what is sent has counters above it.
         jobs: by line.
-        heard: by line: s by the loop's clock of the last beat that answered a challenge of this run; 0: none.
+        heard: by line: s by the loop's clock of the last beat that answered a challenge of this run; 0: none.  It is
+            true to a second for half a year.
         due: by line: s since 1970 from which its agent is told to register again.
         end: by line: s since 1970 from which it is not answered any more.
         highest: by line: of the agent's counters that were taken.
@@ -43,7 +44,7 @@ class Switchboard:
     def __init__(self, base: int) -> None:
         self.base = base
         self.jobs: list[Job | None] = [None]
-        self.heard = array("d", [0.0])
+        self.heard = array("f", [0.0])
         self.due = array("I", [0])
         self.end = array("I", [0])
         self.highest = array("Q", [0])

@@ -1,5 +1,10 @@
 """Which columns a table of a width has, and what they tell."""
 
+from typing import Any
+
+import pytest
+
+from jobmon_console.tui.app import Console
 from jobmon_console.tui.order import SORTS
 from jobmon_console.tui.widgets.columns import COLUMNS, FAIR_NAME, GAP, choose
 from tests.console.tui.conftest import record
@@ -50,3 +55,27 @@ def test_a_title_has_room_for_the_arrow_of_its_order() -> None:
     for column in ordered:
         for is_reversed in (False, True):
             assert len(column.title + SORTS[column.id].arrow(is_reversed)) <= column.width, column.title
+
+
+@pytest.mark.parametrize("grouping", [(), ("cluster", "node")])
+async def test_a_click_on_a_title_orders_by_its_column_and_another_the_other_way_round(
+    console: Console, settle: Any, screen_text: Any, grouping: tuple[str, ...]
+) -> None:
+    console.jobs.board.grouping = grouping
+    async with console.run_test(size=(200, 40)) as pilot:
+        await settle(pilot, lambda: "step 39" in screen_text(console))
+        table, board = console.jobs.table, console.jobs.board
+        await settle(pilot, lambda: "OUTPUT" in screen_text(console))
+        before = table.key
+        for column in [column for column, _ in table.columns if column.id in SORTS]:
+            titles = screen_text(console).splitlines()[table.region.y + 1][table.region.x :]
+            at = titles.index(f" {column.title}") + 1
+            await pilot.click("#jobs", offset=(at + len(column.title) - 1, 1))
+            is_reversed = board.is_reversed
+            assert board.sort == column.id
+            await pilot.click("#jobs", offset=(at, 1))
+            assert (board.sort, board.is_reversed) == (column.id, not is_reversed)
+
+        sort = board.sort, board.is_reversed
+        await pilot.click("#jobs", offset=(3, 0))
+        assert (board.sort, board.is_reversed, table.key) == (*sort, before), "nothing else is done by it"

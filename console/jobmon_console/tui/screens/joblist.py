@@ -13,6 +13,7 @@ from jobmon_console.tui.screens.menu import Menu
 from jobmon_console.tui.screens.toggles import Toggles
 from jobmon_console.tui.screens.view import ZOOMS, JobsView
 from jobmon_console.tui.widgets.columns import COLUMNS, Column
+from jobmon_console.tui.widgets.lines import Lines
 from jobmon_console.views import SHIPPED, check_view
 from jobmon_wire.jobs import ENDED
 
@@ -106,6 +107,13 @@ class JobsList(JobsView, inherit_bindings=True):
     def do_reverse(self) -> None:
         """The other way round."""
         self._sort(self.board.sort)
+
+    def on_lines_head_clicked(self, event: Lines.HeadClicked) -> None:
+        """The title of a column orders by it, and the other way round where it does already."""
+        order = self.table.order_at(event.x, event.y) if event.lines is self.table else ""
+        if order:
+            self.touched()
+            self._sort(order)
 
     def do_fold(self) -> None:
         """Fold or unfold the heading, or the one above the job."""

@@ -52,6 +52,18 @@ class Lines(ScrollView, can_focus=True, inherit_bindings=False):
     class Chosen(Moved):
         """A row was double-clicked."""
 
+    class HeadClicked(Moved):
+        """One of the rows above the others was clicked.
+
+        Attributes:
+            x: cells from the left edge.
+            y: which row, from the top.
+        """
+
+        def __init__(self, lines: "Lines", x: int, y: int) -> None:
+            super().__init__(lines)
+            self.x, self.y = x, y
+
     def __init__(self, name: str) -> None:
         super().__init__(id=name)
         self.cursor = 0
@@ -239,7 +251,9 @@ class Lines(ScrollView, can_focus=True, inherit_bindings=False):
     # Mouse: it looks, it never acts
 
     def on_click(self, event: events.Click) -> None:
-        """Put the cursor on the row; twice: open it."""
+        """Put the cursor on the row; twice: open it.  A title says what it is for."""
+        if event.y < self.HEADS:
+            self.post_message(self.HeadClicked(self, event.x, event.y))
         index = event.y - self.HEADS + self.scroll_offset.y
         if self.HAS_CURSOR and event.y >= self.HEADS and 0 <= index < self.count():
             self.place(index)

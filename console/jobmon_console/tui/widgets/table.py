@@ -135,6 +135,15 @@ class JobTable(Lines):
         """The orders that can be seen, left to right."""
         return [column.id for column, _ in self.columns if column.id in SORTS]
 
+    def order_at(self, x: int, y: int) -> str:
+        """The order whose title is there, in cells from the upper left corner; empty: there is none."""
+        end = MARGIN
+        for column, width in self.columns if y == self.HEADS - 1 else ():
+            begin, end = end, end + width + GAP
+            if begin <= x < end:
+                return column.id if column.id in SORTS else ""
+        return ""
+
     # Drawing
 
     def _title(self) -> list[Span]:

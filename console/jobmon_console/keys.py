@@ -81,6 +81,7 @@ KEYS: tuple[Key, ...] = (
         "filter by a selector, live; in Output: find a text",
     ),
     Key("mark", ("space",), TABLE, "mark", "Jobs", "mark or unmark the job and step down"),
+    Key("mark_range", ("v",), TABLE, "", "Jobs", "mark from here to where it is pressed again"),
     Key("mark_all", ("A",), LIST, "", "Jobs", "mark every job that matches"),
     Key("unmark_all", ("U",), LIST, "", "Jobs", "remove all marks"),
     Key("kill", ("x", "delete"), SCREEN, "kill", "Jobs", "send a signal to the marked jobs, or the current one", True),

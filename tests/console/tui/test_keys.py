@@ -174,6 +174,11 @@ EFFECTS = {
     "previous_pane": becomes("clusters", _focus),
     "filter": becomes("filter-input", _focus),
     "mark": becomes(1, lambda console: len(console.jobs.board.marks), "U"),
+    "mark_range": Effect(
+        ("U", "v", "down", "down"),
+        lambda console: len(console.jobs.board.marks),
+        lambda old, new: old == 0 and new >= 2,
+    ),
     "mark_all": becomes(7, lambda console: len(console.jobs.board.marks), "U"),
     "unmark_all": becomes(0, lambda console: len(console.jobs.board.marks), "A"),
     "kill": becomes("Kill", _screen),

@@ -260,3 +260,46 @@ async def test_the_job_under_the_cursor_is_not_folded_away_when_its_array_grows(
 
         assert console.jobs.table.key == key
         assert console.jobs.target is not None
+
+
+async def test_a_range_is_marked_from_where_it_began_either_way_with_the_arrays_in_it_and_without_what_has_ended(
+    console: Console, source: Any, make_record: Any, settle: Any, screen_text: Any
+) -> None:
+    exit_ = {"code": 3, "signal": None, "source": "wrap"}
+    source.jobs = {f"uuid-{at}": make_record(at, node="wn1") for at in range(6)}
+    source.jobs["uuid-2"] |= {"state": "ended", "exit": exit_}
+    source.jobs |= {f"uuid-7{at}": make_record(70 + at, node="wn1", batch={"array": f"77_{at}"}) for at in range(3)}
+    async with console.run_test(size=(140, 40)) as pilot:
+        table, board = console.jobs.table, console.jobs.board
+        await settle(pilot, lambda: "3 tasks" in screen_text(console))
+        whole = [line.uuid for line in board.lines if line.uuid and line.uuid != "uuid-2"] + [
+            f"uuid-7{at}" for at in range(3)
+        ]
+        await pilot.press("end", "v")
+        last = board.lines[table.cursor]
+        name = last.name or last.entry.row["id"]  # type: ignore[union-attr]
+        await settle(pilot, lambda: f"v marks from {name}" in screen_text(console))
+        await pilot.press("home", "v")
+
+        assert set(board.marks) == set(whole)
+        await settle(pilot, lambda: "8 marked" in screen_text(console))
+        assert "v marks from" not in screen_text(console)
+        await pilot.press("U", "home", "v", "down", "down", "escape", "v", "v")
+        assert len(board.marks) <= 1, "a range that was given up marks nothing"
+
+
+async def test_a_range_whose_beginning_has_left_the_list_begins_anew(
+    console: Console, source: Any, settle: Any, screen_text: Any
+) -> None:
+    async with console.run_test(size=(140, 40)) as pilot:
+        table, board = console.jobs.table, console.jobs.board
+        await settle(pilot, lambda: table.count() > 7)
+        await pilot.press("end", "v")
+        gone = table.range_from.removeprefix("job ")
+        await pilot.press("home", "down", "down")
+        source.remove(gone)
+        await settle(pilot, lambda: table.range_from not in board.lines)
+        await pilot.press("v")
+
+        assert (table.range_from, dict(board.marks)) == (table.key, {})
+        assert any("begins here" in note.message for note in console._notifications)

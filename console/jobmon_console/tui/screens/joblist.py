@@ -73,6 +73,23 @@ class JobsList(JobsView, inherit_bindings=True):
             self.table.refresh()
         self.table.move("down")
 
+    def do_mark_range(self) -> None:
+        """Begin a range at the line, or mark what of the range that ends here has not ended."""
+        table, lines = self.table, self.board.lines
+        begin = lines.find(table.range_from) if table.range_from else -1
+        if begin >= 0:
+            for at in range(min(begin, table.cursor), max(begin, table.cursor) + 1):
+                line = lines[at]
+                tasks = self.board.arrays.get(line.key, ())
+                entries = tasks or ([line.entry] if line.entry is not None and not line.is_ghost else [])
+                self.board.marks |= {str(entry.row["uuid"]): None for entry in entries if _runs(entry)}
+            table.range_from = ""
+        else:
+            if table.range_from:
+                self.say("where the range began is not in the list any more; it begins here")
+            table.range_from = table.key
+        table.refresh()
+
     def do_mark_all(self) -> None:
         """Mark what matches and has not ended."""
         for entry in self.board.in_order():

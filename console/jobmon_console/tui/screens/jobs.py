@@ -81,13 +81,16 @@ class JobsScreen(JobsList, inherit_bindings=True):
                 self.set_focus(self.detail.lines)  # at once: what is typed next is meant for it
 
     def do_escape(self) -> None:
-        """Out: leave the input as it was before, forget what was looked for, clear the filter, leave the pane."""
+        """Out: leave the input as it was, forget what was looked for, or a range, clear the filter, leave the pane."""
         if self.is_finding:
             self.detail.give_up_find()
         elif self.is_typing:
             self.leave_filter()
         elif self.focused is self.detail.output and self.detail.output.search:
             self.detail.output.find("")
+        elif self.focused is self.table and self.table.range_from:
+            self.table.range_from = ""
+            self.table.refresh()
         elif self.board.filter:
             self.filter.input.value = ""
             self.set_filter("")

@@ -44,6 +44,7 @@ class JobTable(Lines):
         super().__init__("jobs")
         self.board = board
         self.key = ""  # of the line under the cursor
+        self.range_from = ""  # key of the line at which a range begins that is being marked
         self.moved = float("-inf")  # s, when a person last moved the cursor
         self.is_paused = False
         self.hidden: set[str] = set()  # ids of columns
@@ -154,6 +155,8 @@ class JobTable(Lines):
             left.append(("  " + safe(board.filter), "bar-info"))
         if board.marks:
             left.append((f"  {len(board.marks):,} marked", "bar-warn"))
+        if self.range_from:
+            left.append(("  v marks from " + self._name_of(self.range_from), "bar-warn"))
         if self.is_paused:
             left.append(("  paused, p resumes", "bar-warn"))
         held = "  held" if board.is_held(self._steady(), self.moved) else ""
@@ -162,6 +165,14 @@ class JobTable(Lines):
         if used + len(right) < self.size.width:
             left.append((right.rjust(self.size.width - used), "bar"))
         return [*left, (" " * self.size.width, "bar")]
+
+    def _name_of(self, key: str) -> str:
+        """What a person knows a line by."""
+        at = self.board.lines.find(key)
+        line = self.board.lines[at] if at >= 0 else None
+        if line is None:
+            return "a line that is gone"
+        return safe(line.name or str(line.entry.row.get("id") if line.entry is not None else ""))
 
     def _titles(self) -> list[Span]:
         spans: list[Span] = [(" " * (MARGIN + self._indent), "dim")]

@@ -56,6 +56,27 @@ def test_a_job_is_seen_and_killed_by_keys(site: Site, open_console: Callable[[],
     wait_until(lambda: not terminal.is_open())
 
 
+def test_the_first_line_of_a_long_file_and_a_text_far_in_it_are_seen(
+    site: Site, open_console: Callable[[], Terminal]
+) -> None:
+    long = "for n in range(400_000): print('needle' if n == 60_000 else 'a line of output %d' % n)\n"
+    job = site.start_job(long + PRINTS)
+    terminal = open_console()
+    _choose(terminal, job.id)
+    terminal.type("Enter")
+    terminal.wait_for("before: Home")
+
+    terminal.type("Home")
+
+    terminal.wait_for("at 0% of", "a line of output 11", "behind: PgDn")
+    terminal.type("/")
+    terminal.type("-l", "needle")
+    terminal.type("Enter")
+    terminal.wait_for("match 1 of 1 here: needle", "a line of output 60001")
+    terminal.type("End")
+    terminal.wait_for("following")
+
+
 def test_an_enter_too_many_kills_nothing(site: Site, open_console: Callable[[], Terminal]) -> None:
     job = site.start_job(PRINTS)
     terminal = open_console()

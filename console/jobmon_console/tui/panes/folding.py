@@ -55,6 +55,11 @@ class Folding:
         self._rows = max(0, self._rows - rows)
         return gone
 
+    def cut(self, rows: int) -> None:
+        """Only so many of the first rows are left."""
+        del self.pieces[self.line_of(rows) if self.width else 0 :]
+        self._rows = min(self._rows, rows)
+
     def prepend(self, rows: int) -> int:
         """So many rows came before the first; give how many pieces they are."""
         if not self.width:

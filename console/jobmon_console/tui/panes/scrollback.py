@@ -75,17 +75,22 @@ class Scrollback:
         self._owed += count
         self._nuls.skip(count)
 
-    def prepend(self, data: bytes) -> int:
+    def prepend(self, data: bytes, most: int | None = None) -> int:
         """Put bytes that stand right before the first row there, from a line's start; give how many rows they became.
 
         Where there is no room for all of them, only their end is taken.
+
+        Args:
+            data: the bytes.
+            most: rows; else as many as there is room for.
         """
         is_inside = len(data) < self.before
         start = data.find(b"\n", 0, -1) + 1 if is_inside else 0  # of a line longer than all of it, the end is shown
         part = Scrollback()
         part.feed(data[start:])
         part.close()
-        rows = part.rows[-self.room :] if self.room else []
+        room = self.room if most is None else most
+        rows = part.rows[-room:] if room else []
         size = sum(row.size for row in rows)
         self.rows[:0] = rows
         self._begins = self.before - size
@@ -181,6 +186,15 @@ class Scrollback:
         self._others = max(0, self._others - dropped)
         del self.rows[:dropped]
         return dropped
+
+    def cut(self, kept: int) -> None:
+        """Keep so many of the first rows; what comes next begins a line."""
+        gone = self.rows[kept:]
+        self.lines -= sum(not row.is_note for row in gone)
+        self.bytes -= sum(row.size for row in gone if not row.is_note) + self._owed
+        del self.rows[kept:]
+        self._is_open = self._goes_back = False
+        self._owed, self._nuls = 0, Nuls()
 
 
 def _seen(line: bytes) -> tuple[bytes, int]:

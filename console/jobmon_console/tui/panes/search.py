@@ -52,6 +52,11 @@ class Search:
         self.rows = [row - rows for row in self.rows[bisect_left(self.rows, rows) :]]
         self._looked = max(0, self._looked - rows)
 
+    def cut(self, rows: int) -> None:
+        """Only so many of the first rows are left."""
+        del self.rows[bisect_left(self.rows, rows) :]
+        self._looked = min(self._looked, rows)
+
     def prepend(self, rows: int) -> None:
         """So many rows came before the first."""
         self.rows = [*self._found(range(rows)), *(row + rows for row in self.rows)]
@@ -63,6 +68,11 @@ class Search:
             return None
         at = bisect_right(self.rows, row) if step > 0 else bisect_left(self.rows, row) - 1
         return self.rows[at % len(self.rows)]
+
+    def beyond(self, row: int, step: int) -> int | None:
+        """The same, not round the end."""
+        found = self.next(row, step)
+        return None if found is None or (found - row) * step <= 0 else found
 
     def _found(self, rows: range) -> list[int]:
         pattern = self._pattern

@@ -56,6 +56,11 @@ class Stream:
         self._written: int | None = None  # bytes of both streams, as the job said last
         self._due: float | None = None  # s, when these less those that are here are the other's
 
+    @property
+    def followed(self) -> "Stream":
+        """The stream of this file whose end is followed: this one, unless it is a part of the file."""
+        return self
+
     # Rows
 
     def text(self, row: int) -> str:
@@ -188,19 +193,24 @@ class Stream:
         rest = self.place.rest(kept)
         if rest.is_another or rest.missing or not self.buffer.rows:
             self.buffer.begin(kept.start + len(kept.data) - len(rest.data))
-        self.earlier.is_out = self.buffer.before <= kept.start
         if rest.is_another:
             self.note("the file was truncated")
         if rest.missing:
             self.note(f"{texts.size(rest.missing)} before this were not kept")
         self.feed(rest.data, now)
+        self.earlier.is_out = self.buffer.before <= kept.start  # else the first of it are not among the rows
         self.other, self.has_kept = kept.other, True
         if not self.is_told:
             self.note(ending(exit_))
 
-    def prepend(self, data: bytes) -> int:
-        """Earlier bytes: they stand before the others now; give the lines of the screen they take."""
-        rows = self.buffer.prepend(data)
+    def prepend(self, data: bytes, most: int | None = None) -> int:
+        """Earlier bytes: they stand before the others now; give the lines of the screen they take.
+
+        Args:
+            data: the bytes.
+            most: rows; else as many as there is room for.
+        """
+        rows = self.buffer.prepend(data, most)
         self.search.prepend(rows)
         self._move_places(rows)
         return self.folding.prepend(rows)

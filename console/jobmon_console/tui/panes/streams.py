@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from jobmon_console.tui.panes.stream import Stream
 
-FILES = 4  # of the job that is shown, stdout and stderr among them; each may hold 12,000 lines
+FILES = 4  # of the job that is shown, stdout and stderr among them; each may hold 12,000 lines, and a part as many
 AWAY = 8  # streams of other jobs: going through a few jobs and back
 AWAY_LINES = 1000  # of each of those: some screens, and 32 MiB in all where every line is as long as one may be
 
@@ -22,7 +22,7 @@ class Streams:
     def get(self, uuid: str, file: str, is_alive: bool) -> Stream | None:
         """What was read of it; nothing, where the job had ended and runs again."""
         found = self._kept.get((uuid, file))
-        return None if found is None or (found.is_told and is_alive) else found
+        return None if found is None or (found.followed.is_told and is_alive) else found
 
     def put(self, uuid: str, stream: Stream) -> None:
         """It is shown now; those that were shown longest ago make room."""
@@ -35,9 +35,10 @@ class Streams:
 
     def leave(self, uuid: str) -> None:
         """Another job is shown from now on."""
-        for (owner, _), stream in self._kept.items():
-            if owner == uuid:
-                stream.shorten(AWAY_LINES)
+        for key, stream in self._kept.items():
+            if key[0] == uuid:
+                self._kept[key] = stream.followed  # a part of a file comes again in one go
+                stream.followed.shorten(AWAY_LINES)
 
     def forget(self, uuid: str) -> None:
         """The job runs anew."""

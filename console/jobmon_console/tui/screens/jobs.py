@@ -81,11 +81,13 @@ class JobsScreen(JobsList, inherit_bindings=True):
                 self.set_focus(self.detail.lines)  # at once: what is typed next is meant for it
 
     def do_escape(self) -> None:
-        """Out: leave the input as it was, forget what was looked for, or a range, clear the filter, leave the pane."""
+        """Out: leave the input as it was, stop looking, forget what for, a range, the filter; leave the pane."""
         if self.is_finding:
             self.detail.give_up_find()
         elif self.is_typing:
             self.leave_filter()
+        elif self.focused is self.detail.output and self.detail.output.stop_looking():
+            pass
         elif self.focused is self.detail.output and self.detail.output.search:
             self.detail.output.find("")
         elif self.focused is self.table and self.table.range_from:
@@ -174,6 +176,8 @@ class JobsScreen(JobsList, inherit_bindings=True):
     def do_rule(self) -> None:
         """Draw a line below what has come."""
         self.detail.output.draw_rule()
+        if self.detail.output.is_part:
+            self.say("the line stands at the end that is followed, not in this part")
 
     def do_tail_file(self) -> None:
         """Follow the file under the cursor in the Output tab."""

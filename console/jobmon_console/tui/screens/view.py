@@ -33,7 +33,7 @@ from jobmon_console.tui.widgets.table import JobTable
 from jobmon_wire.selectors import SelectorError
 
 TICK = 0.25  # s between paints
-QUICK = 0.1  # s between paints while somebody types
+QUICK = 0.1  # s between paints while somebody types, or waits for a part of a file
 TYPING = 1.0  # s after a key in which somebody types
 AWAY = 1.0  # s between paints while the terminal has lost the focus
 LATE = 0.1  # s behind time at which the pace is halved: the loop waits for a slow link, or for the processor
@@ -121,7 +121,8 @@ class JobsView(Screen[None], inherit_bindings=False):
         now = self.site.steady()
         late, self._paced = now - self._paced - QUICK, now
         self._slowness = min(SLOWEST, self._slowness * 2) if late > LATE else max(1, self._slowness - 1)
-        is_busy = now - self._typed < TYPING or any(feed.is_behind for feed in self.board.feeds)
+        is_awaited = now - self._typed < TYPING or self.detail.output.paging.is_under_way
+        is_busy = is_awaited or any(feed.is_behind for feed in self.board.feeds)
         usual = AWAY if not self.app.app_focus else QUICK if is_busy else TICK
         if now - self._ticked >= usual * self._slowness - QUICK / 2:
             self.tick()

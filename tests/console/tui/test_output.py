@@ -105,10 +105,16 @@ async def test_a_search_that_is_given_up_leaves_the_output_as_it_was(
         await pilot.press("enter", "slash", *"ok", "enter", "end", *keys)
         await pilot.pause()
         follows, seen = output.follows, screen_text(console).split("step")[1:]
+        line = output.line
         assert follows is (keys == [])
         await pilot.press("slash", *"step 20")
         await settle(pilot, lambda: ": step 20" in screen_text(console))
         assert screen_text(console).split("step")[1:] != seen
+        await pilot.press("q")  # "step 2", which was found on the way, is not where a text is that is nowhere
+        await settle(pilot, lambda: "no line with step 20q" in screen_text(console))
+        assert (output.follows, output.line) == (follows, output.max_scroll_y if follows else line)
+        await pilot.press("backspace")
+        await settle(pilot, lambda: ": step 20" in screen_text(console))
         await pilot.press("escape")
         await settle(pilot, lambda: ": ok" in screen_text(console))
 

@@ -292,12 +292,19 @@ class Output(Viewer):
     # Finding
 
     def find(self, text: str) -> None:
-        """Look for a text, and go to the row with it that is nearest to where somebody began to type one."""
+        """Look for a text, and go to the row with it that is nearest to where somebody began to type one, or there."""
         self.paging.forget_sought()
         self.stream.look_for(text)
         found = self.stream.nearest()
         if found is not None:
             self.go_to(found)
+        else:
+            self._see_where_find_began()
+
+    def forget_find(self) -> None:
+        """Nothing is looked for any more."""
+        self.paging.forget_sought()
+        self.stream.look_for("")
         self.refresh()
 
     def begin_find(self) -> None:
@@ -308,6 +315,9 @@ class Output(Viewer):
     def give_up_find(self, text: str) -> None:
         """The view as it was, and what was looked for in it."""
         self.stream.look_for(text)
+        self._see_where_find_began()
+
+    def _see_where_find_began(self) -> None:
         top = self.stream.sought_from
         self.stream.follows = top is None
         self.taken()

@@ -89,7 +89,7 @@ class JobsScreen(JobsList, inherit_bindings=True):
         elif self.focused is self.detail.output and self.detail.output.stop_looking():
             pass
         elif self.focused is self.detail.output and self.detail.output.search:
-            self.detail.output.find("")
+            self.detail.output.forget_find()
         elif self.focused is self.table and self.table.range_from:
             self.table.range_from = ""
             self.table.refresh()

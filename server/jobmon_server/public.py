@@ -27,21 +27,22 @@ def public(job: Job) -> dict[str, Any]:
     numbers = LAYOUT.unpack_from(job.packed, len(job.packed) - LAYOUT.size)
     state, health, callback, process_state, _, _, _, _, started, registered, _, last_seen = numbers[5:17]
     cpu_percent, rss_bytes, memory_limit, output_bytes, output_at, oom_kills, processes = numbers[17:]
+    realm, notes = job.realm, job.notes
     return {
         "id": job.id,
         "uuid": job.uuid,
-        "owner": job.realm.owner,
-        "owner_name": job.realm.owner_name,
-        "cluster": job.realm.cluster,
+        "owner": realm.owner,
+        "owner_name": realm.owner_name,
+        "cluster": realm.cluster,
         "node": job.node,
         "name": name,
         "state": KNOWN_STATES[state],
         "health": HEALTHS[health],
-        "health_reason": job.health_reason,
-        "exit": job.exit,
-        "reason": job.reason,
+        "health_reason": notes.health_reason,
+        "exit": notes.exit,
+        "reason": notes.reason,
         "started": moment(started),
-        "ended": None if job.ended is None else moment(job.ended),
+        "ended": None if notes.ended is None else moment(notes.ended),
         "registered": moment(registered),
         "last_seen": moment(last_seen),
         "command": command,
@@ -55,7 +56,7 @@ def public(job: Job) -> dict[str, Any]:
         "process_state": packing.letter(process_state),
         "output_bytes": packing.whole(output_bytes),
         "output_at": moment(output_at),
-        "progress": job.progress,
+        "progress": notes.progress,
         "callback": CALLBACKS[callback],
     }
 

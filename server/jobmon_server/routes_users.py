@@ -34,7 +34,7 @@ from jobmon_wire.moments import write_moment
 from jobmon_wire.verbs import EXEC, READ, STREAMS, VIEW
 
 REQUEST_BYTES = 16  # bytes of a request's id: nobody guesses one
-SLICE = 500  # records encoded at once, about 2 ms
+SLICE = 100  # records encoded at once, 1.5 ms if none is kept; 80 KB, which stays in the processor's cache on its way
 
 
 async def whoami(asked: Asked) -> Response:

@@ -20,6 +20,8 @@ from jobmon_console.safe import safe
 from jobmon_console.tui.source import Source
 
 AT_ONCE = 4000  # jobs applied in one tick, 20 ms; a snapshot of 100,000 must not keep the keys waiting
+RARELY = 100  # looks of the collector at young objects until it looks at all: with 1,000 changes a second it holds the
+# keys up for 80 ms each time, and did so every three seconds; once in some minutes is soon enough for rubbish
 LOOK_EVERY = 1.0  # s between looks at the clock while a connection is silent
 
 
@@ -50,6 +52,7 @@ class Feed:
         self._clock = clock
         self._position = Position()  # of what is in the mirror and the inbox
         self._inbox: deque[dict[str, Any]] = deque()
+        self._is_to_settle = False  # the list has come, and the collector still looks at it
         self._wake = asyncio.Event()
         self._is_looked_at = asyncio.Event()
         self._is_looked_at.set()
@@ -90,6 +93,12 @@ class Feed:
         while self._inbox and len(dirty) < AT_ONCE:
             dirty |= self.mirror.apply(self._inbox.popleft())
         return dirty
+
+    def settle(self) -> None:
+        """What was drained is shown: once that is the whole list, the collector need not look at it any more."""
+        if self._is_to_settle and not self._inbox:
+            self._is_to_settle = False
+            _freeze()
 
     def retry(self) -> None:
         """Try again now, if it is waiting."""
@@ -139,7 +148,7 @@ class Feed:
             if line.get("kind") == "sync":
                 gc.disable()  # the jobs that come are all kept: each look of the collector at them is in vain
             if line.get("kind") == "live":
-                _freeze()
+                self._is_to_settle = True
                 self.link.synced(self._clock())
             else:
                 self.link.heard(self._clock())
@@ -175,3 +184,5 @@ def _freeze() -> None:
     gc.unfreeze()
     gc.collect()
     gc.freeze()
+    young, middle, _ = gc.get_threshold()
+    gc.set_threshold(young, middle, RARELY)

@@ -234,8 +234,10 @@ class Clock:
 @pytest.fixture(autouse=True)
 def nothing_frozen() -> Iterator[None]:
     """A console lets the collector pass over what is there when its list is complete; a test's is soon rubbish."""
+    usual = gc.get_threshold()
     yield
     gc.unfreeze()
+    gc.set_threshold(*usual)
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from jobmon_console.errors import CutOffError
+from jobmon_console.tui.app import Console
 from jobmon_console.tui.feed import Feed
 
 PATIENCE = 60.0  # s; each whole snapshot has the collector look at all that the tests before left
@@ -53,6 +54,7 @@ async def told(script: Script, connections: int) -> Feed:
     running.cancel()
     await asyncio.wait([running])
     feed.drain()
+    feed.settle()
     return feed
 
 
@@ -145,3 +147,17 @@ async def test_a_feed_that_starts_ahead_takes_what_fills_a_screen_and_waits_with
     await feed.stop()
 
     assert len(script.resumed) == 1
+
+
+async def test_the_collector_looks_at_no_job_of_a_list_that_is_shown(console: Console, settle: Any) -> None:
+    """With 100,000 of them each look would hold the keys up."""
+    rare = gc.get_threshold()[2]
+    async with console.run_test(size=(140, 40)) as pilot:
+        await settle(pilot, lambda: console.jobs.board.lines and console.feeds[0].mirror.is_live)
+        looked_at = {id(each) for each in gc.get_objects()}
+
+        entries = console.jobs.board.entries.values()
+        assert len(entries) == 7
+        assert not looked_at & {id(entry) for entry in entries}
+        assert not looked_at & {id(entry.row) for entry in entries}
+        assert gc.get_threshold()[2] > rare

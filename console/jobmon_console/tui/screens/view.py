@@ -136,6 +136,8 @@ class JobsView(Screen[None], inherit_bindings=False):
             self._dirty |= dirty
         if not self.table.is_paused:
             self._paint(now)
+        for feed in self.board.feeds:
+            feed.settle()
         self.detail.tick(now, self.sees_detail)
         self._frame(now)
 

@@ -10,6 +10,7 @@ import pytest
 from jobmon_console.errors import JobMonError
 from jobmon_console.replies import Kept
 from jobmon_console.tui.app import Console
+from jobmon_console.tui.panes.output import Output
 from jobmon_wire import PROTOCOL
 from jobmon_wire.documents import write_document
 from jobmon_wire.frames import CHANNEL, DATA, NOTE, RECORD, Frame
@@ -259,6 +260,12 @@ def source() -> FakeSource:
 @pytest.fixture
 def console(source: FakeSource) -> Console:
     return Console([("caf", source)])
+
+
+@pytest.fixture
+def output(console: Console) -> Output:
+    """The Output tab."""
+    return console.jobs.detail.output
 
 
 @pytest.fixture

@@ -27,11 +27,6 @@ def job(source: Any) -> Job:
     return Job(source)
 
 
-@pytest.fixture
-def output(console: Console) -> Output:
-    return console.jobs.detail.output
-
-
 @pytest.mark.parametrize(
     ("what", "told"),
     [

@@ -73,11 +73,6 @@ def job(source: Any) -> Job:
     return Job(source)
 
 
-@pytest.fixture
-def output(console: Console) -> Output:
-    return console.jobs.detail.output
-
-
 async def begin(pilot: Any, settle: Any, output: Output) -> None:
     """The end of the file is on the screen, and the pane has the keys."""
     await settle(pilot, lambda: output.count() >= FIRST)

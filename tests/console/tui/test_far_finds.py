@@ -16,11 +16,6 @@ def job(source: Any) -> Job:
     return Job(source)
 
 
-@pytest.fixture
-def output(console: Console) -> Output:
-    return console.jobs.detail.output
-
-
 async def test_n_finds_a_text_far_behind_a_part_and_the_other_way_far_before(
     console: Console, job: Job, output: Output, settle: Any, screen_text: Any
 ) -> None:

@@ -21,11 +21,6 @@ def job(source: Any) -> Job:
     return Job(source)
 
 
-@pytest.fixture
-def output(console: Console) -> Output:
-    return console.jobs.detail.output
-
-
 # There and back
 
 

@@ -109,7 +109,7 @@ class Viewer(Pane):
         self.uncovered()
 
     def uncovered(self) -> None:
-        """What came where nothing was laid out, as behind a dialog, scrolled nothing."""
+        """Stand at the end where it is followed, as when a dialog is gone or the size is another."""
         if self.follows:
             self.call_after_refresh(self._to_end)
 

@@ -5,6 +5,7 @@ carry it.  The routes are docs/protocol.md §5; nothing here knows of TLS.
 """
 
 import re
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from jobmon_wire import verbs
@@ -46,9 +47,13 @@ def whoami() -> Call:
     return Call("GET", "/v1/whoami", {}, None)
 
 
-def jobs(select: str = "", sort: str = "", limit: int | None = None) -> Call:
-    """The jobs that match a selector: rows of public job records, of all pages."""
-    query = {"select": select, "sort": sort, "limit": "" if limit is None else str(limit)}
+def jobs(select: str = "", sort: str = "", limit: int | None = None, fields: Iterable[str] = ()) -> Call:
+    """The jobs that match a selector: rows of public job records, of all pages.
+
+    Args:
+        fields: those that the records are to have; none: every field.
+    """
+    query = {"select": select, "sort": sort, "limit": "" if limit is None else str(limit), "fields": ",".join(fields)}
     return Call("GET", "/v1/jobs", _given(query), None, ROWS)
 
 

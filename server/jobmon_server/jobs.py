@@ -58,6 +58,7 @@ _RUNS, _BY_UDP, _STOPPED = KNOWN_STATES.index(RUNNING), CALLBACKS.index(UDP), or
 _ALL = 2**7 - 1  # figures of a beat are known
 
 _description = msgspec.json.Decoder(tuple[str, str, labels.Packed, labels.Packed])
+_name = msgspec.json.Decoder(tuple[str, msgspec.Raw, msgspec.Raw, msgspec.Raw])  # lists are sorted by it, and show it
 
 
 class HearsayError(ValueError):
@@ -139,7 +140,10 @@ class Job(msgspec.Struct, gc=False):
     @property
     def name(self) -> str:
         """Its name in the batch system."""
-        return self.description()[0]
+        try:
+            return _name.decode(self._told())[0]
+        except (msgspec.DecodeError, UnicodeError):
+            return self.description()[0]
 
     @property
     def command(self) -> str:
@@ -162,12 +166,15 @@ class Job(msgspec.Struct, gc=False):
 
     def description(self) -> tuple[str, str, dict[str, str], dict[str, str]]:
         """Name, command, batch labels and tags, as the agent told them."""
-        text = self.packed[packing.end_of_names(self.packed) : -LAYOUT.size]
+        text = self._told()
         try:
             name, command, batch, tags = _description.decode(text)
         except (msgspec.DecodeError, UnicodeError):
             name, command, batch, tags = json.loads(text)  # lone surrogates, see lines.py
         return name, command, labels.unpack(batch), labels.unpack(tags)
+
+    def _told(self) -> bytes:
+        return self.packed[packing.end_of_names(self.packed) : -LAYOUT.size]
 
     def tell(self, name: str, command: str, batch: dict[str, str], tags: dict[str, str]) -> None:
         """Keep the description."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import struct
 from collections import Counter
 from collections.abc import Callable, Iterable
+from math import isnan
 from typing import Any, Generic, NamedTuple, TypeVar
 from uuid import UUID
 
@@ -110,10 +111,11 @@ class Packed(Generic[T]):
     def of(self, jobs: Iterable[Any]) -> list[T]:
         """The attribute of many jobs, at a fifth of the cost."""
         start, end = self._at, self._end
-        together = b"".join([job.packed[start:end] for job in jobs])
-        if self._read is known:  # the usual order of a list
-            return [number if number == number else None for (number,) in self._code.iter_unpack(together)]  # type: ignore[misc]
-        return [self._read(number) for (number,) in self._code.iter_unpack(together)]
+        parts = [job.packed[start:end] for job in jobs]
+        numbers = struct.unpack(f"<{len(parts)}{self._code.format[1:]}", b"".join(parts))
+        if self._read is known and not isnan(sum(numbers)):  # the usual order of a list
+            return list(numbers)
+        return list(map(self._read, numbers))
 
     def __set__(self, job: Any, value: T) -> None:
         part = self._code.pack(self._write(value))

@@ -5,17 +5,23 @@ They are made when they are asked for: a record takes 3 KB, a job less than a fi
 
 from __future__ import annotations
 
-from functools import lru_cache
+from collections.abc import Callable, Iterable, Sequence
+from functools import cache, lru_cache, partial
+from operator import attrgetter
 from typing import Any
+
+import msgspec
 
 from jobmon_server import packing
 from jobmon_server.jobs import CALLBACKS, KNOWN_STATES, Job
-from jobmon_server.packing import LAYOUT
+from jobmon_server.packing import LAYOUT, Packed
 from jobmon_wire.jobs import HEALTHS
 from jobmon_wire.moments import write_moment
 
+SHAPES = 16  # choices of fields whose type is kept
 MINUTES = 8192  # texts of minutes that are kept, six days of them: few moments of a list are older
 
+_MOMENTS = frozenset(["started", "ended", "registered", "last_seen", "output_at"])
 _SECONDS = [f"{second:02d}" for second in range(60)]
 _THOUSANDTHS = [f".{part:03d}Z" for part in range(1000)]
 
@@ -59,6 +65,25 @@ def public(job: Job) -> dict[str, Any]:
         "progress": notes.progress,
         "callback": CALLBACKS[callback],
     }
+
+
+def chosen(jobs: Sequence[Job], fields: tuple[str, ...]) -> list[Any]:
+    """The public records with these fields alone, for the encoder; made column by column, at half the cost."""
+    return list(map(_shape(fields), *(_column(field)(jobs) for field in fields)))
+
+
+@lru_cache(SHAPES)
+def _shape(fields: tuple[str, ...]) -> Callable[..., Any]:
+    return msgspec.defstruct("Record", fields, gc=False)
+
+
+@cache
+def _column(field: str) -> Callable[[Sequence[Job]], Iterable[Any]]:
+    attribute = vars(Job).get(field)
+    values = attribute.of if isinstance(attribute, Packed) else partial(map, attrgetter(field))
+    if field in _MOMENTS:
+        return lambda jobs: [None if value is None else moment(value) for value in values(jobs)]
+    return values
 
 
 def moment(seconds: float) -> str | None:

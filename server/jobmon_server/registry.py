@@ -12,23 +12,21 @@ from __future__ import annotations
 
 import secrets
 from array import array
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import Any, NamedTuple
 
 from jobmon_server.indexes import Deadlines, Groups, Randoms, Sorted
 from jobmon_server.jobs import Job
-from jobmon_server.lines import document
 from jobmon_server.packing import SLOT_AT, read_slot
 from jobmon_server.peer import Peer
 from jobmon_server.policy import sees
-from jobmon_server.public import public
 from jobmon_server.realms import Realm
 from jobmon_server.references import MEANT, the_one
+from jobmon_server.texts import Texts
 from jobmon_wire.jobs import ALIVE, ENDED, LOST, RUNNING, SILENT
 
-LINES = 10_000  # public records kept as text, 8 MB: what all watches tell is written once, a list read again is a copy
 FORGOTTEN = 10_000  # jobs whose going is remembered, for readers who come back
 RECHECK = 60.0  # s; a job is looked at so often at least, since a site may change what silence means
 SPREAD = 16  # s; jobs that became known together, as at a start, are not looked at together
@@ -90,7 +88,8 @@ class Registry:
         self.by_id: Sorted[bytes] = Sorted(lambda slot: _id(self.at(slot)))
         self.by_uuid: Sorted[str] = Sorted(lambda slot: self.at(slot).uuid)
         self._deadlines = Deadlines()
-        self._lines: OrderedDict[int, bytes] = OrderedDict()  # by slot
+        self.texts = Texts(lambda job: self._holds(job, job.slot))
+        self._kept = self.texts.kept
         self._listeners: dict[Scope, dict[Listener, None]] = {}
         self._told: dict[Realm, tuple[Listener, ...]] = {}  # who listens, as last looked up
         self.epoch = secrets.token_hex(8)
@@ -128,24 +127,6 @@ class Registry:
         every = self._slots
         return [job for slot in slots if (job := every[slot]) is not None]
 
-    def line(self, job: Job) -> bytes:
-        """The job's public record as JSON; the last so many are kept until they change."""
-        (slot,) = read_slot(job.packed, SLOT_AT)
-        if not self._holds(job, slot):  # it went while it was listed
-            return document(public(job))
-        return self._lines.get(slot) or self._write(job, slot)
-
-    def lines(self, jobs: Iterable[Job]) -> list[bytes]:
-        """The public records of many jobs."""
-        kept, slots, one, at = self._lines.get, self._slots, self.line, read_slot
-        return [(slots[slot] is job and kept(slot)) or one(job) for job in jobs for slot in at(job.packed, SLOT_AT)]
-
-    def _write(self, job: Job, slot: int) -> bytes:
-        text = self._lines[slot] = document(public(job))
-        if len(self._lines) > LINES:
-            self._lines.popitem(last=False)
-        return text
-
     # What comes, goes and changes
 
     def add(self, job: Job) -> None:
@@ -174,7 +155,7 @@ class Registry:
             index.take(slot)
         self._slots[slot] = None
         self._free.append(slot)
-        self._lines.pop(slot, None)
+        self.texts.drop(job)
         self.unsaved.discard(uuid)
         self.change += 1
         if len(self._gone) == self._gone.maxlen:
@@ -245,7 +226,8 @@ class Registry:
         self._number(job, slot)
 
     def _number(self, job: Job, slot: int) -> None:
-        self._lines.pop(slot, None)
+        for kept in self._kept:  # ``Texts.drop``, for each beat
+            kept.pop(id(job), None)
         self.change = self._changes[slot] = self.change + 1
         if self._listeners:
             self._tell(job)

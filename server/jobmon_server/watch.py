@@ -141,12 +141,12 @@ class Watch:
         yield self._line("live", change=change)
 
     async def _part(self, jobs: list[Job]) -> bytes:
-        texts = []
+        texts: list[bytes] = []
         for start in range(0, len(jobs), TURN):
-            for job in jobs[start : start + TURN]:
-                texts.append(self._registry.line(job))
-                if self._shown is not None:
-                    self._shown.add(job.uuid)
+            part = jobs[start : start + TURN]
+            texts += self._registry.texts.of(part)
+            if self._shown is not None:
+                self._shown.update(job.uuid for job in part)
             await asyncio.sleep(0)
         return _jobs(texts)
 
@@ -178,12 +178,12 @@ class Watch:
     def _changes(self) -> Iterator[bytes]:
         """At most one line of jobs and one of those that are gone."""
         part = list(itertools.islice(self._dirty, PART))
-        texts, gone = [], []
+        wanted, gone = [], []
         for uuid in part:
             del self._dirty[uuid]
             job = self._registry.get(uuid)
             if job is not None and self._wants(job):
-                texts.append(self._registry.line(job))
+                wanted.append(job)
                 if self._shown is not None:
                     self._shown.add(uuid)
             elif self._shown is None or uuid in self._shown:
@@ -192,8 +192,8 @@ class Watch:
             self._shown.difference_update(gone)
         # Between these lines nothing happens here, but the last one alone completes the change.
         change = None if self._dirty or self._is_behind else self._registry.change
-        if texts:
-            yield _jobs(texts, None if gone else change)
+        if wanted:
+            yield _jobs(self._registry.texts.of(wanted), None if gone else change)
         if gone:
             yield self._line("gone", uuids=gone, change=change)
 

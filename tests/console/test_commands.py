@@ -5,6 +5,7 @@ import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs
 
 import pytest
 
@@ -123,7 +124,23 @@ def test_jobs_prints_chosen_columns_in_their_order(at_fake: Run, fake: Any, reco
     assert at_fake("jobs", "--columns", "node,id,mem", "--no-header").text == "wn042  4711.0  1.0G\n"
     assert json.loads(at_fake("jobs", "--json", "--columns", "node,id").out) == {"node": "wn042", "id": "4711.0"}
     at_fake("jobs", "--sort", "cpu-", "--limit", "5")
-    assert fake.asked[-1][0] == "GET /v1/jobs?sort=-cpu_percent&limit=5"
+    assert fake.asked[-1][0].startswith("GET /v1/jobs?sort=-cpu_percent&limit=5&fields=")
+
+
+def test_jobs_asks_for_what_it_prints_and_orders_by_alone(at_fake: Run, fake: Any, record: Make) -> None:
+    fake.rows("GET /v1/jobs", record())
+
+    def asked(*arguments: str) -> set[str]:
+        at_fake("jobs", *arguments)
+        (fields,) = parse_qs(fake.asked[-1][0].partition("?")[2]).get("fields", [""])
+        return set(fields.split(","))
+
+    assert asked("--json") == {""}
+    assert asked("--json", "--columns", "node,id,time", "--sort", "mem") == {"node", "id", "rss_bytes"}
+    assert asked("--columns", "node,context") == {"node", "state", "exit", "reason", "started", "ended"}
+    usual = asked()
+    assert {"id", "name", "owner", "cluster", "exit", "reason", "ended"} <= usual
+    assert not usual & {"command", "batch", "tags", "uuid", "owner_name", "time"}
 
 
 def test_jobs_watch_tells_what_a_new_snapshot_does_not_name(at_fake: Run, fake: Any, record: Make) -> None:

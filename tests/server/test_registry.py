@@ -1,7 +1,6 @@
 """The registry: a job moves from state to state, and only its own people find it."""
 
 import copy
-import json
 from typing import Any
 
 import pytest
@@ -237,21 +236,6 @@ def test_jobs_whose_uuids_have_one_hash_are_found_as_themselves(monkeypatch: pyt
     assert len(registry) == 3
 
 
-def test_a_job_that_went_while_it_was_listed_is_written_as_itself() -> None:
-    gone = a_job("aa")
-    registry = registry_of(gone, a_job("bb"))
-    registry.line(gone)
-    registry.remove("aa")
-    heir = a_job("cc")
-    registry.add(heir)
-    lines = registry.lines([heir, gone, copy.copy(heir)])
-
-    assert heir.slot == gone.slot
-    assert [json.loads(line)["uuid"] for line in lines] == ["cc", "aa", "cc"]
-    assert json.loads(registry.line(heir))["uuid"] == "cc"
-    assert json.loads(Registry().line(gone))["uuid"] == "aa"
-
-
 def test_a_prefix_of_a_thousand_others_jobs_finds_the_callers_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("jobmon_server.registry.MEANT", 3)
     registry = registry_of(*(a_job(f"u{n}", f"4{n}", owner="bob") for n in range(30)), a_job("v", "4x"))
@@ -277,29 +261,6 @@ def test_a_server_that_was_away_does_not_call_its_own_absence_silence() -> None:
 
     assert registry.review(5029.0, lambda _: 30.0, 900.0) == []
     assert [job.state for job in registry.review(5030.0, lambda _: 30.0, 900.0)] == ["silent"]
-
-
-def test_a_record_is_written_anew_after_a_change_and_only_then() -> None:
-    job = a_job("u")
-    registry = registry_of(job)
-    before = registry.line(job)
-    assert registry.line(job) is before
-
-    job.progress = "half"
-    registry.changed(job)
-
-    assert json.loads(registry.line(job)) == public(job)
-    assert public(job)["progress"] == "half"
-
-
-def test_of_many_records_no_more_than_a_limit_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("jobmon_server.registry.LINES", 2)
-    registry = registry_of(*(a_job(str(number)) for number in range(4)))
-
-    texts = registry.lines(registry)
-
-    assert [json.loads(text)["uuid"] for text in texts] == ["0", "1", "2", "3"]
-    assert list(registry._lines) == [2, 3]  # slots
 
 
 def test_listeners_hear_of_their_scopes_alone_and_of_removed_jobs() -> None:

@@ -64,6 +64,20 @@ async def test_lists_are_selected_sorted_and_cut(house: House) -> None:
     assert wrong.json()["error"]["expected"]
 
 
+async def test_a_list_has_the_fields_that_were_asked_for_and_no_others(house: House) -> None:
+    async with house.agent(job_id="1"), house.agent(job_id="2"), house.agent("bob", "3"), house.user() as alice:
+        some = await alice.get("/v1/jobs?sort=id&fields=state,id,state")
+        paged = await alice.get("/v1/jobs?sort=-id&fields=node&limit=1")
+        wrong = [await alice.get(f"/v1/jobs?fields={text}") for text in ("id,colour", "id,", ",", "packed", "ID")]
+        assert rows(await alice.get("/v1/jobs?fields=")) == rows(await alice.get("/v1/jobs"))
+
+    assert [list(row.items()) for row in rows(some)] == [[("state", "running"), ("id", job)] for job in ("1", "2")]
+    assert [list(row) for row in rows(paged)] == [["node"]]
+    assert paged.headers["JobMon-Next"]
+    assert [code(each) for each in wrong] == [(400, "bad-request")] * 5
+    assert "colour" in wrong[0].json()["error"]["message"]
+
+
 async def test_a_long_list_comes_in_pages_that_say_so(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("jobmon_server.listing.PAGE", 2)
     async with (

@@ -13,6 +13,7 @@ import pytest
 
 from jobmon_server.jobs import Job
 from jobmon_server.listing import Order
+from jobmon_server.public import public
 from jobmon_server.registry import Registry
 from jobmon_server.selection import Selection
 from jobmon_server.watch import Watch
@@ -338,15 +339,14 @@ async def test_what_a_line_numbers_is_known_whole(monkeypatch: pytest.MonkeyPatc
 
 
 async def test_a_change_is_written_once_for_all_who_watch(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("jobmon_server.registry.LINES", 2)
+    written: list[str] = []
+    monkeypatch.setattr("jobmon_server.texts.TEXTS", 2)
+    monkeypatch.setattr("jobmon_server.texts.public", lambda job: written.append(job.uuid) or public(job))
     registry = Registry()
     for number in range(5):
         registry.add(a_job(f"t-{number}"))
     job = a_job("u-1")
     registry.add(job)
-    written = []
-    write = registry._write
-    registry._write = lambda job, slot: written.append(job.uuid) or write(job, slot)  # type: ignore[method-assign, func-returns-value]
     async with contextlib.AsyncExitStack() as stack:
         watches = [await stack.enter_async_context(contextlib.aclosing(a_watch(registry).lines())) for _ in range(5)]
         for lines in watches:

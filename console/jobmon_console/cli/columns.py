@@ -15,6 +15,14 @@ Show = Callable[[Record, float], str]  # a record and the moment it is shown at,
 ALIASES = {"cpu": "cpu_percent", "mem": "rss_bytes", "io": "output_bytes", "cmd": "command", "seen": "last_seen"}
 _NARROW = 76  # columns of a terminal; below it the name would not fit beside everything else
 EXTRA = ("time", "context")  # columns that are no field of the record
+_USUAL = ("id", "node", "state", "health", "time", "cpu_percent", "rss_bytes", "output_bytes", "name")
+_ALWAYS = (
+    "state",
+    "exit",
+    "reason",
+    "started",
+    "ended",
+)  # a line's colour, its state and its time say something of them
 NAMES = tuple(field.name for field in FIELDS) + EXTRA
 
 
@@ -43,9 +51,15 @@ def usual(records: list[Record], contexts: int) -> list[str]:
     several = [name for name in ("owner", "cluster") if len({record.get(name) for record in records}) > 1]
     if contexts > 1 and "cluster" not in several:
         several.append("context")
-    names = ["id", *several, "node", "state", "health", "time", "cpu_percent", "rss_bytes", "output_bytes", "name"]
     edge = screen.width()
-    return [name for name in names if not 0 < edge < _NARROW or name not in ("health", "output_bytes")]
+    names = [name for name in _USUAL if not 0 < edge < _NARROW or name not in ("health", "output_bytes")]
+    return [names[0], *several, *names[1:]]
+
+
+def fields(names: list[str] | None) -> list[str]:
+    """The fields of a record that its line in a table needs; None: of the usual columns, whichever they will be."""
+    wanted = [*_USUAL, "owner", "cluster"] if names is None else names
+    return [name for name in dict.fromkeys([*wanted, *_ALWAYS]) if name not in EXTRA]
 
 
 def head(names: list[str]) -> list[Column]:

@@ -21,6 +21,7 @@ from jobmon_wire.jobs import FIELDS
 _Found = queue.SimpleQueue[tuple[Context, Any]]  # a record, or what ended the context's watch
 
 GONE = "gone"  # the state that a table tells of a job which matches no more, or which the server has forgotten
+_NEWEST = "started"  # lists are ordered by it unless it is said otherwise
 
 _SELECTORS = """\
 selectors:
@@ -55,7 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.watch:
         return _watch(arguments, contexts, selector)
     sort = _sort(arguments.sort)
-    call = calls.jobs(selector, sort, arguments.limit)
+    call = calls.jobs(selector, sort, arguments.limit, _fields(arguments, sort))
     if arguments.json and len(contexts) == 1:
         with Session(contexts[0]) as session:
             for record in session.rows(call):
@@ -67,6 +68,14 @@ def run(arguments: argparse.Namespace) -> int:
         records = _sorted(records, sort)[: arguments.limit]
     _print(arguments, records, len(contexts))
     return reach.complain(outcomes)
+
+
+def _fields(arguments: argparse.Namespace, sort: str) -> list[str]:
+    """What to ask for of each job; nothing: everything."""
+    if arguments.json:
+        names = [name for name in arguments.columns or () if name not in columns.EXTRA]
+        return [*names, sort.lstrip("-") or _NEWEST] if names else []
+    return [*columns.fields(arguments.columns), sort.lstrip("-") or _NEWEST]
 
 
 def print_table(records: list[Record], names: list[str], has_header: bool = True) -> None:
@@ -187,7 +196,7 @@ def _sort(text: str) -> str:
 
 def _sorted(records: list[Record], sort: str) -> list[Record]:
     """Merge what several servers sorted."""
-    name = sort.lstrip("-") or "started"
+    name = sort.lstrip("-") or _NEWEST
 
     def key(record: Record) -> tuple[Any, ...]:
         value = record.get(name)

@@ -3,7 +3,7 @@
 Nothing here draws or makes outside text safe; what comes in is safe already.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.cells import cell_len, chop_cells, set_cell_size
@@ -86,6 +86,27 @@ def fit(text: str, width: int, *, right: bool = False) -> str:
         return set_cell_size(text, width - 1) + "…"
     space = " " * (width - length)
     return space + text if right else text + space
+
+
+def fit_before(text: str, end: str, width: int) -> str:
+    """The text and its end in at most so many cells; of the text goes what has no room."""
+    return text + end if cell_len(text + end) <= width else fit(text, width - cell_len(end)) + end
+
+
+def fit_spans(spans: Sequence[tuple[str, str]], width: int, is_right: bool = False) -> list[tuple[str, str]]:
+    """Texts, each with the name of a style, in exactly so many cells together."""
+    if len(spans) == 1:
+        ((text, style),) = spans
+        return [(fit(text, width, right=is_right), style)]
+    fitted, left = [], width
+    for text, style in spans:
+        cells = cell_len(text)
+        if cells > left:
+            fitted.append((fit(text, left), style))
+            return fitted
+        fitted.append((text, style))
+        left -= cells
+    return [*fitted, (" " * left, "plain")]
 
 
 def wrap(text: str, width: int) -> list[str]:

@@ -126,7 +126,7 @@ def array(scene: Scene) -> None:
     scene.caf.jobs = {
         f"uuid-{at}": scene.record(at, node="wn1", name="sweep", batch={"array": f"77_{at}"}) for at in range(6)
     }
-    scene.awaited = "6 tasks"
+    scene.awaited = "77 [6]"
 
 
 def states(scene: Scene) -> None:

@@ -230,8 +230,8 @@ async def test_an_array_is_one_line_that_opens_and_is_acted_on_whole(
         for at, state in enumerate(states)
     }
     async with console.run_test(size=(140, 30)) as pilot:
-        await settle(pilot, lambda: "77  4 tasks  sweep" in screen_text(console))
-        assert "● 2 running" in screen_text(console)
+        await settle(pilot, lambda: "77 [4]" in screen_text(console))
+        assert "● 2 ? 1 ✗ 1" in screen_text(console)
         assert "77_0" not in screen_text(console)
 
         await pilot.press("space")
@@ -256,7 +256,7 @@ async def test_the_job_under_the_cursor_is_not_folded_away_when_its_array_grows(
         await settle(pilot, lambda: console.jobs.target)
         key = console.jobs.table.key
         source.change(*(task(at) for at in range(2, 9)))
-        await settle(pilot, lambda: "9 tasks" in screen_text(console))
+        await settle(pilot, lambda: "77 [9]" in screen_text(console))
 
         assert console.jobs.table.key == key
         assert console.jobs.target is not None
@@ -271,7 +271,7 @@ async def test_a_range_is_marked_from_where_it_began_either_way_with_the_arrays_
     source.jobs |= {f"uuid-7{at}": make_record(70 + at, node="wn1", batch={"array": f"77_{at}"}) for at in range(3)}
     async with console.run_test(size=(140, 40)) as pilot:
         table, board = console.jobs.table, console.jobs.board
-        await settle(pilot, lambda: "3 tasks" in screen_text(console))
+        await settle(pilot, lambda: "77 [3]" in screen_text(console))
         whole = [line.uuid for line in board.lines if line.uuid and line.uuid != "uuid-2"] + [
             f"uuid-7{at}" for at in range(3)
         ]

@@ -4,16 +4,15 @@ The cursor is held by the key of a line, a job's by its uuid: when lines come
 and go the cursor stays on its job and moves with it.
 """
 
-from collections import Counter
 from collections.abc import Callable
-from typing import Any
 
 from jobmon_console.safe import safe
 from jobmon_console.tui import texts
 from jobmon_console.tui.board import Board
-from jobmon_console.tui.listing import ARRAY, CLUSTER, JOB, Entry, Line
+from jobmon_console.tui.listing import ARRAY, CLUSTER, JOB, Line
 from jobmon_console.tui.order import SORTS
-from jobmon_console.tui.states import Look, job_look, link_look
+from jobmon_console.tui.states import link_look
+from jobmon_console.tui.widgets import arrays
 from jobmon_console.tui.widgets.columns import GAP, Column, choose
 from jobmon_console.tui.widgets.lines import Lines, Span
 
@@ -202,21 +201,28 @@ class JobTable(Lines):
         return spans + (self._cluster_links(line.name) if is_cluster else [])
 
     def _array(self, line: Line) -> list[Span]:
-        """The tasks of an array in one line: how many in which state, and what they take together."""
+        """The tasks of an array in one line."""
         tasks = self.board.arrays.get(line.key, [])
-        marked = sum(str(entry.row["uuid"]) in self.board.marks for entry in tasks)
-        name = next((safe(str(entry.row.get("name") or "")) for entry in tasks), "")
-        spans: list[Span] = [
-            ("◆ " if marked else "  ", "mark"),
-            (" " * self._indent, "plain"),
-            (f"{'▸' if line.is_folded else '▾'} {safe(line.name)}", "strong"),
-            (f"  {texts.plural(len(tasks), 'task')}  {name}  ", "dim"),
-        ]
-        looks = Counter((look.glyph, look.word.partition(" ")[0], look.style) for look in map(_look, tasks))
-        for (glyph, word, style), count in sorted(looks.items(), key=lambda pair: -pair[1]):
-            spans.append((f" {glyph} {count:,} {word} ", style))
-        memory = sum(_amount(entry.row.get("rss_bytes")) for entry in tasks)
-        return [*spans, (f"  {texts.size(memory)}" if memory else "", "plain")]
+        if not tasks:
+            return []
+        is_marked = any(str(entry.row["uuid"]) in self.board.marks for entry in tasks)
+        fades = not any(entry.feed.link.is_usable for entry in tasks)
+        spans: list[Span] = [("◆ " if is_marked else "  ", "mark"), (" " * self._indent, "plain")]
+        records, now = [entry.row for entry in tasks], self._now()
+        for at, (column, width) in enumerate(self.columns):
+            if at == 0:
+                width = max(LEAST_FIRST, width - self._indent)
+                name = texts.fit_before(
+                    f"{'▸' if line.is_folded else '▾'} {safe(line.name)}", f" [{len(tasks):,}]", width
+                )
+                cell = [(name, "mark" if is_marked else "strong")]
+            else:
+                cell = arrays.cell(column, records, now)
+            spans += texts.fit_spans(
+                [(text, "dim" if fades else style) for text, style in cell], width, column.is_right
+            )
+            spans.append((" " * GAP, "plain"))
+        return spans
 
     def _cluster_links(self, cluster: str) -> list[Span]:
         spans: list[Span] = []
@@ -243,11 +249,3 @@ class JobTable(Lines):
             style = "dim" if fades else "mark" if is_marked and at == 0 else style
             spans.append((texts.fit(text, width, right=column.is_right) + " " * GAP, style))
         return spans
-
-
-def _look(entry: Entry) -> Look:
-    return job_look(entry.row)
-
-
-def _amount(value: Any) -> float:
-    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else 0.0

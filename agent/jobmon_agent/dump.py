@@ -9,10 +9,10 @@ default action of nearly every signal is to end it.
 import os
 import signal
 
+from jobmon_agent.choice import live_members, member_of
 from jobmon_agent.job import Job, VerbFailure
-from jobmon_agent.proc import Process, read_file, read_process, text
-from jobmon_agent.signals import Target, send
-from jobmon_agent.stack import live_members, member_of
+from jobmon_agent.proc import Process, read_file, text
+from jobmon_agent.signals import Target, is_there, send
 from jobmon_agent.tool import Outcome, find_program, run_program
 from jobmon_wire import frames, limits
 from jobmon_wire.tuples import NamedTuple
@@ -93,7 +93,7 @@ def _run(job: Job, process: Process, name: str) -> Outcome:
             "action-failed", "process %d is stopped already, and %s could not leave it so" % (process.pid, name)
         )
     target = Target(process.pid, process.starttime)
-    if not _is_still(target):
+    if not is_there(target):
         raise _gone(process)
     line = [path] + [word if word != "PID" else str(process.pid) for word in tool.line]
     try:
@@ -101,7 +101,7 @@ def _run(job: Job, process: Process, name: str) -> Outcome:
     except OSError as error:
         raise VerbFailure("action-failed", "%s could not be run: %s" % (name, error.strerror))
     # The tool knows the process by its number; only if that still is the one the number meant it all the time.
-    if not _is_still(target):
+    if not is_there(target):
         raise _gone(process)
     if outcome.is_late:
         raise VerbFailure(
@@ -112,11 +112,6 @@ def _run(job: Job, process: Process, name: str) -> Outcome:
     if tool.proof not in outcome.output:
         raise VerbFailure("action-failed", "%s failed: %s" % (name, _reason(outcome)))
     return outcome
-
-
-def _is_still(target: Target) -> bool:
-    process = read_process(target.pid)
-    return process is not None and process.starttime == target.starttime and not process.is_dead
 
 
 def _gone(process: Process) -> VerbFailure:

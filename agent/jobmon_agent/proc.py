@@ -26,6 +26,7 @@ _KTHREADD = 2  # the process that starts the kernel's own
 _ENVIRON_BYTES = 8 * 1024 * 1024  # the kernel's own bound for arguments and environment is 6 MiB
 _SHORT = 2048  # bytes; the kernel fills a page before it cuts what it has to say: after less there is no more
 _BLOCK = 16 * 1024  # bytes a read; a larger buffer would cost the allocator more than the read
+_BOOT_DIGITS = 8  # of the kernel's 32: a node is not started so often that two would agree
 _BOOTTIME = 7  # CLOCK_BOOTTIME, which Python 3.6 does not name; start times count by it
 
 
@@ -238,6 +239,16 @@ def command(process: Process, longest: int) -> bytes:
 def boot_moment() -> float:
     """When the node started, in seconds since 1970, by its clock now."""
     return time.time() - time.clock_gettime(_BOOTTIME)
+
+
+def boot_id() -> str:
+    """Which start of the node this is: eight hexadecimal digits, none where the kernel does not tell."""
+    return text(read_file("/proc/sys/kernel/random/boot_id", _STAT_BYTES)[:_BOOT_DIGITS])
+
+
+def exact_start(process: Process, boot: str) -> str:
+    """What names the process for good together with its number: ``TICKS:BOOT``; no clock that is set changes it."""
+    return "%d:%s" % (process.starttime, boot)
 
 
 def text(name: bytes) -> str:

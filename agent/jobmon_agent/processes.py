@@ -8,8 +8,10 @@ from jobmon_agent.members import Members
 from jobmon_agent.proc import (
     TICKS,
     Process,
+    boot_id,
     boot_moment,
     command,
+    exact_start,
     open_files,
     owner,
     share_of_memory,
@@ -43,7 +45,7 @@ def rows(job: Job, with_share: bool = False, is_forced: bool = False) -> "Iterat
         with_share: also the proportional share of memory, where that does no harm.
         is_forced: also where it does.
     """
-    members, booted, users = Members(job).scan(), boot_moment(), Users()
+    members, booted, boot, users = Members(job).scan(), boot_moment(), boot_id(), Users()
     percent = cpu_since(job, members)
     on_gpus = gpus(list(members))
     for process in _in_order(members):
@@ -64,6 +66,7 @@ def rows(job: Job, with_share: bool = False, is_forced: bool = False) -> "Iterat
             "open_files": open_files(process.pid),
             "gpu_memory": on_gpus.memory.get(process.pid) if on_gpus else None,
             "started": round(booted + process.starttime / TICKS, 2),
+            "started_exactly": exact_start(process, boot),
             "is_job": process.pid == job.pid and process.starttime == job.starttime,
         }
         if with_share:

@@ -1,4 +1,4 @@
-"""The verb `kill`: a signal to every process of the job and to no other.
+"""The verb `kill`: a signal to every process of the job, or to one of them, and to no other.
 
 A number may be taken over by another process between two lines of a program.
 So each process is first held by a descriptor (pidfd), then looked at again,
@@ -7,7 +7,8 @@ look and the signal then follow each other as closely as they can.
 
 TERM is for programs that listen: every member gets it once, parents first, and
 one that was stopped goes on to hear it.  KILL is for the rest: whole sessions
-at once where the kernel can, then whatever is found, until nothing comes.
+at once where the kernel can, then whatever is found, until nothing comes.  Of
+one process alone neither the session nor a child gets anything.
 """
 
 import os
@@ -15,10 +16,11 @@ import select
 import signal
 import time
 
-from jobmon_agent.job import Job
+from jobmon_agent.choice import live_members, member_of
+from jobmon_agent.job import Job, VerbFailure
 from jobmon_agent.members import Members
 from jobmon_agent.pidfd import open_pidfd
-from jobmon_agent.proc import Process, read_process
+from jobmon_agent.proc import Process, boot_id, exact_start, read_process
 from jobmon_agent.pursuit import Pursuit
 from jobmon_wire import frames
 from jobmon_wire.tuples import NamedTuple
@@ -26,7 +28,7 @@ from jobmon_wire.verbs import KILL_GRACE, signal_number
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, Iterator, List, Set, Tuple
+    from typing import Any, Dict, Iterator, List, Optional, Set, Tuple
 
 ROUNDS = 100  # looks for members that were forked meanwhile; more would not outrun them either
 SETTLE = 2.0  # s for the kernel to take down what got KILL; one that waits for a disk may stay longer
@@ -35,6 +37,10 @@ SURE = 3  # looks that find nobody: one may miss a process that forks and ends w
 QUIET = 10  # looks at newcomers that find no member: at 0.3 ms each, longer than a link of a chain takes to fork
 LISTED = 2000  # pids of each list in one RECORD: three such lists fit a frame
 _PIDFD_SEND_SIGNAL = 424  # number of the system call, the same on every architecture
+_UNSENT = (  # by whether the process is there
+    "process %d has ended; nothing was sent",
+    "process %d runs as another user now, or has just got its number; nothing was sent",
+)
 _PROCESS_GROUP = 4  # PIDFD_SIGNAL_PROCESS_GROUP, from Linux 6.9 on
 
 
@@ -46,11 +52,23 @@ class Target(NamedTuple):
 
 
 def kill(job: Job, arguments: "Dict[str, Any]") -> "Iterator[Tuple[int, Dict[str, Any]]]":
-    """Signal all members; after the grace, KILL those that are left.  Yields one RECORD, more for thousands."""
+    """Signal all members, or one; after the grace, KILL those that are left.
+
+    Yields:
+        One RECORD, more for thousands.
+
+    Raises:
+        VerbFailure: the one that is meant is no process of the job, or another by now; nothing was sent.
+    """
     name = arguments["signal"]
     grace = arguments["grace"]
     if grace is None and name == "TERM":
         grace = KILL_GRACE
+    if arguments["pid"] is not None:
+        yield frames.RECORD, _kill_one(job, arguments["pid"], arguments["started"], name, grace)
+        return
+    if arguments["started"] is not None:  # somebody meant one process: never all of them
+        raise VerbFailure("bad-request", "started is about one process; name it by pid")
     members = Members(job)
     sent = _send_to_all(members, job, signal_number(name)) if name != "KILL" else set()
     if name == "TERM":
@@ -75,13 +93,28 @@ def send(job: Job, target: Target, number: int) -> bool:
 
     Refuses process 1, the agent's own and numbers that mean several processes.
     """
-    if target.pid <= 1 or target.pid == os.getpid():
-        return False
     descriptor = open_pidfd(target.pid)
     try:
-        process = read_process(target.pid)
-        if process is None or not _is_target(job, target, process):
-            return False
+        return _send_held(job, target, descriptor, number)
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+def is_there(target: Target) -> bool:
+    """Whether that very process still runs; a zombie does not."""
+    process = read_process(target.pid)
+    return process is not None and process.starttime == target.starttime and not process.is_dead
+
+
+def _send_held(job: Job, target: Target, descriptor: "Optional[int]", number: int) -> bool:
+    """As ``send``, by a descriptor that was opened before; None where the kernel has none to give."""
+    if target.pid <= 1 or target.pid == os.getpid():
+        return False
+    process = read_process(target.pid)
+    if process is None or not _is_target(job, target, process):
+        return False
+    try:
         if descriptor is None:
             os.kill(target.pid, number)
         else:
@@ -89,9 +122,51 @@ def send(job: Job, target: Target, number: int) -> bool:
         return True
     except OSError:  # it has ended, or runs as another user now
         return False
+
+
+def _kill_one(job: Job, pid: int, started: "Optional[str]", name: str, grace: "Optional[float]") -> "Dict[str, Any]":
+    """Signal one member; after the grace, KILL it if it is left.  What is done goes through one descriptor.
+
+    The descriptor is there before anything is looked at: whatever is found to
+    be true of the number meant the process that gets the signal, or nobody does.
+    """
+    descriptor = open_pidfd(pid)
+    try:
+        target = _choose(job, pid, started)
+        if not _send_held(job, target, descriptor, signal_number(name)):
+            raise VerbFailure("action-failed", _UNSENT[is_there(target)] % pid)
+        if name == "TERM":
+            _wake(job, {target})
+        killed = False
+        if name == "KILL":
+            _await_one(target, time.monotonic() + SETTLE)
+        elif grace is not None:
+            _await_one(target, time.monotonic() + grace)
+            killed = is_there(target) and _send_held(job, target, descriptor, signal.SIGKILL)
+            _await_one(target, time.monotonic() + (SETTLE if killed else 0.0))
+        left = [pid] if is_there(target) else []
+        return {"signal": name, "sent": [pid], "killed": [pid] if killed else [], "left": left}
     finally:
         if descriptor is not None:
             os.close(descriptor)
+
+
+def _choose(job: Job, pid: int, started: "Optional[str]") -> Target:
+    """The member that is meant.
+
+    Raises:
+        VerbFailure: it is the agent's, it is no running member, or it did not start then.
+    """
+    process = read_process(pid)
+    if process is not None and process.group == job.group:
+        raise VerbFailure("action-failed", "process %d belongs to JobMon's agent; nothing was sent" % pid)
+    process = member_of(live_members(job), pid)
+    if started is not None and started != exact_start(process, boot_id()):
+        raise VerbFailure(
+            "action-failed",
+            "%d is another process now than the one that was meant, which has ended; nothing was sent" % pid,
+        )
+    return _target(process)
 
 
 def _send_to_session(job: Job, leader: int, starttime: int) -> bool:
@@ -238,8 +313,7 @@ def _await_one(target: Target, deadline: float) -> None:
     descriptor = open_pidfd(target.pid)
     try:
         while time.monotonic() < deadline:
-            process = read_process(target.pid)
-            if process is None or process.starttime != target.starttime or process.is_dead:
+            if not is_there(target):
                 return
             if descriptor is None:
                 time.sleep(min(POLL, max(0.0, deadline - time.monotonic())))

@@ -7,11 +7,11 @@ the agent read is named, not guessed.
 
 import os
 
+from jobmon_agent.choice import live_members, member_of
 from jobmon_agent.endpoints import Endpoints
 from jobmon_agent.errand import run_errand
-from jobmon_agent.job import Job, VerbFailure
+from jobmon_agent.job import Job
 from jobmon_agent.kernel import end_with_parent
-from jobmon_agent.members import Members
 from jobmon_agent.proc import Process, command, parse_stat, text
 from jobmon_agent.rows import records
 from jobmon_agent.syscalls import read_call
@@ -40,24 +40,6 @@ def stack(job: Job, arguments: "Record") -> "Iterator[Tuple[int, Record]]":
     yield from records("threads", threads)
     if more:
         yield frames.NOTE, {"kind": "more", "threads": more}
-
-
-def live_members(job: Job) -> "Dict[int, Process]":
-    """The members that run, by number, the older first."""
-    living = (process for process in Members(job).scan().values() if not process.is_dead)
-    ordered = sorted(living, key=lambda process: (process.starttime, process.pid))
-    return {process.pid: process for process in ordered}
-
-
-def member_of(members: "Dict[int, Process]", pid: int) -> Process:
-    """The member of that number.
-
-    Raises:
-        VerbFailure: action-failed; there is none.
-    """
-    if pid not in members:
-        raise VerbFailure("action-failed", "%d is no running process of this job; see: jobmon ps" % pid)
-    return members[pid]
 
 
 def _processes(chosen: "List[Process]", denied: "Dict[int, List[str]]") -> "Iterator[Record]":

@@ -128,11 +128,15 @@ VERBS = {
             SIGNAL,
             False,
             # grace None: with TERM the agent's default, with any other signal no KILL follows.
+            # pid None: every process of the job.  started: what `ps` tells of that process as started_exactly, so
+            # that another one with its number gets nothing; None: whichever process of the job has the number now.
             (
                 Argument("signal", str, "TERM", choices=SIGNALS),
                 Argument("grace", float, None, 0, limits.GRACE_LIMIT),
+                _PID,
+                Argument("started", str, None),
             ),
-            "a signal to every process of the job",
+            "a signal to every process of the job, or to one of them",
         ),
         # Names of files and peers are in it, so it is more than a view; nothing of the job is touched.
         Verb("stack", READ, True, (_PID,), "what every thread of the job waits for"),

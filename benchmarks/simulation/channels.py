@@ -123,6 +123,9 @@ class Channel:
         except ArgumentError as error:
             self._finish(frame.request, "bad-request", str(error))
             return
+        if verb.name == "kill" and arguments["pid"] is not None:
+            self._finish(frame.request, "unsupported", "simulated agents signal whole jobs alone")
+            return
         self._reply(frame.request, answer(self._job, arguments))
         if arguments.get("follow") or (verb.name == "top" and arguments["count"] != 1):
             self._go_on(frame.request, arguments, self._job.output // LINE, 1)

@@ -19,7 +19,7 @@ import time
 sys.path.insert(0, sys.argv[1])
 
 from jobmon_agent import members, pidfd, signals
-from jobmon_agent.job import Job
+from jobmon_agent.job import Job, VerbFailure
 from jobmon_agent.members import Members
 from jobmon_agent.pidfd import open_pidfd
 from jobmon_agent.pidstat import start_time
@@ -107,6 +107,49 @@ def used_again():
     }
     os.kill(stranger, signal.SIGTERM)  # the control: by its number it is reached
     told["reached by number"] = os.waitpid(stranger, 0)[1] == signal.SIGTERM
+    return told
+
+
+def used_again_within():
+    """A member's number is taken over by another member between the list and the signal for that one process."""
+    asked, asks = os.pipe()
+    tells, telling = os.pipe()
+
+    def fork_when_asked():
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # no zombie keeps its number
+        while os.read(asked, 1):
+            child = os.fork()
+            if not child:
+                sleep()
+            os.write(telling, b"%8d" % child)
+
+    def another():
+        os.write(asks, b"!")
+        return int(os.read(tells, 8))
+
+    job = job_of(forked(fork_when_asked))
+    pid = another()
+    (listed,) = [payload for _, payload in FUNCTIONS["ps"](job, check_arguments(VERBS["ps"], {}))]
+    started = next(row["started_exactly"] for row in listed["processes"] if row["pid"] == pid)
+    os.kill(pid, signal.SIGKILL)
+    while read_process(pid):
+        time.sleep(0.001)
+    time.sleep(0.03)  # start times are counted in ticks of 10 ms
+    for _ in range(10):  # somebody else may be given the number first
+        use_next(pid)
+        later = another()
+        if later == pid:
+            break
+        os.kill(later, signal.SIGKILL)
+    told = {"same number": later == pid, "member": later in Members(job).scan()}
+    try:
+        told["said"] = kill(job, pid=pid, started=started, signal="KILL")
+    except VerbFailure as failure:
+        told["said"] = failure.message
+    told["lives"] = read_process(pid) is not None
+    told["meant"] = kill(job, pid=pid, signal="KILL")  # the control: whoever has the number now
+    told["lives then"] = read_process(pid) is not None
+    end(job.pid)
     return told
 
 
@@ -292,7 +335,13 @@ def main(storms, chains, is_naive):
                     delattr(module, name)
         if way == "without pidfd":
             pidfd._SYSCALL = signals._PIDFD_SEND_SIGNAL = NO_SUCH_CALL
-        found = {"way": way, "again": used_again(), "refused": refused(), "tree": whole_tree()}
+        found = {
+            "way": way,
+            "again": used_again(),
+            "within": used_again_within(),
+            "refused": refused(),
+            "tree": whole_tree(),
+        }
         found["has pidfd"] = open_pidfd(os.getpid()) is not None
         if way == "as it is":
             found["storm"] = storm(storms, False)

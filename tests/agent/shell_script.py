@@ -16,7 +16,7 @@ import time
 sys.path.insert(0, sys.argv[1])
 
 from jobmon_agent import shell
-from jobmon_agent.job import Job
+from jobmon_agent.job import Job, VerbFailure
 from jobmon_agent.performer import Performer, hanging
 from jobmon_agent.pidfd import open_pidfd
 from jobmon_agent.pidstat import start_time
@@ -221,8 +221,12 @@ def beside(job):
     terminal = Shell(job, command=SHELL)
     terminal.until(PROMPT)
     shown = [row["pid"] for _, record in FUNCTIONS["ps"](job, {}) for row in record["processes"]]
-    (sent,) = [record["sent"] for _, record in kill(job, {"signal": "USR1", "grace": None})]
-    return terminal, {"shown": shown, "sent": sent}
+    (sent,) = [record["sent"] for _, record in kill(job, check_arguments(VERBS["kill"], {"signal": "USR1"}))]
+    try:
+        alone = list(kill(job, check_arguments(VERBS["kill"], {"signal": "USR1", "pid": terminal.pid})))
+    except VerbFailure as failure:
+        alone = failure.code
+    return terminal, {"shown": shown, "sent": sent, "alone": alone}
 
 
 def flood(job):

@@ -47,6 +47,7 @@ def test_ps_tells_all_of_the_job_itself(yard: Yard) -> None:
 
     assert row.pop("cpu_seconds") >= 0
     assert abs(row.pop("started") - time.time()) < 15
+    assert row.pop("started_exactly").startswith(f"{job.starttime}:")
     assert 0 < row.pop("rss") < 2**30
     assert row.pop("read") >= row.pop("written") == 0
     assert row == {

@@ -118,7 +118,7 @@ def test_a_flood_does_not_make_the_agent_grow(told: dict[str, Any]) -> None:
 
 
 def test_a_shell_is_none_of_the_jobs_processes(told: dict[str, Any]) -> None:
-    assert told["beside"] == {"shown": [told["job"]], "sent": [told["job"]]}
+    assert told["beside"] == {"shown": [told["job"]], "sent": [told["job"]], "alone": "action-failed"}
 
 
 def test_a_shell_ends_with_the_job(told: dict[str, Any]) -> None:

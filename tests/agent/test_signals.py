@@ -208,6 +208,13 @@ def test_a_kill_reaches_the_job_and_nobody_else_when_numbers_are_used_again(pyth
         assert again["killed"] == {"signal": "KILL", "sent": [], "killed": [], "left": []}
         assert again["lives"]
         assert again["reached by number"]
+        within = way["within"]
+        assert within["same number"]
+        assert within["member"]
+        assert "is another process now than the one that was meant" in within["said"]
+        assert within["lives"]
+        assert (len(within["meant"]["sent"]), within["meant"]["left"]) == (1, [])
+        assert not within["lives then"]
         assert way["refused"] == {"sent": [False] * 5, "itself": True}
         assert way["tree"] == {"answer": [3, [], []], "status": signal.SIGTERM, "bystander lives": True}
     first = told["ways"][0]

@@ -45,6 +45,30 @@ async def test_the_audit_row_is_on_the_disk_before_the_agent_hears_of_the_reques
     assert found == [("kill", request.request.hex(), "allowed")]
 
 
+async def test_a_signal_to_one_process_is_written_down_with_it_and_sent_once(house: House) -> None:
+    process = {"pid": 31337, "started": "2458696:dc11b80b"}
+    async with house.user() as alice:
+        credential = house.job()
+        async with house.agent(credential=credential) as agent:
+            asking = asyncio.create_task(alice.post("/v1/jobs/4711.0/query", **ask("kill", **process)))
+            request = await agent.next(frames.REQUEST)
+            with sqlite3.connect(f"file:{house.site.store_path}?mode=ro", uri=True) as disk:
+                found = disk.execute("SELECT verb, arguments, request FROM audit").fetchall()
+            disk.close()
+        answer = await asking
+        async with house.agent(credential=credential) as again:  # it comes back: nothing is repeated to it
+            await again.vitals()
+            await until(lambda: house.state.registry.get(again.uuid).cpu_percent == 99.0)
+            assert again.frames.empty()
+        row = await until_outcome(alice)
+
+    ((verb, arguments, request_id),) = found
+    assert (verb, request_id) == ("kill", request.request.hex())
+    assert json.loads(arguments) == {"signal": "TERM", "grace": None, **process}
+    assert b"agent-gone" in answer.content
+    assert (row["outcome"], row["arguments"]["pid"]) == ("agent-gone", 31337)
+
+
 async def test_a_full_store_lets_no_request_through_but_lists_are_still_read(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:

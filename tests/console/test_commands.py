@@ -35,7 +35,18 @@ OF_A_JOB = (
     "node",
     "node --json",
 )
-FILES = ("ls", "ls -l", "ls --json", "head --safe", "tail --safe", "cat --safe", "kill", "audit", "audit --json")
+FILES = (
+    "ls",
+    "ls -l",
+    "ls --json",
+    "head --safe",
+    "tail --safe",
+    "cat --safe",
+    "kill",
+    "kill --pid 7 --yes",
+    "audit",
+    "audit --json",
+)
 
 
 def assert_printable(out: bytes) -> None:
@@ -59,7 +70,11 @@ def serve_hostile(fake: Any, make: Make) -> None:
     process = dict.fromkeys(("state", "name", "command", "user", "pss_refused", "open_files", "read"), HOSTILE)
     gpu = {"index": HOSTILE, "utilization": HOSTILE, "memory": HOSTILE}
     everything = {
-        "processes": [{**process, "pid": 7, "ppid": 1}, {**process, "pid": 8, "ppid": 7}, {"pid": 9, "ppid": 9}],
+        "processes": [
+            {**process, "pid": 7, "ppid": 1, "started_exactly": HOSTILE},
+            {**process, "pid": 8, "ppid": 7},
+            {"pid": 9, "ppid": 9},
+        ],
         "job": {"processes": HOSTILE, "memory_limit": HOSTILE, "oom_kills": HOSTILE, "gpus": [gpu, HOSTILE]},
         "node": HOSTILE,
         "cpus": 2,

@@ -29,7 +29,7 @@ OnTerminal = Callable[..., str]
 
 LIST = ("jobs", "jobs --watch", "jobs --columns id,name,command,batch,tags,progress,exit,context")
 OF_A_JOB = ("show", "log", "ps", "ps --pss --force", "top -n 1", "stack", "stack --py-spy", "stack --signal", "node")
-FILES = ("ls", "ls -l", "head", "tail", "cat", "kill", "audit")
+FILES = ("ls", "ls -l", "head", "tail", "cat", "kill", "kill --pid 7 --yes", "audit")
 COMMANDS = (*LIST, *(f"{command} j" for command in (*OF_A_JOB, *FILES)))
 OURS = re.compile(r"\x1b\[(?:[0-9;]*m|H|J)")  # colours, and how top begins anew
 DANGEROUS = ("Cc", "Cf", "Cs", "Co", "Zl", "Zp")

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from jobmon_wire.jobs import FIELDS
-from tests.end_to_end.sites import ANSWER, JOBMON, Demo, Site, is_running, wait_until
+from tests.end_to_end.sites import ANSWER, JOBMON, Demo, Job, Site, is_running, wait_until
 
 FOLLOW = 0.5  # s from a line's writing to its reading
 PRINTS = "import time\nwhile True: print('%.4f line' % time.time(), flush=True); time.sleep(0.1)"
@@ -34,6 +34,26 @@ if os.fork() == 0:
         time.sleep(600)
     os._exit(0)
 os.wait()
+time.sleep(600)
+"""
+
+WORKERS = """
+import os, time
+worker = os.fork()
+if worker == 0:
+    child = os.fork()
+    if child:
+        with open("child", "w") as file: file.write("%d" % child)
+        os.rename("child", "child.pid")
+    time.sleep(600)
+    os._exit(0)
+sibling = os.fork()
+if sibling == 0:
+    time.sleep(600)
+    os._exit(0)
+while not os.path.exists("child.pid"): time.sleep(0.02)
+with open("new", "w") as file: file.write("%d %s %d" % (worker, open("child.pid").read(), sibling))
+os.rename("new", "workers")
 time.sleep(600)
 """
 
@@ -148,6 +168,45 @@ def test_a_kill_ends_the_job_and_its_daemon_and_nothing_else(site: Site) -> None
     assert is_running(bystander.process.pid)
     assert site.rows(bystander.id)[0]["state"] == "running"
     os.kill(daemons[1], signal.SIGKILL)
+
+
+def test_a_kill_of_one_worker_leaves_its_child_its_sibling_and_the_job(site: Site) -> None:
+    job, other = site.start_job(WORKERS), site.start_job(WORKERS)
+    worker, child, sibling = _numbers(job)
+    foreign, _, _ = _numbers(other)
+
+    wrong = {pid: site.jobmon("kill", job.id, "--pid", str(pid), "--yes") for pid in (foreign, os.getpid())}
+    agents = [site.jobmon("kill", job.id, "--pid", str(pid), "--yes") for pid in job.agents()]
+    unasked = site.jobmon("kill", job.id, "--pid", str(worker))
+    assert is_running(worker)
+    done = site.jobmon("kill", job.id, "--pid", str(worker), "--yes")
+
+    for pid, answer in wrong.items():
+        assert (answer.returncode, answer.stdout) == (1, "")
+        assert answer.stderr == f"jobmon: {pid} is no process of this job; see: jobmon ps {job.id}\n"
+    assert agents
+    assert {answer.returncode for answer in agents} == {1}
+    assert (unasked.returncode, unasked.stdout) == (2, "")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == f"{job.id}: TERM sent to process {worker}, which has ended\n"
+    assert not is_running(worker)
+    assert all(map(is_running, (child, sibling, job.process.pid, foreign, *job.agents())))
+    told = [json.loads(line) for line in site.jobmon("ps", job.id, "--json").stdout.splitlines()]
+    alive = {row["pid"]: row["started_exactly"] for row in told if row["state"] != "Z"}
+    assert set(alive) == {child, sibling, job.process.pid}
+    rows = [json.loads(line) for line in site.jobmon("audit", job.id, "--json").stdout.splitlines()]
+    (row,) = [row for row in rows if row["verb"] == "kill"]
+    assert (row["arguments"]["pid"], row["outcome"]) == (worker, "done")
+    assert row["arguments"]["started"].endswith(alive[child].partition(":")[2])
+    for each in (job, other):  # the workers would outlive it
+        assert site.jobmon("kill", each.id, "-s", "KILL").returncode == 0
+    wait_until(lambda: not any(map(is_running, (child, sibling, foreign))))
+
+
+def _numbers(job: Job) -> list[int]:
+    """A worker, its child, and another worker."""
+    path = job.sandbox / "workers"
+    return [int(word) for word in wait_until(lambda: path.exists() and path.read_text().split())]
 
 
 def test_every_way_of_looking_answers(site: Site) -> None:

@@ -94,8 +94,8 @@ _RUNNING = (
     Command(
         "kill",
         "kill",
-        "a signal to all processes of a job, KILL after the grace",
-        "jobmon kill 4711.0\njobmon kill -s USR1 --yes '@name:train* state:running'",
+        "a signal to all processes of a job or to one, KILL after the grace",
+        "jobmon kill 4711.0\njobmon kill 4711.0 --pid 31337\njobmon kill -s USR1 --yes '@name:train* state:running'",
         takes_job=True,
     ),
     Command(

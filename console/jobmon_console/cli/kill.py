@@ -1,15 +1,19 @@
-"""``jobmon kill``: a signal to every process of the jobs, and to nothing else.
+"""``jobmon kill``: a signal to every process of the jobs or to one of them, and to nothing else.
 
 One job named by its id needs no question.  Several, or a selector, are listed
 first; more than a few, or any that its owner has tagged ``protected``, are
 confirmed by typing how many they are.
+
+One process is looked up before it is signalled, and its start goes with the
+signal: what a person was asked about gets it, or nothing does.  An agent that
+cannot do that is never asked for the whole job in its place.
 """
 
 import argparse
 
 from jobmon_console import prompt
-from jobmon_console.cli import columns, jobs, parser, reach, screen, words
-from jobmon_console.errors import UsageError
+from jobmon_console.cli import columns, jobs, parser, ps, reach, screen, table, words
+from jobmon_console.errors import RefusedError, UsageError
 from jobmon_console.replies import Record
 from jobmon_console.safe import safe
 from jobmon_wire import answers, verbs
@@ -19,6 +23,7 @@ from jobmon_wire.jobs import ALIVE
 TYPED_ABOVE = 5  # targets; above it the number is typed, so that a habit of pressing y is no answer
 PROTECTED = "protected"  # name of the tag
 LISTED = 12  # targets shown before the question
+COMMAND = 60  # cells of a process's command in the question
 
 
 def add_arguments(parser_: argparse.ArgumentParser) -> None:
@@ -30,6 +35,7 @@ def add_arguments(parser_: argparse.ArgumentParser) -> None:
     parser_.add_argument(
         "--grace", metavar="S", type=_grace, help="seconds until KILL; after TERM 10 unless given, else no KILL"
     )
+    parser_.add_argument("--pid", metavar="PID", type=_pid, help="this process of the job alone, see: jobmon ps")
     parser_.add_argument("--yes", action="store_true", help="do not ask")
 
 
@@ -37,6 +43,10 @@ def run(arguments: argparse.Namespace) -> int:
     """Send the signal."""
     contexts = reach.contexts_of(arguments)
     is_plain = len(arguments.job) == 1 and not arguments.job[0].startswith("@")
+    if arguments.pid is not None:
+        if not is_plain:
+            raise UsageError("--pid is about one process of one job; name one JOB by its id, see: jobmon kill --help")
+        return _run_one(reach.find_one(contexts, arguments.job[0]), arguments)
     targets = [reach.find_one(contexts, arguments.job[0])] if is_plain else reach.find_many(contexts, arguments.job)
     if not is_plain:
         targets = [target for target in targets if (target.record or {}).get("state") in ALIVE]
@@ -49,17 +59,64 @@ def run(arguments: argparse.Namespace) -> int:
     return _send(targets, arguments)
 
 
+def _run_one(target: reach.Target, arguments: argparse.Namespace) -> int:
+    """Signal one process."""
+    pid = arguments.pid
+    process = next((process for process in ps.read(target, {}) if process.get("pid") == pid), None)
+    if process is None:
+        raise RefusedError("action-failed", f"{pid} is no process of this job; see: jobmon ps {target.name}")
+    started = process.get("started_exactly")
+    if not isinstance(started, str):
+        raise _too_old()
+    if not arguments.yes and not _is_confirmed_one(target, process, arguments.signal):
+        screen.note("nothing was sent")
+        return answers.USAGE
+    try:
+        result = _ask(target, _asked(arguments) | {"pid": pid, "started": started})
+    except RefusedError as error:
+        if error.code == "unsupported":  # its own sentence says to ask without the option, which is the whole job
+            raise _too_old() from None
+        raise
+    screen.put(safe(f"{target.name}: {_told_of_one(result, pid)}"))
+    return answers.DONE
+
+
+def _too_old() -> RefusedError:
+    return RefusedError(
+        "unsupported",
+        "the job's agent is too old to signal one process alone, so nothing was sent; "
+        "a job started with a newer jobmond.pyz takes it",
+    )
+
+
+def _is_confirmed_one(target: reach.Target, process: Record, signal: str) -> bool:
+    pid = columns.text(process.get("pid"))
+    if not screen.can_ask():
+        raise UsageError(f"process {pid} would get {signal} and there is no terminal to ask at; give --yes")
+    command = table.cut(safe(" ".join(ps.command(process).split())), COMMAND)
+    beside = ", the job's own process" if process.get("is_job") is True else ""
+    whose = safe(f"{target.name} ({columns.text(process.get('user'))}{beside})")
+    return prompt.ask(f"{signal} to process {pid} of {whose}: {command}? [y/N] ").lower() in ("y", "yes")
+
+
+def _asked(arguments: argparse.Namespace) -> Record:
+    asked: Record = {"signal": arguments.signal}
+    return asked if arguments.grace is None else asked | {"grace": arguments.grace}
+
+
+def _ask(target: reach.Target, asked: Record) -> Record:
+    found: Record = {}
+    for frame in reach.ask_frames(target, "kill", asked):
+        if frame.type == RECORD:
+            found.update(frame.document())
+    return found
+
+
 def _send(targets: list[reach.Target], arguments: argparse.Namespace) -> int:
-    asked = {"signal": arguments.signal}
-    if arguments.grace is not None:
-        asked["grace"] = arguments.grace
+    asked = _asked(arguments)
 
     def ask(target: reach.Target) -> Record:
-        found: Record = {}
-        for frame in reach.ask_frames(target, "kill", asked):
-            if frame.type == RECORD:
-                found.update(frame.document())
-        return found
+        return _ask(target, asked)
 
     worst = answers.DONE
     for outcome in reach.each(targets, ask):
@@ -83,6 +140,17 @@ def _told(result: Record) -> str:
     if left:
         text += f", {left} still there"
     return text
+
+
+def _told_of_one(result: Record, pid: int) -> str:
+    """What the agent did with one process, in words."""
+    killed, left = (_count(result.get(key)) for key in ("killed", "left"))
+    text = f"{columns.text(result.get('signal'))} sent to process {pid}"
+    if killed:
+        text += ", which got KILL after the grace"
+    if left:
+        return text + (" and is still there" if killed else ", which is still there")
+    return text + (" and has ended" if killed else ", which has ended")
 
 
 def _is_protected(target: reach.Target) -> bool:
@@ -114,6 +182,15 @@ def _signal(text: str) -> str:
         return verbs.parse_signal(text)
     except verbs.ArgumentError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _pid(text: str) -> int:
+    pid = parser.count(text)
+    try:
+        verbs.check_arguments(verbs.VERBS["kill"], {"pid": pid})
+    except verbs.ArgumentError:
+        raise argparse.ArgumentTypeError(f"{pid} is the number of no job's process") from None
+    return pid
 
 
 def _grace(text: str) -> float:

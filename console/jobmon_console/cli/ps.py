@@ -58,11 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print the tree."""
     target = reach.find_one(reach.contexts_of(arguments), arguments.job)
-    processes: list[Record] = []
-    asked = {"pss": True, "force": arguments.force} if arguments.pss else {}
-    for frame in reach.ask_frames(target, "ps", asked):
-        if frame.type == RECORD:
-            processes += [process for process in frame.document().get("processes") or () if isinstance(process, dict)]
+    processes = read(target, {"pss": True, "force": arguments.force} if arguments.pss else {})
     if arguments.json:
         for process in processes:
             screen.put_json(process)
@@ -74,6 +70,27 @@ def run(arguments: argparse.Namespace) -> int:
     return answers.DONE
 
 
+def read(target: reach.Target, asked: Record) -> list[Record]:
+    """The processes of a job, as its agent tells them.
+
+    Args:
+        asked: arguments of the verb.
+
+    Raises:
+        JobMonError: see ``errors``.
+    """
+    processes: list[Record] = []
+    for frame in reach.ask_frames(target, "ps", asked):
+        if frame.type == RECORD:
+            processes += [process for process in frame.document().get("processes") or () if isinstance(process, dict)]
+    return processes
+
+
+def command(process: Record) -> str:
+    """What it runs, or its name where that is not told; not safe for a screen yet."""
+    return str(process.get("command") or f"[{columns.text(process.get('name'))}]")
+
+
 def _print(processes: list[Record], with_share: bool) -> None:
     now, width = time.time(), screen.width()
     shown = [cell for cell in _CELLS if not cell.is_extra or not width or width >= _ROOMY]
@@ -81,7 +98,7 @@ def _print(processes: list[Record], with_share: bool) -> None:
     shown[at:at] = [_SHARE] * with_share + [_GPU] * any(process.get("gpu_memory") for process in processes)
     branches = _BRANCHES if screen.draws_lines() else _ASCII_BRANCHES
     drawn = list(tree(processes, branches))
-    rows = [[*(cell.show(process, now) for cell in shown), lead + _command(process)] for lead, process in drawn]
+    rows = [[*(cell.show(process, now) for cell in shown), lead + command(process)] for lead, process in drawn]
     lines = table.lines([*(cell.column for cell in shown), Column("COMMAND")], rows)
     colours = ["bold"] + ["bold" if process.get("is_job") else "" for _, process in drawn]
     for line, colour in zip(lines, colours, strict=True):
@@ -113,10 +130,6 @@ def tree(processes: list[Record], branches: tuple[str, str, str]) -> Iterator[tu
     for process in processes:  # what only circles reach
         if id(process) not in shown:
             yield "", process
-
-
-def _command(process: Record) -> str:
-    return str(process.get("command") or f"[{columns.text(process.get('name'))}]")
 
 
 def _share(process: Record) -> str:

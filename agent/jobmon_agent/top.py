@@ -14,6 +14,7 @@ from jobmon_agent.node import load, memory
 from jobmon_agent.proc import TICKS, Process, text
 from jobmon_agent.usage import Look, Watch, cpu_by_member, cpu_of_job
 from jobmon_wire import frames, limits
+from jobmon_wire.verbs import ORDERS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,37 +22,60 @@ if TYPE_CHECKING:
 
     Figures = Dict[str, Optional[float]]
 
-PROCESSES = 200  # rows of one tick
+PROCESSES = 200  # rows of one tick: the first in the order that was asked for
 FIRST_BASE = 0.2  # s between the two looks that the first tick's percentages come from
 SCAN_EVERY = 1.0  # s between looks at the whole node
 MARKS_EVERY = 10.0  # s between looks at environments of new processes
 GPUS_EVERY = 10.0  # s between two questions to the GPUs' driver, each a process of 0.1 s and more
+
+# By order: what a process goes by, and what decides between equal ones; the largest comes first.
+_FIELDS = {
+    "cpu": ("cpu_percent", "cpu_seconds"),
+    "memory": ("rss", "cpu_percent"),
+    "time": ("cpu_seconds", "cpu_percent"),
+}
 
 
 def top(job: Job, arguments: "Dict[str, Any]") -> "Iterator[Tuple[int, Dict[str, Any]]]":
     """Yield one RECORD a tick, until the count is reached or the job is over."""
     watch = Watch(job, (SCAN_EVERY, SCAN_EVERY), MARKS_EVERY)
     cards = _Cards()
+    sort = arguments.get("sort") or ORDERS[0]
     before = watch.look()
     is_over = job.wait_over(FIRST_BASE)
     done = 0
     while True:
         now = watch.look()
         figures = group_of(job).figures(len(now.members))
-        yield frames.RECORD, tick(before, now, figures, cards.look(now))
+        yield frames.RECORD, tick(before, now, figures, cards.look(now), sort)
         before, done = now, done + 1
         if is_over or done == arguments["count"]:
             return
         is_over = job.wait_over(max(0.0, now.at + arguments["delay"] - time.monotonic()))
 
 
-def tick(before: Look, now: Look, figures: "Figures", gpus: "Optional[Gpus]") -> "Dict[str, Any]":
-    """The object of one tick, from two looks, the control groups' figures and the GPUs."""
+def tick(
+    before: Look,
+    now: Look,
+    figures: "Figures",
+    gpus: "Optional[Gpus]",
+    sort: str = ORDERS[0],
+    most: int = PROCESSES,
+) -> "Dict[str, Any]":
+    """The object of one tick, from two looks, the control groups' figures and the GPUs.
+
+    Args:
+        before, now: the looks.
+        figures, gpus: what else there is to tell.
+        sort: one of ``ORDERS``, which decides whose rows there are, and how they follow each other.
+        most: rows.
+    """
     elapsed = max(now.at - before.at, 1e-3)
     used = cpu_by_member(before, now)
     rows = [_row(process, used[pid] / elapsed) for pid, process in now.members.items()]
-    rows.sort(key=lambda row: (-row["cpu_percent"], -row["cpu_seconds"], row["pid"]))
-    rows = rows[:PROCESSES]
+    first, second = _FIELDS[sort]
+    rows.sort(key=lambda row: (-row[first], -row[second], row["pid"]))
+    rows = rows[:most]
     for row in rows:
         row["gpu_memory"] = gpus.memory.get(row["pid"]) if gpus else None
     return {

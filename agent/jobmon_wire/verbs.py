@@ -66,6 +66,7 @@ class Verb(NamedTuple):
     takes_input: bool = False  # the asker sends INPUT and RESIZE while it is answered, by a route of its own
 
 
+ORDERS = ("cpu", "memory", "time")  # of the processes of a sample: what they use now, hold, and have used
 TOOLS = ("py-spy", "gdb", "signal")  # what dumps a process; the last is the process itself
 
 _PID = Argument("pid", int, None, 2, 2**22)  # the kernel's own bound; 1 is no job's process
@@ -89,7 +90,11 @@ VERBS = {
             VIEW,
             True,
             # count 0: until cancelled.  A sample costs about 1 ms for 50 processes.
-            (Argument("delay", float, 2.0, 0.2, 3600.0), Argument("count", int, 0, 0, limits.LINES)),
+            (
+                Argument("delay", float, 2.0, 0.2, 3600.0),
+                Argument("count", int, 0, 0, limits.LINES),
+                Argument("sort", str, None, choices=ORDERS),  # None: cpu, which every agent does unasked
+            ),
             "the job's processes and their use of the node, again and again",
         ),
         Verb(

@@ -311,6 +311,36 @@ def test_top_sends_the_busiest_of_many() -> None:
     assert [row["pid"] for row in rows] == list(range(999, 999 - PROCESSES, -1))
 
 
+@pytest.mark.parametrize(
+    ("sort", "first"),
+    [({}, [9, 8, 7]), ({"sort": "cpu"}, [9, 8, 7]), ({"sort": "memory"}, [3, 9, 8]), ({"sort": "time"}, [2, 9, 8])],
+)
+def test_a_large_idle_process_is_among_those_sent_when_memory_is_what_counts(
+    sort: dict[str, str], first: list[int]
+) -> None:
+    before = Look(0.0, {pid: member(pid) for pid in range(3, 10)} | {2: member(2, cpu=9000)})
+    now = Look(1.0, {pid: member(pid, cpu=pid) for pid in range(4, 10)})
+    now.members.update({2: member(2, cpu=9000), 3: member(3, rss=2**40)})  # both idle
+
+    sample = tick(before, now, {}, None, most=3, **sort)
+
+    assert [row["pid"] for row in sample["processes"]] == first
+    assert sample["job"]["processes"] == 8
+    assert sample["job"]["rss"] > 2**40
+
+
+def test_the_order_that_is_asked_for_holds_at_every_tick_of_a_job(yard: Yard) -> None:
+    large = f"exec {sys.executable} -I -S -c \"import time; kept = b'x' * 2**26; time.sleep(300)\""
+    job = yard.start(f"({large}) & (while :; do :; done) & exec sleep 300")
+    until(lambda: max(row["rss"] for row in record(job, "ps")["processes"]) > 2**26)
+
+    by_memory = [payload["processes"] for _, payload in answer(job, "top", delay=0.2, count=2, sort="memory")]
+    by_cpu = [payload["processes"] for _, payload in answer(job, "top", delay=0.2, count=2)]
+
+    assert {rows[0]["pid"] for rows in by_memory} == {max(by_memory[0], key=lambda row: row["rss"])["pid"]}
+    assert {rows[0]["pid"] for rows in by_memory}.isdisjoint({rows[0]["pid"] for rows in by_cpu})
+
+
 def test_the_time_of_short_children_counts_once_for_the_job() -> None:
     # A shell waits for one child that the first look saw and for others that no look saw.
     before = Look(0.0, {10: member(10, cpu=5), 11: member(11, ppid=10, cpu=30)})
@@ -321,5 +351,5 @@ def test_the_time_of_short_children_counts_once_for_the_job() -> None:
     assert used == pytest.approx((1 + 10 + 50) / os.sysconf("SC_CLK_TCK"))
 
 
-def member(pid: int, ppid: int = 1, cpu: int = 0, reaped: int = 0) -> Process:
-    return Process(pid, b"x", "R", ppid, pid, 1, cpu, reaped, 1, 0, 4096)
+def member(pid: int, ppid: int = 1, cpu: int = 0, reaped: int = 0, rss: int = 4096) -> Process:
+    return Process(pid, b"x", "R", ppid, pid, 1, cpu, reaped, 1, 0, rss)

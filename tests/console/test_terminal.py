@@ -71,8 +71,9 @@ def test_top_redraws_a_terminal(on_terminal: OnTerminal, fake: Any) -> None:
     tick = {"at": 1.0, "job": {"processes": 1}, "node": {"cpus": 2}, "processes": [{"pid": 7, "name": "train"}] * 50}
     fake.answer("j", (frames.RECORD, tick), (frames.RECORD, tick))
 
-    seen = on_terminal("top", "-n", "2", "j")
+    seen = on_terminal("top", "-n", "2", "--sort", "memory", "j")
 
+    assert " MEM▼ " in seen
     assert seen.count("\x1b[H\x1b[J") == 2
     assert all(block.count("\n") < 20 for block in seen.split("\x1b[H\x1b[J"))
 

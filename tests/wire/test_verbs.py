@@ -16,7 +16,7 @@ def test_every_verb_of_the_contract_is_there_with_a_permission() -> None:
 def test_arguments_left_out_take_their_defaults() -> None:
     places = {"follow": False, "latest": None, "resume": None}
     assert check_arguments(VERBS["tail"], {}) == {"file": "stdout", "lines": 10, "bytes": None} | places
-    assert check_arguments(VERBS["top"], {"delay": 1}) == {"delay": 1.0, "count": 0}
+    assert check_arguments(VERBS["top"], {"delay": 1}) == {"delay": 1.0, "count": 0, "sort": None}
 
 
 @pytest.mark.parametrize(
@@ -32,6 +32,8 @@ def test_arguments_left_out_take_their_defaults() -> None:
         ("cat", {"file": "x" * 4097}, "file must be 1 to 4096"),
         ("top", {"delay": 0.01}, "delay must be from 0.2 to 3600"),
         ("top", {"delay": float("nan")}, "delay must be from"),
+        ("top", {"sort": "name"}, "sort must be one of cpu memory time"),
+        ("top", {"sort": ["cpu"]}, "sort must be text"),
         ("kill", {"signal": "NOPE"}, "signal must be one of"),
         ("kill", {"grace": 601}, "grace must be from 0 to 600"),
         ("kill", {"pid": 1}, "pid must be from 2 to"),

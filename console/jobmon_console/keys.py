@@ -1,9 +1,10 @@
 """The keys of the console: one table for bindings, footer, palette and help.
 
-A key has one meaning wherever it is valid; its scope says where that is.  Keys
-are written as a terminal library names them (``ctrl+u``, ``pageup``) or as the
-character itself.  Lower case looks, upper case or a dialog acts.  ``k`` is
-"up", so killing is ``x``.  Nothing here draws or knows the widgets.
+A key has one meaning wherever it is valid; its scope says where that is, and
+two that are never valid at the same time may share a key.  Keys are written as
+a terminal library names them (``ctrl+u``, ``pageup``) or as the character
+itself.  Lower case looks, upper case or a dialog acts.  ``k`` is "up", so
+killing is ``x``.  Nothing here draws or knows the widgets.
 """
 
 from collections.abc import Mapping
@@ -18,7 +19,13 @@ LIST = "list"  # the table or the tree of clusters has the focus
 TABLE = "table"  # the table has the focus
 DETAIL = "detail"  # the detail pane has the focus
 OUTPUT = "output"  # the Output tab is on the screen
+TOP = "top"  # the Top tab is on the screen
+TREE = "tree"  # the Tree tab has the focus
 FILES = "files"  # the Files tab has the focus
+
+# What a scope needs: where the focus is, and which tab is on the screen.  What it does not name may be any.
+_FOCUS = {LIST: "list", TABLE: "list", DETAIL: "detail", TREE: "detail", FILES: "detail"}
+_TAB = {OUTPUT: "output", TOP: "top", TREE: "tree", FILES: "files"}
 
 # The bytes of Enter, Tab, Backspace and line feed, of flow control, and the prefixes of screen and tmux:
 # a terminal or a multiplexer takes them before any program sees them.
@@ -59,7 +66,13 @@ KEYS: tuple[Key, ...] = (
     _move("left", ("left",), "scroll left"),
     _move("right", ("right",), "scroll right"),
     Key(
-        "enter", ("enter",), SCREEN, "open", "Move", "in: fold a group, open a job, enter a directory", in_palette=False
+        "enter",
+        ("enter",),
+        SCREEN,
+        "open",
+        "Move",
+        "in: fold a group or a process, open a job, enter a directory",
+        in_palette=False,
     ),
     Key(
         "escape",
@@ -110,6 +123,12 @@ KEYS: tuple[Key, ...] = (
     Key("wrap", ("w",), OUTPUT, "wrap", "Detail", "fold long lines to the width, or let them run on"),
     Key("times", ("T",), OUTPUT, "", "Detail", "show when each line came (UTC), from now on"),
     Key("rule", ("m",), OUTPUT, "", "Detail", "draw a line below what has come so far"),
+    Key("order_cpu", ("P",), TOP, "CPU", "Detail", "order the processes by the CPU they use now"),
+    Key("order_memory", ("M",), TOP, "memory", "Detail", "order the processes by their memory"),
+    Key("order_time", ("T",), TOP, "time", "Detail", "order the processes by the CPU time they have used"),
+    Key("faster", ("+",), TOP, "faster", "Detail", "sample the processes more often, every 0.5 s at the most"),
+    Key("slower", ("-",), TOP, "slower", "Detail", "sample the processes less often, every 8 s at the least"),
+    Key("fold_process", ("e",), TREE, "fold", "Detail", "fold or unfold what is below the process"),
     Key("tail_file", ("t",), FILES, "tail", "Detail", "follow the chosen file in the Output tab"),
     Key("parent", ("backspace",), FILES, "up", "Detail", "to the directory above"),
     Key("nodes", ("f2",), SCREEN, "", "Other", "the nodes: what runs where, and where agents are silent"),
@@ -122,7 +141,7 @@ KEYS: tuple[Key, ...] = (
         SCREEN,
         "copy",
         "Other",
-        "copy what is selected, or the job's id (tmux: set-clipboard on)",
+        "copy the selection, the id, or a pid in Tree (tmux: set-clipboard on)",
     ),
     Key("copy_command", ("Y",), SCREEN, "", "Other", "copy what is on the screen as a command line"),
     Key("reconnect", ("R",), SCREEN, "", "Other", "connect again now; refresh the detail pane"),
@@ -178,14 +197,28 @@ def remapped(changes: Mapping[str, str]) -> tuple[Key, ...]:
             if key in UNUSABLE:
                 raise UsageError(f"keys: terminals keep {key} to themselves; choose another one for {id_}")
     table = tuple(key._replace(keys=_split(changes[key.id])) if key.id in changes else key for key in KEYS)
-    owners: dict[str, str] = {}
+    owners: dict[str, list[Key]] = {}
     for entry in table:
         for key in entry.keys:
-            if owners.setdefault(key, entry.id) != entry.id:
-                raise UsageError(f"keys: {key} would mean both {owners[key]} and {entry.id}; choose another one")
+            for owner in owners.setdefault(key, []):
+                if owner.id != entry.id and can_meet(owner.scope, entry.scope):
+                    raise UsageError(f"keys: {key} would mean both {owner.id} and {entry.id}; choose another one")
+            owners[key].append(entry)
         if not entry.keys:
             raise UsageError(f"keys: {entry.id} needs a key; leave it out to keep its own")
     return table
+
+
+def can_meet(scope: str, other: str) -> bool:
+    """Whether keys of both scopes may be valid at the same time."""
+    needed = [(places.get(scope), places.get(other)) for places in (_FOCUS, _TAB)]
+    return all(one is None or two is None or one == two for one, two in needed)
+
+
+def namesakes(id_: str) -> list[Key]:
+    """What one of its keys means elsewhere."""
+    own = BY_ID[id_]
+    return [key for key in KEYS if key.id != id_ and not set(key.keys).isdisjoint(own.keys)]
 
 
 def use(changes: Mapping[str, str]) -> None:

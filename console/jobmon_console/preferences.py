@@ -35,6 +35,7 @@ class Preferences(NamedTuple):
     history: tuple[str, ...] = ()  # filters, newest first
     is_wrapped: bool = False
     has_helped: bool = False  # the first-run help was shown
+    top_order: str = ""  # of the processes in Top
 
 
 class Keeper:

@@ -378,6 +378,16 @@ def test_ps_tells_whose_share_of_memory_was_refused(at_fake: Run, fake: Any) -> 
     assert json.loads(fake.asked[-1][1]) == {"verb": "ps", "arguments": {"pss": True, "force": False}}
 
 
+def test_ps_takes_whatever_stands_in_place_of_a_number(at_fake: Run, fake: Any) -> None:
+    odd: list[Any] = [[1], {"a": 1}, None, "x", 1.5, 7]
+    rows = [{"pid": one, "ppid": two, "name": "odd"} for one in odd for two in odd]
+    fake.answer("j", (frames.RECORD, {"processes": rows}))
+
+    ran = at_fake("ps", "j")
+
+    assert (ran.status, ran.text.count("odd")) == (0, len(rows))
+
+
 def test_top_and_node_tell_what_limits_the_job(at_fake: Run, fake: Any, record: Make) -> None:
     gpu = {"index": 0, "utilization": 97, "job_memory": 30 * 2**30, "memory": 40 * 2**30}
     job = {"cpu_percent": 99.0, "rss": 2**30, "processes": 1, "threads": 2, "memory_limit": 2**31, "memory": 2**30}

@@ -8,7 +8,17 @@ import pytest
 from jobmon_console.preferences import Keeper, Preferences
 
 LEFT = Preferences(
-    "state:running", "cpu", True, ("cluster",), "full", "top", "jobmon-light", ("owner",), {"mine": "x"}, ("a", "b")
+    "state:running",
+    "cpu",
+    True,
+    ("cluster",),
+    "full",
+    "top",
+    "jobmon-light",
+    ("owner",),
+    {"mine": "x"},
+    ("a", "b"),
+    top_order="memory",
 )
 
 

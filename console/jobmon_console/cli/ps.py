@@ -107,12 +107,14 @@ def _print(processes: list[Record], with_share: bool) -> None:
 
 def tree(processes: list[Record], branches: tuple[str, str, str]) -> Iterator[tuple[str, Record]]:
     """Each process with the branches that lead to it, parents before children."""
-    pids = {process.get("pid") for process in processes}
+    pids = {_pid(process.get("pid")) for process in processes}
     children: dict[object, list[Record]] = {}
     for process in processes:
-        parent = process.get("ppid")
+        parent = _pid(process.get("ppid"))
         # A process that is its own ancestor is a lie; it is shown at the root.
-        children.setdefault(parent if parent in pids and parent != process.get("pid") else None, []).append(process)
+        children.setdefault(parent if parent in pids and parent != _pid(process.get("pid")) else None, []).append(
+            process
+        )
     shown: set[int] = set()
     # A stack of our own: a job may nest deeper than Python calls.
     stack = [(process, "", "") for process in reversed(children.get(None, []))]
@@ -120,7 +122,8 @@ def tree(processes: list[Record], branches: tuple[str, str, str]) -> Iterator[tu
         process, lead, below = stack.pop()
         shown.add(id(process))
         yield lead, process
-        own = children.get(process.get("pid"), [])
+        pid = _pid(process.get("pid"))
+        own = children.get(pid, []) if pid is not None else []
         for i in range(len(own) - 1, -1, -1):
             is_last = i == len(own) - 1
             if id(own[i]) not in shown:
@@ -130,6 +133,11 @@ def tree(processes: list[Record], branches: tuple[str, str, str]) -> Iterator[tu
     for process in processes:  # what only circles reach
         if id(process) not in shown:
             yield "", process
+
+
+def _pid(value: Any) -> int | str | None:
+    """A process's number, or whatever a peer sends in its place that can be looked for."""
+    return value if isinstance(value, (int, str)) else None
 
 
 def _share(process: Record) -> str:

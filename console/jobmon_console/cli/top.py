@@ -20,7 +20,7 @@ from jobmon_wire.frames import RECORD
 from jobmon_wire.verbs import ORDERS
 
 _HOME_AND_CLEAR = "\x1b[H\x1b[J"
-TOO_OLD = "the job's agent is too old for --sort {}: this is the order of the busiest alone, the others are left out"
+TOO_OLD = "the agent, or the server, is too old for --sort {}: this is the order of the busiest, others are left out"
 _HEAD_LINES = 6  # above the processes, and the prompt's line below
 _COLUMNS = (
     Column("PID", is_number=True, can_shrink=False),

@@ -3,6 +3,7 @@
 Nothing here draws or makes outside text safe; what comes in is safe already.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -39,7 +40,7 @@ def percent(value: Any) -> str:
 
 def span(seconds: float | None) -> str:
     """``00:02:11``, ``3d 04:05``."""
-    if seconds is None:
+    if seconds is None or not math.isfinite(seconds):
         return NOTHING
     minutes, second = divmod(int(max(0.0, seconds)), 60)
     hours, minute = divmod(minutes, 60)

@@ -7,7 +7,11 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
+from textual._context import active_app
+
 from jobmon_console.errors import CredentialRefusedError, RefusedError, UnreachableError
+from jobmon_console.tui.app import Console
+from jobmon_console.tui.panes.top import GATHER
 from jobmon_wire.documents import write_document
 from jobmon_wire.frames import CHANNEL, DATA, NOTE, Frame
 from tests.console.tui.failures import FAILURES
@@ -272,6 +276,48 @@ def tree(scene: Scene) -> None:
     scene.keys, scene.awaited = ["3"], "└─ "
 
 
+def folded(scene: Scene) -> None:
+    """Some of them folded away, under the cursor."""
+    scene.is_detail = True
+    found = [
+        (1, "bash job.sh"),
+        (100, "make -j4"),
+        (101, "/usr/lib/gcc/cc1 main.c"),
+        (101, "/usr/bin/as"),
+        (100, "tee"),
+    ]
+    scene.caf.processes = [
+        {"pid": 100 + at, "ppid": parent, "state": "S", "user": "alice", "command": command, "started": 1.0}
+        | {"rss": (at + 1) * 2**28, "cpu_seconds": 1000.0 * at, "is_job": at == 0}
+        for at, (parent, command) in enumerate(found)
+    ]
+    scene.keys, scene.first, scene.awaited = ["3", "tab"], "└─ ", "▸ +2 make"
+
+    def fold() -> None:
+        console = active_app.get()
+        assert isinstance(console, Console)
+        for id_ in ("down", "fold_process"):
+            console.jobs.action_do(id_)
+
+    scene.at_last = fold
+
+
+def ordered(scene: Scene) -> None:
+    """Processes by their memory, seldom sampled, of an agent that is too old for that."""
+    scene.is_detail = True
+    asked = scene.caf._answer
+
+    async def older(verb: str, arguments: dict[str, Any]) -> AsyncIterator[Frame]:
+        if "sort" in arguments:
+            raise RefusedError("unsupported", "the job's agent is older than this command's option 'sort'")
+        async for frame in asked(verb, arguments):
+            yield frame
+
+    scene.caf._answer = older
+    scene.keys, scene.first, scene.later = ["2", "tab", "M", "minus"], "M memory", GATHER
+    scene.awaited = "is too old"
+
+
 def events(scene: Scene) -> None:
     """What happened to a job."""
     kinds = ("registered", "progress", "request", "silent", "lost", "limit", "batch", "ended")
@@ -345,6 +391,6 @@ STAGES = [
     connecting, live, loading, stale, retrying, partial, two_contexts, certificate, nothing_registered,
     nothing_matches, wrong_filter, filtering, completing, read_only, not_permitted, notes, array, states, kill,
     kill_many, helping, found, nodes, connections, top, files, info, cut_off, kill_refused, killed, read_only_kill,
-    sorting, other_protocol, other_connections, saving, activity, tree, events, broken_stream, kept, lost,
-    nothing_printed, not_there, binary, coloured, *FAILURES,
+    sorting, other_protocol, other_connections, saving, activity, tree, folded, ordered, events, broken_stream, kept,
+    lost, nothing_printed, not_there, binary, coloured, *FAILURES,
 ]  # fmt: skip

@@ -7,6 +7,9 @@ from hypothesis import strategies as st
 
 from jobmon_console.tui.app import Console
 from jobmon_console.tui.history import BARS, JOBS, KEPT, WITHIN, History, bars
+from jobmon_console.tui.panes.top import DELAYS
+
+OFTEN = min(DELAYS)  # s
 
 
 @given(st.lists(st.floats(0, 1e12), min_size=1, max_size=400), st.integers(1, 60))
@@ -28,13 +31,22 @@ def test_only_the_jobs_looked_at_last_and_the_last_ten_minutes_are_kept() -> Non
     history = History()
     for number in range(JOBS + 5):
         history.add(f"u{number}", 0.0, 1.0, 1)
-    for second in range(KEPT + 50):
-        history.add("u204", float(second), 1.0, 1)
+    for sample in range(KEPT + 50):
+        history.add("u204", sample * OFTEN, 1.0, 1)
     history.add("u204", 1.0, None, 1)
 
     assert history.of("u4", 0.0) == []
-    assert len(history.of("u204", KEPT + 49.0)) == KEPT
-    assert history.of("u204", KEPT + 50.0 + WITHIN) == []
+    assert len(history.of("u204", (KEPT + 49) * OFTEN)) == KEPT
+    assert history.of("u204", (KEPT + 50) * OFTEN + WITHIN) == []
+
+
+def test_figures_that_are_no_numbers_are_passed_over() -> None:
+    history = History()
+    history.add("u", 0.0, 1.0, 1)
+    for cpu, memory in ((float("inf"), 1), (1.0, float("inf")), ("1", 1), (None, None)):
+        history.add("u", 1.0, cpu, memory)
+
+    assert [sample.at for sample in history.of("u", 1.0)] == [0.0]
 
 
 async def test_top_draws_what_beats_and_samples_told(

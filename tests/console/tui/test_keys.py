@@ -1,14 +1,15 @@
 """Every key of the table means what the table says, where it says, and nothing takes it away."""
 
-from collections import Counter
 from collections.abc import Callable
 from functools import partial
+from itertools import combinations
 from typing import Any, NamedTuple
 from unittest.mock import Mock
 
 import pytest
 from textual.binding import BindingsMap
 from textual.events import Key
+from textual.keys import _character_to_key
 from textual.widget import Widget
 from textual.widgets import Input
 
@@ -28,10 +29,40 @@ EDITING = {"left", "right", "home", "end", "backspace", "delete", "enter", "ctrl
 COMPLETING = {"tab", "up", "down"}  # a selector's field completes, and recalls earlier ones
 
 
-def test_no_key_means_two_things() -> None:
-    counted = Counter(key for entry in KEYS for key in entry.keys)
+def test_no_key_means_two_things_where_both_may_be_valid() -> None:
+    meanings = [(key, entry) for entry in KEYS for key in entry.keys]
+    shared = [(key, one, two) for (key, one), (other, two) in combinations(meanings, 2) if key == other]
 
-    assert {key: count for key, count in counted.items() if count > 1} == {}
+    assert [(key, one.id, two.id) for key, one, two in shared if keys.can_meet(one.scope, two.scope)] == []
+    assert {(key, one.id, two.id) for key, one, two in shared} == {
+        ("T", "times", "order_time"),
+        ("e", "fold", "fold_process"),
+    }
+
+
+FOCUSES = {
+    "jobs": (),
+    "clusters": ("shift+tab",),
+    "tab": ("tab",),
+    "filter": ("slash",),
+}
+
+
+@pytest.mark.parametrize("focus", FOCUSES)
+async def test_scopes_that_never_meet_are_never_valid_together(focus: str, console: Console, settle: Any) -> None:
+    """What the table says of scopes is what the screen does, on each tab and wherever the focus is."""
+    one_of = {key.scope: key.id for key in KEYS if key.id != "kill"}
+    met: set[frozenset[str]] = set()
+    async with console.run_test(size=(140, 40)) as pilot:
+        await settle(pilot, lambda: console.jobs.target)
+        for number, _ in enumerate(keys.TABS, 1):
+            await pilot.press("escape", "escape", str(number), *FOCUSES[focus])
+            await settle(pilot, lambda: True)
+            valid = [scope for scope, id_ in one_of.items() if console.jobs.is_valid(id_)]
+            met |= {frozenset(pair) for pair in combinations(valid, 2)}
+
+    assert {tuple(sorted(pair)) for pair in met if not keys.can_meet(*pair)} == set()
+    assert met, "the control"
 
 
 def test_no_key_is_one_that_terminals_and_multiplexers_keep() -> None:
@@ -49,12 +80,23 @@ def test_a_person_can_have_other_keys() -> None:
     assert (table["kill"], table["up"], table["down"]) == (("K",), ("up", "ctrl+k"), ("down", "j"))
 
 
+def test_two_keys_may_be_one_where_they_are_never_valid_together() -> None:
+    changes = {"wrap": "P", "tail_file": "e", "mark": "O", "fold_process": "O, e"}
+
+    table = {key.id: key.keys for key in keys.remapped(changes)}
+
+    assert {id_: ", ".join(table[id_]) for id_ in changes} == changes
+
+
 @pytest.mark.parametrize(
     ("changes", "why"),
     [
         ({"kil": "K"}, "nothing called 'kil'"),
         ({"kill": "ctrl+a"}, "terminals keep ctrl"),
         ({"kill": "j"}, "j would mean both down and kill"),
+        ({"columns": "e"}, "e would mean both columns and fold"),
+        ({"stream": "e"}, "e would mean both fold and stream"),  # Output may be on the screen while the list has keys
+        ({"order_cpu": "R"}, "R would mean both order_cpu and reconnect"),
         ({"kill": " , "}, "kill needs a key"),
     ],
 )
@@ -85,7 +127,7 @@ async def test_no_widget_takes_a_key_of_the_table(console: Console) -> None:
         }
 
         assert taken == set()
-        assert len(bound) >= sum(len(key.keys) for key in KEYS)
+        assert bound >= {_character_to_key(name) if len(name) == 1 else name for key in KEYS for name in key.keys}
 
 
 def _bound(bindings: BindingsMap) -> set[str]:
@@ -99,6 +141,8 @@ SCOPES: dict[str, list[str]] = {
     keys.OUTPUT: [],
     keys.APP: [],
     keys.FILES: ["4", "tab"],
+    keys.TOP: ["2"],
+    keys.TREE: ["3", "tab"],
 }
 
 
@@ -154,6 +198,10 @@ def _column(console: Console) -> int:
     return console.jobs.detail.output.scroll_offset.x
 
 
+def _order(console: Console) -> str:
+    return console.jobs.detail.top.order
+
+
 def _match(console: Console) -> int:
     return console.jobs.detail.output.stream.row
 
@@ -203,6 +251,12 @@ EFFECTS = {
     "wrap": changes(lambda console: console.jobs.detail.output.is_folded),
     "times": changes(lambda console: console.jobs.detail.output.has_times),
     "rule": Effect((), lambda console: console.jobs.detail.output.count(), lambda old, new: new == old + 1),
+    "order_cpu": becomes("cpu", _order, "2", "M"),
+    "order_memory": becomes("memory", _order, "2", "P"),
+    "order_time": becomes("time", _order, "2", "P"),
+    "faster": becomes(1.0, lambda console: console.jobs.detail.top.delay, "2"),
+    "slower": becomes(2.0, lambda console: console.jobs.detail.top.delay, "2"),
+    "fold_process": becomes(1, lambda console: console.jobs.detail.processes.count(), "3", "tab"),
     "tail_file": becomes("out.log", lambda console: console.jobs.detail.output.file, "4", "tab", "down"),
     "parent": becomes(".", lambda console: console.jobs.detail.files.list.path, "4", "tab", "home", "enter"),
     "nodes": becomes("Nodes", _screen),
@@ -281,6 +335,12 @@ async def test_a_key_of_another_pane_says_where_it_means_something(console: Cons
         await settle(pilot, lambda: "f is a key in Output (1)" in told())
         await pilot.press("tab", "s")
         await settle(pilot, lambda: "s is a key in the list of jobs" in told())
+        await pilot.press("T", "3")
+        assert console.jobs.detail.top.order == "time"
+        await pilot.press("T")
+        await settle(pilot, lambda: "T is a key in Output (1) and in Top (2)" in told())
+        await pilot.press("1", "e")
+        await settle(pilot, lambda: "e is a key in the list of jobs and in Tree (3), once Tab" in told())
         await pilot.press("escape", "home", "x")
         await settle(pilot, lambda: "no job is chosen" in told())
         await pilot.press("space")

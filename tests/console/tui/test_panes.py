@@ -9,7 +9,6 @@ import pytest
 from jobmon_console.errors import CutOffError, RefusedError
 from jobmon_console.tui.app import Console
 from jobmon_console.tui.panes import pane
-from jobmon_console.tui.panes.tree import arrange
 from jobmon_wire.cursor import Cursor
 from jobmon_wire.documents import write_document
 from jobmon_wire.frames import DATA, NOTE, RECORD, Frame
@@ -339,9 +338,3 @@ async def test_a_refused_kill_says_why(console: Console, source: Any, settle: An
         await settle(pilot, lambda: console.jobs.target)
         await pilot.press("x", "tab", "enter")
         await settle(pilot, lambda: "administrators may look" in screen_text(console))
-
-
-def test_a_tree_of_processes_that_goes_in_circles_shows_each_once() -> None:
-    processes = [{"pid": 1, "ppid": 2}, {"pid": 2, "ppid": 1}, {"pid": 3, "ppid": 3}, {"pid": 3, "ppid": 1}]
-
-    assert len(arrange(processes)) == len(processes)

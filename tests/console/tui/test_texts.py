@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from jobmon_console.tui.texts import wrap
+from jobmon_console.tui.texts import NOTHING, span, wrap
 
 
 @given(st.text(alphabet="ab 日本é"), st.integers(2, 30))
@@ -28,3 +28,9 @@ def test_a_sentence_that_is_wrapped_is_whole_and_fits(text: str, width: int) -> 
 )
 def test_it_is_broken_between_words_and_within_one_that_is_longer(text: str, width: int, lines: list[str]) -> None:
     assert wrap(text, width) == lines
+
+
+@pytest.mark.parametrize("seconds", [None, float("inf"), float("-inf"), float("nan")])
+def test_a_time_that_is_none_is_said_to_be_unknown(seconds: float | None) -> None:
+    assert span(seconds) == NOTHING
+    assert span(93784.0) == "1d 02:03"

@@ -1,18 +1,23 @@
-"""The Tree tab shows each process once under its parent, and stays at the processes one looks at."""
+"""The Tree tab shows each process once under its parent; cursor and folds are held by process."""
 
+from collections.abc import AsyncIterator
 from typing import Any, NamedTuple
 
+import pytest
+
+from jobmon_console.appearance import Appearance
 from jobmon_console.errors import CutOffError, RefusedError
 from jobmon_console.tui.app import Console
 from jobmon_console.tui.panes.pane import ASK_AGAIN
-from jobmon_console.tui.panes.tree import AGAIN
+from jobmon_console.tui.panes.tree import AGAIN, ROOMY, Tree
 from jobmon_wire.frames import RECORD
 from tests.console.tui.conftest import frame
-from tests.console.tui.walk import MOVES, Answer, Walk, Window, drawn, page, room
+from tests.console.tui.walk import MOVES, Answer, Walk, drawn, page, room
 
-STEPS = 300
+WALKS = ((3, 300), (5, 100))  # seed and steps
 FIRST = 1000  # the lowest pid; what is below is not of the job
-COMMAND = 41  # the column in which branches and commands begin
+COMMAND = 56  # the column in which branches and commands begin
+NARROW = 36  # the same where what is below a process has no columns
 
 
 class Process(NamedTuple):
@@ -77,23 +82,80 @@ def tree(processes: list[Process]) -> list[tuple[Process, str]]:
     return below(None, "")
 
 
-class Model(Window):
-    """What a person may believe: the tree that came last whole, and the place in it."""
+Name = tuple[int, float]
+
+
+class Model:
+    """What a person may believe: the tree that came last whole, what of it is folded, and where the cursor is."""
 
     def __init__(self, job: str) -> None:
-        super().__init__()
+        self.whole: list[tuple[Process, str]] = []
+        self.folded: set[Name] = set()
         self.rows: list[tuple[Process, str]] = []
+        self.row = 0  # where the cursor is
+        self.top = 0  # the first row that is seen
 
     def show(self, processes: list[Process]) -> None:
-        """A new tree: the first process seen that still lives stays where it is on the screen."""
-        old, self.rows = [process for process, _ in self.rows], tree(processes)
-        living = [process for process, _ in self.rows]
-        names = [(process.pid, process.started) for process in living]
-        if self.top:
-            for line, process in enumerate(old[self.top :]):
-                if (process.pid, process.started) in names:
-                    self.top = names.index((process.pid, process.started)) - line
-                    break
+        """A new tree, or other folds: the cursor stays on its process, or goes to the nearest; so does the eye."""
+        old, line, is_at_home = self.rows, self.row - self.top, self.row == self.top == 0
+        self.whole = tree(processes)
+        living = {process.pid: process for process, _ in self.whole}
+        self.folded &= {name(process) for process in living.values()}
+        self.rows = [(process, text) for process, text in self.whole if self.shown(process, living) is process]
+        seen = [name(process) for process, _ in self.rows]
+        for at in sorted(range(len(old)), key=lambda at: (abs(at - self.row), -at)):
+            process = living.get(old[at][0].pid)
+            if process is not None and name(process) == name(old[at][0]):
+                line += at - self.row
+                self.row = seen.index(name(self.shown(process, living)))
+                break
+        else:
+            self.row = 0
+        self.top = 0 if is_at_home else max(0, self.row - line)
+
+    def shown(self, process: Process, living: dict[int, Process]) -> Process:
+        """The process, or the outermost it is folded into."""
+        found = process
+        while process.parent in living:
+            process = living[process.parent]
+            found = process if name(process) in self.folded else found
+        return found
+
+    def fold(self) -> None:
+        """What is below the cursor's process, if anything is."""
+        if self.rows and self.below():
+            self.folded ^= {name(self.rows[self.row][0])}
+            self.show([process for process, _ in self.whole])
+
+    def below(self, at: int | None = None) -> int:
+        """Processes below the one of a row."""
+        pid, found = self.rows[self.row if at is None else at][0].pid, 0
+        parents = [pid]
+        while parents:
+            children = [process.pid for process, _ in self.whole if process.parent in parents]
+            parents, found = children, found + len(children)
+        return found
+
+    def text(self, at: int) -> str:
+        """What is drawn of the row: its branches, how much it hides, its command."""
+        process, text = self.rows[at]
+        mark = f"▸ +{self.below(at)} " if name(process) in self.folded and self.below(at) else ""
+        return text.replace("run", mark + "run")
+
+    def move(self, key: str, page: int) -> None:
+        """A key that moves the cursor."""
+        steps = {"up": -1, "down": 1, "pageup": -page, "pagedown": page, "home": -(10**6), "end": 10**6}
+        self.row = max(0, min(self.row + steps[key], len(self.rows) - 1))
+
+    def see(self, height: int) -> None:
+        """No more is scrolled than needed to see the cursor, and to fill the screen."""
+        self.top = max(0, min(self.top, len(self.rows) - height))
+        self.top = max(self.row - height + 1, min(self.top, self.row))
+
+
+def name(process: Process) -> Name:
+    """What a process is held by: its number may come again."""
+    return process.pid, process.started
 
 
 class TreeWalk(Walk):
@@ -110,7 +172,7 @@ class TreeWalk(Walk):
 
     async def step(self) -> None:
         """One thing that may happen."""
-        kinds = {self.answer: 8, self.key: 5, self.fork: 4, self.end: 3, self.again: 1, self.leave: 0.7}
+        kinds = {self.answer: 8, self.key: 6, self.fold: 3, self.fork: 4, self.end: 3, self.again: 1, self.leave: 0.7}
         kinds |= {self.other_job: 0.5, self.resize: 0.5}
         await self.chance.choices(list(kinds), list(kinds.values()))[0]()
 
@@ -150,10 +212,15 @@ class TreeWalk(Walk):
         }
 
     async def key(self) -> None:
-        """The list is scrolled."""
+        """The cursor moves."""
         key = self.chance.choice(MOVES)
         self.model.move(key, page(self.detail.processes))
         await self.press(key)
+
+    async def fold(self) -> None:
+        """What is below the cursor's process is folded away, or comes back."""
+        self.model.fold()
+        await self.press("enter")
 
     async def fork(self) -> None:
         """Processes come."""
@@ -172,18 +239,23 @@ class TreeWalk(Walk):
     def claim(self) -> None:
         """The tab is as the model says."""
         pane, model = self.detail.processes, self.model
-        model.fit(len(model.rows), room(pane))
+        model.see(room(pane))
         assert pane.count() == len(model.rows)
-        assert pane.scroll_offset.y == model.top
-        seen = model.rows[model.top :][: room(pane)]
-        lines = [f"{p.pid:8} {text[: pane.size.width - COMMAND].rstrip()}" for p, text in seen]
-        assert [f"{row[:8]} {row[COMMAND:]}" for row in drawn(pane)[: len(seen)]] == lines or not seen
+        assert (pane.cursor, pane.scroll_offset.y) == (model.row, model.top)
+        chosen = pane.chosen
+        assert (chosen is None) == (not model.rows)
+        assert chosen is None or chosen.process["pid"] == model.rows[model.row][0].pid
+        command = COMMAND if pane.size.width >= ROOMY else NARROW
+        shown = range(model.top, min(len(model.rows), model.top + room(pane)))
+        lines = [f"{model.rows[at][0].pid:7} {model.text(at)[: pane.size.width - command].rstrip()}" for at in shown]
+        assert [f"{row[:7]} {row[command:]}" for row in drawn(pane)[: len(shown)]] == lines or not shown
 
 
-async def test_the_tree_is_whole_and_stands_still_while_processes_come_and_go() -> None:
-    walk = TreeWalk(seed=3)
+@pytest.mark.parametrize(("seed", "steps"), WALKS)
+async def test_cursor_and_folds_stay_at_their_processes_while_others_come_and_go(seed: int, steps: int) -> None:
+    walk = TreeWalk(seed)
 
-    await walk.run(STEPS, walk.step, walk.claim)
+    await walk.run(steps, walk.step, walk.claim)
 
 
 async def test_where_a_command_does_not_fit_its_program_s_directory_gives_way(
@@ -198,3 +270,165 @@ async def test_where_a_command_does_not_fit_its_program_s_directory_gives_way(
         await pilot.resize_terminal(160, 40)
 
         await settle(pilot, lambda: "/of/them/python3 work.py 8" in screen_text(console))
+
+
+def family(*rows: tuple[Any, ...]) -> list[dict[str, Any]]:
+    """Processes: pid, parent, bytes, s."""
+    fields = ("pid", "ppid", "rss", "cpu_seconds")
+    return [dict(zip(fields, row, strict=True), started=1.0, command=f"run {row[0]}") for row in rows]
+
+
+async def open_tree(console: Console, pilot: Any, settle: Any) -> Tree:
+    """The first job's processes, the keys in their list."""
+    await settle(pilot, lambda: console.jobs.target)
+    await pilot.press("3", "tab")
+    await settle(pilot, lambda: console.jobs.detail.processes.count())
+    return console.jobs.detail.processes
+
+
+def cells(pane: Tree) -> list[list[str]]:
+    return [row.split() for row in drawn(pane) if row]
+
+
+@pytest.mark.parametrize("keys", [("e", "e"), ("enter", "enter"), ("e", "enter")])
+async def test_e_and_enter_fold_and_unfold_what_is_below_with_its_sums_and_its_number(
+    console: Console, source: Any, settle: Any, keys: tuple[str, str]
+) -> None:
+    source.processes = family((1, 0, 2**30, 60), (2, 1, 2**30, 60), (3, 2, 2**30, 60), (4, 1, 2**20, 1))
+    async with console.run_test(size=(140, 40)) as pilot:
+        pane = await open_tree(console, pilot, settle)
+        before = cells(pane)
+        assert before[0] == ["1", "1.0G", "00:01:00", "3.0G", "00:03:01", "run", "1"]
+        assert before[2] == ["3", "1.0G", "00:01:00", "│", "└─", "run", "3"], "of a leaf there is no sum"
+
+        await pilot.press("down", keys[0])
+        assert cells(pane)[1] == ["2", "2.0G", "00:02:00", "2.0G", "00:02:00", "├─", "▸", "+1", "run", "2"]
+        assert [row[0] for row in cells(pane)] == ["1", "2", "4"]
+
+        await pilot.press(keys[1])
+        assert cells(pane) == before
+
+
+async def test_folds_and_cursor_survive_a_new_list_and_a_number_given_again_is_another(
+    console: Console, source: Any, settle: Any
+) -> None:
+    source.processes = family((1, 0, 1, 1), (2, 1, 1, 1), (3, 2, 1, 1), (4, 1, 1, 1), (5, 4, 1, 1))
+    async with console.run_test(size=(140, 40)) as pilot:
+        pane = await open_tree(console, pilot, settle)
+        await pilot.press("down", "e", "down", "e")
+        assert [row[0] for row in cells(pane)] == ["1", "2", "4"]
+
+        source.processes = [*family((6, 2, 1, 1), (7, 1, 1, 1)), *source.processes]
+        source.processes = [p | {"started": 9.0} if p["pid"] == 4 else p for p in source.processes]
+        await pilot.press("R")
+        await settle(pilot, lambda: pane.count() == 5)
+
+        assert [row[0] for row in cells(pane)] == ["1", "2", "4", "5", "7"]
+        assert "+2" in cells(pane)[1]
+        assert pane.cursor == 1, "on the nearest that is left of those there were"
+
+
+async def test_a_click_puts_the_cursor_there_and_a_second_folds(console: Console, source: Any, settle: Any) -> None:
+    source.processes = family((1, 0, 1, 1), (2, 1, 1, 1), (3, 2, 1, 1))
+    async with console.run_test(size=(140, 40)) as pilot:
+        pane = await open_tree(console, pilot, settle)
+        await pilot.click("#tree", offset=(30, 2))
+        assert (pane.cursor, pane.count()) == (1, 3)
+
+        await pilot.click("#tree", offset=(30, 1), times=2)
+        await settle(pilot, lambda: (pane.cursor, pane.count()) == (0, 1))
+
+
+async def test_y_copies_the_pid_where_the_keys_are_the_trees_and_the_jobs_id_elsewhere(
+    console: Console, settle: Any
+) -> None:
+    async with console.run_test(size=(140, 40)) as pilot:
+        await open_tree(console, pilot, settle)
+        await pilot.press("down", "y")
+        assert console.clipboard == "101"
+        await pilot.press("Y")
+        assert console.clipboard.startswith("jobmon ps 8812-")
+        await pilot.press("escape", "y")
+        assert console.clipboard.startswith("8812-")
+
+
+async def test_of_a_process_with_none_below_it_is_said_that_there_is_nothing_to_fold(
+    console: Console, settle: Any
+) -> None:
+    async with console.run_test(size=(140, 40)) as pilot:
+        pane = await open_tree(console, pilot, settle)
+        await pilot.press("end", "e")
+
+        await settle(pilot, lambda: any("nothing to fold" in each.message for each in console._notifications))
+        assert pane.count() == 3
+
+
+async def test_the_wheel_leads_away_from_the_cursor_and_a_new_list_does_not_lead_back(
+    console: Console, source: Any, settle: Any
+) -> None:
+    source.processes = family((1, 0, 1, 1), *((at, 1, 1, 1) for at in range(100, 200)))
+    async with console.run_test(size=(140, 40)) as pilot:
+        pane = await open_tree(console, pilot, settle)
+        pane.scroll_to(y=50, animate=False)
+        first = drawn(pane)[0]
+
+        source.processes = source.processes + family((50, 1, 1, 1))
+        await pilot.press("R")
+        await settle(pilot, lambda: pane.count() == 102)
+
+        assert drawn(pane)[0] == first
+        assert pane.cursor == 0
+
+
+async def test_a_list_without_any_process_is_no_end_of_the_console(console: Console, source: Any, settle: Any) -> None:
+    async with console.run_test(size=(140, 40)) as pilot:
+        pane = await open_tree(console, pilot, settle)
+        source.processes = []
+        await pilot.press("R")
+        await settle(pilot, lambda: pane.count() == 0)
+        await pilot.press("e", "enter", "down", "y")
+
+        assert pane.chosen is None
+
+
+async def test_what_is_folded_is_marked_in_ascii_too(source: Any, settle: Any, screen_text: Any) -> None:
+    console = Console([("caf", source)], look=Appearance(is_ascii=True))
+    async with console.run_test(size=(80, 24)) as pilot:
+        await open_tree(console, pilot, settle)
+        await pilot.press("e")
+
+        await settle(pilot, lambda: "+ +2 bash job.sh" in screen_text(console))
+
+
+async def test_numbers_that_are_none_are_shown_as_unknown(console: Console, source: Any, settle: Any) -> None:
+    infinite = float("inf")
+    source.processes = family((1, 0, "2", infinite), (2, 1, None, 7), (3, 1, [1], {}), ([4], [1], True, -infinite))
+    source.frames = _plain(source)
+    async with console.run_test(size=(140, 40)) as pilot:
+        pane = await open_tree(console, pilot, settle)
+
+        assert sorted(cells(pane)) == [
+            ["1", "-", "-", "-", "00:00:07", "run", "1"],
+            ["2", "-", "00:00:07", "├─", "run", "2"],
+            ["3", "-", "-", "└─", "run", "3"],
+            ["[4]", "-", "-", "run", "[4]"],
+        ]
+
+
+class _Said:
+    """A frame whose document is one that JSON as we write it cannot hold, but a peer's can."""
+
+    type = RECORD
+
+    def __init__(self, document: dict[str, Any]) -> None:
+        self._document = document
+
+    def document(self) -> dict[str, Any]:
+        return self._document
+
+
+def _plain(source: Any) -> Any:
+    async def frames(call: Any) -> AsyncIterator[Any]:
+        yield _Said({"processes": source.processes})
+
+    return frames

@@ -67,8 +67,9 @@ class Detail(Vertical):
         self._waiting: tuple[Target | None] | None = None  # chosen, not yet shown
         self._target: Target | None = None
 
-    def adopt(self, tab: str, is_wrapped: bool) -> None:
+    def adopt(self, tab: str, is_wrapped: bool, order: str) -> None:
         """Be as a person left it; called before anything is shown."""
+        self.top.choose(order)
         self.tab = tab if tab in TABS else self.tab
         self.output.is_folded = is_wrapped
 

@@ -19,6 +19,13 @@ def jobs(filter_: str, sort: str = "", typed: Sequence[str] = ()) -> str:
 
 
 def detail(tab: str, job: str, file: str = "", typed: Sequence[str] = ()) -> str:
-    """A tab about one job; a file where the tab is about one."""
+    """A tab about one job; a file where the tab is about one.
+
+    Args:
+        tab: its id.
+        job: an id.
+        file: a path in the job's sandbox, or empty.
+        typed: options, and what the console was told of contexts.
+    """
     words = ["jobmon", *_VERBS[tab].split(), *typed, job]
     return shlex.join(words + ([file] if file else []))

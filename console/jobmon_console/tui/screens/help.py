@@ -6,7 +6,7 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical
 
-from jobmon_console.keys import APP, BY_ID, DETAIL, FILES, GROUPS, KEYS, LIST, OUTPUT, TABLE, shown
+from jobmon_console.keys import APP, BY_ID, DETAIL, FILES, GROUPS, KEYS, LIST, OUTPUT, TABLE, TOP, TREE, shown
 from jobmon_console.tui.bindings import bindings
 from jobmon_console.tui.glossary import entry
 from jobmon_console.tui.screens.dialog import Dialog
@@ -21,6 +21,8 @@ _WHERE = {
     TABLE: "in the table",
     DETAIL: "in the detail",
     OUTPUT: "in Output",
+    TOP: "in Top",
+    TREE: "in Tree",
     FILES: "in Files",
 }
 _FILTERS = (

@@ -127,10 +127,15 @@ class JobsList(JobsView, inherit_bindings=True):
 
     def on_lines_head_clicked(self, event: Lines.HeadClicked) -> None:
         """The title of a column orders by it, and the other way round where it does already."""
+        top = self.detail.top
         order = self.table.order_at(event.x, event.y) if event.lines is self.table else ""
-        if order:
+        ranked = top.order_at(event.x, event.y) if event.lines is top else ""
+        if order or ranked:
             self.touched()
+        if order:
             self._sort(order)
+        if ranked:
+            top.choose(ranked)
 
     def do_fold(self) -> None:
         """Fold or unfold the heading, or the one above the job."""
@@ -235,7 +240,7 @@ class JobsList(JobsView, inherit_bindings=True):
         if kept.grouping in GROUPINGS:
             board.grouping = kept.grouping
         self.zoom = kept.zoom if kept.zoom in ZOOMS else self.zoom
-        self.detail.adopt(kept.tab, kept.is_wrapped)
+        self.detail.adopt(kept.tab, kept.is_wrapped, kept.top_order)
         self.table.hidden = {column.id for column in COLUMNS[1:] if column.id in kept.hidden}
         self.views, self.filter.history = dict(kept.views), list(kept.history)
         self._asked, self._kept = select, kept.filter
@@ -256,6 +261,7 @@ class JobsList(JobsView, inherit_bindings=True):
             history=tuple(self.filter.history),
             is_wrapped=self.detail.output.is_folded,
             has_helped=True,
+            top_order=self.detail.top.order,
         )
 
     def _sort(self, column: str) -> None:

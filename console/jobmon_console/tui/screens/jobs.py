@@ -4,7 +4,7 @@ One method per key of the table that is neither a move nor a tab, named after
 the key's id.
 """
 
-from jobmon_console.keys import BY_ID, MOVES, TABS, shown
+from jobmon_console.keys import BY_ID, MOVES, TABS, namesakes, shown
 from jobmon_console.safe import safe
 from jobmon_console.tui.explain import FIRST_JOB
 from jobmon_console.tui.layout import SINGLE
@@ -26,6 +26,7 @@ from jobmon_wire.verbs import STREAMS
 
 NO_JOB = "no job is chosen: put the cursor on one, or mark some with Space"
 NOBODY_HEARS = "nobody is there to take a signal: the job has ended, or is lost"
+NOTHING_BELOW = "there is no process below this one: nothing to fold"
 CLIPBOARD = 64 * 1024  # characters; terminals cut or refuse longer ones
 
 
@@ -36,7 +37,8 @@ class JobsScreen(JobsList, inherit_bindings=True):
         """Do what a key means."""
         self.touched()
         if not self.is_valid(id_) and id_ != "kill":
-            self.say(f"{shown(BY_ID[id_].keys[0])} is a key {WHERE[BY_ID[id_].scope]}")
+            places = [WHERE[key.scope] for key in (BY_ID[id_], *namesakes(id_)) if key.scope in WHERE]
+            self.say(f"{shown(BY_ID[id_].keys[0])} is a key {' and '.join(places)}")
         elif id_ in MOVES:
             self._moving.move(id_)
         elif id_.startswith("tab_") and id_[4:] in TABS:
@@ -63,11 +65,13 @@ class JobsScreen(JobsList, inherit_bindings=True):
     # In and out
 
     def do_enter(self) -> None:
-        """In: fold a heading, open a job, enter a directory."""
+        """In: fold a heading or a process, open a job, enter a directory."""
         if self.focused is self.clusters:
             line = self.clusters.chosen
             if line is not None and self.table.go_to(line.key):
                 self.set_focus(self.table)
+        elif self.focused is self.detail.processes:
+            self.do_fold_process()
         elif self.focused is self.detail.files.list:
             file = self.detail.files.enter()
             if file:
@@ -179,6 +183,31 @@ class JobsScreen(JobsList, inherit_bindings=True):
         if self.detail.output.is_part:
             self.say("the line stands at the end that is followed, not in this part")
 
+    def do_order_cpu(self) -> None:
+        """The processes that use most first."""
+        self.detail.top.choose("cpu")
+
+    def do_order_memory(self) -> None:
+        """The largest processes first."""
+        self.detail.top.choose("memory")
+
+    def do_order_time(self) -> None:
+        """The processes that have used most first."""
+        self.detail.top.choose("time")
+
+    def do_faster(self) -> None:
+        """Sample more often."""
+        self.detail.top.hurry(1)
+
+    def do_slower(self) -> None:
+        """Sample less often."""
+        self.detail.top.hurry(-1)
+
+    def do_fold_process(self) -> None:
+        """Fold or unfold what is below the process."""
+        if self.detail.processes.chosen is not None and not self.detail.processes.fold():
+            self.say(NOTHING_BELOW)
+
     def do_tail_file(self) -> None:
         """Follow the file under the cursor in the Output tab."""
         entry = self.detail.files.list.chosen
@@ -231,10 +260,14 @@ class JobsScreen(JobsList, inherit_bindings=True):
     # Other
 
     def do_copy(self) -> None:
-        """What is selected with the mouse, else the ids of the marked jobs, or the current one's."""
+        """What is selected with the mouse; else of a process its pid, of jobs the ids of the marked or the current."""
         selected = self.get_selected_text()
         if selected:
             self._copy(selected)
+            return
+        row = self.detail.processes.chosen if self.focused is self.detail.processes else None
+        if row is not None:
+            self._copy(str(row.process.get("pid", "")))
             return
         targets = self.marked_or_current()
         if targets:
@@ -247,7 +280,9 @@ class JobsScreen(JobsList, inherit_bindings=True):
         if self.detail.has_focus_within and self.target is not None:
             files = {"output": self.detail.output.file, "files": self.detail.files.list.path}
             job = str(self.target.row.get("id") or self.target.uuid)
-            self._copy(commands.detail(self.detail.tab, job, files.get(self.detail.tab, ""), self.site.typed))
+            options = self.detail.top.options() if self.detail.tab == "top" else []
+            file = files.get(self.detail.tab, "")
+            self._copy(commands.detail(self.detail.tab, job, file, [*options, *self.site.typed]))
         else:
             sort = SORTS[self.board.sort].word(self.board.is_reversed)
             is_usual = self.board.sort == DEFAULT and not self.board.is_reversed

@@ -12,7 +12,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.screen import Screen
 
-from jobmon_console.keys import APP, BY_ID, DETAIL, FILES, LIST, OUTPUT, SCREEN, TABLE
+from jobmon_console.keys import APP, BY_ID, DETAIL, FILES, LIST, OUTPUT, SCREEN, TABLE, TOP, TREE, namesakes
 from jobmon_console.selectors import Completion, complete
 from jobmon_console.tui.bindings import SCREEN_KEYS, bindings
 from jobmon_console.tui.explain import explain
@@ -46,6 +46,8 @@ WHERE = {  # of scopes that are narrower than the screen
     LIST: "in the list of jobs",
     TABLE: "in the list of jobs",
     OUTPUT: "in Output (1)",
+    TOP: "in Top (2)",
+    TREE: "in Tree (3), once Tab has led there",
     FILES: "in Files (4), once Tab has led there",
 }
 ZOOMS = (HALF, FULL, HIDDEN)
@@ -183,7 +185,9 @@ class JobsView(Screen[None], inherit_bindings=False):
         names = {"stream": "stdout" if self.detail.output.file == "stderr" else "stderr"}
         if self.focused is self.detail.output:
             names["filter"] = "find"
-        first = (OUTPUT, FILES, DETAIL) if self.detail.has_focus_within else ()
+        if self.focused is self.detail.processes:
+            names["enter"] = "fold"
+        first = (OUTPUT, TOP, TREE, FILES, DETAIL) if self.detail.has_focus_within else ()
         self.footer.show(*footer(self.is_valid, read_only, names, self.size.width, first))
 
     # What is where
@@ -226,6 +230,8 @@ class JobsView(Screen[None], inherit_bindings=False):
             TABLE: focused is self.table,
             DETAIL: self.detail.has_focus_within,
             OUTPUT: self.sees_detail and self.detail.tab == "output" and not self.is_typing,
+            TOP: self.sees_detail and self.detail.tab == "top" and not self.is_typing,
+            TREE: focused is self.detail.processes,
             FILES: focused is self.detail.files.list,
         }
         if id_ == "kill":
@@ -237,8 +243,10 @@ class JobsView(Screen[None], inherit_bindings=False):
         if action != "do":
             return True
         id_ = str(parameters[0])
-        is_told = BY_ID[id_].scope in WHERE or id_ == "kill"
-        return self.is_valid(id_) or (is_told and not self.is_typing and self.layout_name != TINY)
+        if self.is_valid(id_):
+            return True
+        is_told = (BY_ID[id_].scope in WHERE or id_ == "kill") and not self.is_typing and self.layout_name != TINY
+        return is_told and not any(self.is_valid(key.id) for key in namesakes(id_))
 
     # Layout
 

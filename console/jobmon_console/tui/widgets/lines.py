@@ -126,13 +126,18 @@ class Lines(ScrollView, can_focus=True, inherit_bindings=False):
 
     def reveal(self) -> None:
         """Scroll so that the cursor's row is seen, where there is room for any."""
-        top, height = self.scroll_offset.y, self.size.height - self.HEADS
+        top, height = self.scroll_offset.y, self.room
         if height <= 0:  # it has no place on the screen yet
             return
         if self.cursor < top:
             self.scroll_to(y=self.cursor, animate=False)
         elif self.cursor >= top + height:
             self.scroll_to(y=self.cursor - height + 1, animate=False)
+
+    @property
+    def room(self) -> int:
+        """Rows that are seen at once; a scroll bar below them is none."""
+        return self.size.height - self.HEADS - self.scrollbar_size_horizontal
 
     @property
     def allow_vertical_scroll(self) -> bool:

@@ -112,9 +112,8 @@ def tree(processes: list[Record], branches: tuple[str, str, str]) -> Iterator[tu
     for process in processes:
         parent = _pid(process.get("ppid"))
         # A process that is its own ancestor is a lie; it is shown at the root.
-        children.setdefault(parent if parent in pids and parent != _pid(process.get("pid")) else None, []).append(
-            process
-        )
+        is_root = parent not in pids or parent == _pid(process.get("pid"))
+        children.setdefault(None if is_root else parent, []).append(process)
     shown: set[int] = set()
     # A stack of our own: a job may nest deeper than Python calls.
     stack = [(process, "", "") for process in reversed(children.get(None, []))]

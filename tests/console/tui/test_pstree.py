@@ -143,5 +143,6 @@ def test_the_nearest_that_is_left_is_found_below_before_above() -> None:
     assert nearest(old, 4, new) == (3, -1)
     assert nearest(old, 5, new) == (6, 1)
     assert nearest(old, 9, new) == (6, -3)
+    assert nearest(old, 4, {old[2]: 7, old[6]: 8}) == (8, 2), "as far above as below"
     assert nearest(old, 9, {}) == (0, 0)
     assert nearest([], 0, new) == (0, 0)

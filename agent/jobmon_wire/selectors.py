@@ -256,11 +256,20 @@ def read_values(field: Field, test: Test) -> List[Tuple[float, bool]]:
         SelectorError: one of them is none.
     """
     values = test.value.split(",") if test.operator in (":", "=", "!=") else [test.value]
-    return [_read_value(field.kind, value, test.position) for value in values]
+    return [read_value(field.kind, value, test.position) for value in values]
 
 
-def _read_value(kind: str, value: str, position: int) -> Tuple[float, bool]:
-    """The number a value stands for, and whether it is a moment (not an age)."""
+def read_value(kind: str, value: str, position: int) -> Tuple[float, bool]:
+    """The number a value stands for, and whether it is a moment (not an age).
+
+    Args:
+        kind: of a field that is no text: SIZE in bytes, PERCENT, AGE in s, MOMENT in s since 1970, or an age.
+        value: as a person writes it.
+        position: of the value, for the error.
+
+    Raises:
+        SelectorError: it is none.
+    """
     if kind == SIZE:
         found = _SIZE.fullmatch(value)
         if found:

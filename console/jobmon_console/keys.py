@@ -120,6 +120,7 @@ KEYS: tuple[Key, ...] = (
     Key("stream", ("o",), OUTPUT, "stderr", "Detail", "standard output or standard error"),
     Key("find_next", ("n",), OUTPUT, "", "Detail", "next line with the text that is looked for"),
     Key("find_previous", ("N",), OUTPUT, "", "Detail", "the line before with the text"),
+    Key("jump", ("ctrl+g",), OUTPUT, "", "Detail", "jump to 45%, to byte 12M, to 14:02 (UTC) or to -10m"),
     Key("wrap", ("w",), OUTPUT, "wrap", "Detail", "fold long lines to the width, or let them run on"),
     Key("times", ("T",), OUTPUT, "", "Detail", "show when each line came (UTC), from now on"),
     Key("rule", ("m",), OUTPUT, "", "Detail", "draw a line below what has come so far"),

@@ -77,6 +77,30 @@ def test_the_first_line_of_a_long_file_and_a_text_far_in_it_are_seen(
     terminal.wait_for("following")
 
 
+def test_a_share_of_a_long_file_and_a_byte_of_it_are_jumped_to(
+    site: Site, open_console: Callable[[], Terminal]
+) -> None:
+    job = site.start_job("for n in range(400_000): print('event %025d' % n)\n" + PRINTS)
+    terminal = open_console()
+    _choose(terminal, job.id)
+    terminal.type("Enter")
+    terminal.wait_for("before: Home")
+
+    for place, line in (("3.2M", 104_857), ("100000", 3125), ("0%", 0)):
+        terminal.type("C-g")
+        terminal.wait_for("jump to 45%")
+        terminal.type("-l", place)
+        terminal.type("Enter")
+        terminal.wait_for(f"event {line:025d}", "End follows")
+    terminal.type("C-g")
+    terminal.type("-l", "--", "-2h")
+    terminal.type("Enter")
+    terminal.wait_for("the lines of a part have no times")
+    terminal.type("Escape")
+    terminal.type("End")
+    terminal.wait_for("following")
+
+
 def test_an_enter_too_many_kills_nothing(site: Site, open_console: Callable[[], Terminal]) -> None:
     job = site.start_job(PRINTS)
     terminal = open_console()

@@ -166,6 +166,11 @@ def found(scene: Scene) -> None:
     scene.keys, scene.awaited = ["enter", "slash", *"step 3", "enter"], ": step 3"
 
 
+def wrong_place(scene: Scene) -> None:
+    """What is no place of the output is told below its field."""
+    scene.keys, scene.awaited = ["enter", "ctrl+g", *"25:00", "enter"], "14:02:30 was expected"
+
+
 def nodes(scene: Scene) -> None:
     """The page of nodes."""
     scene.keys, scene.awaited = ["f2"], "HEARD"
@@ -390,7 +395,7 @@ def coloured(scene: Scene) -> None:
 STAGES = [
     connecting, live, loading, stale, retrying, partial, two_contexts, certificate, nothing_registered,
     nothing_matches, wrong_filter, filtering, completing, read_only, not_permitted, notes, array, states, kill,
-    kill_many, helping, found, nodes, connections, top, files, info, cut_off, kill_refused, killed, read_only_kill,
-    sorting, other_protocol, other_connections, saving, activity, tree, folded, ordered, events, broken_stream, kept,
+    kill_many, helping, found, wrong_place, nodes, connections, top, files, info, cut_off, kill_refused, killed,
+    read_only_kill, sorting, other_protocol, other_connections, saving, activity, tree, folded, ordered, events, broken_stream, kept,
     lost, nothing_printed, not_there, binary, coloured, *FAILURES,
 ]  # fmt: skip

@@ -248,6 +248,7 @@ EFFECTS = {
     "stream": changes(lambda console: console.jobs.detail.output.file),
     "find_next": changes(_match, *FINDING),
     "find_previous": Effect(FINDING, _match, lambda old, new: new == old - 1),
+    "jump": becomes("jump-input", _focus),
     "wrap": changes(lambda console: console.jobs.detail.output.is_folded),
     "times": changes(lambda console: console.jobs.detail.output.has_times),
     "rule": Effect((), lambda console: console.jobs.detail.output.count(), lambda old, new: new == old + 1),

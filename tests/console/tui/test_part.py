@@ -34,7 +34,8 @@ SMALL = {"PIECE": 64, "BEHIND": 16, "LINES": 5, "KEPT": 10, "SLACK": 4, "FINGERP
 SHORT = st.binary(max_size=9).map(lambda text: text.translate(None, b"\0\r"))
 FILES = st.lists(SHORT | st.just(b"x" * 99), max_size=20).map(b"\n".join) | st.lists(SHORT, min_size=30).map(b"\n".join)
 RUNS = st.sampled_from([["up"] * 7, ["down"] * 7, ["up"], ["down"], ["fold"], ["behind"], ["before"]])
-MOVES = st.lists(RUNS | (st.integers(0, 99) | FILES).map(lambda move: [move]), max_size=20).map(
+PLACES = st.floats(0, 1, exclude_max=True)  # that are jumped to: shares of the file
+MOVES = st.lists(RUNS | (st.integers(0, 99) | FILES | PLACES).map(lambda move: [move]), max_size=20).map(
     lambda runs: [move for run in runs for move in run]
 )
 
@@ -59,6 +60,12 @@ def test_the_lines_of_a_part_are_those_of_the_file_there_whatever_the_moves_and_
                 row = part.surround(Came(file, *part.around()))  # type: ignore[arg-type]
                 part.look_for("a")
                 assert part.offset_of(row) == starts[move % len(starts)]
+            elif isinstance(move, float) and file:
+                place = int(move * len(file))
+                part = Part(followed, 0)
+                row = part.reach(Came(file, *part.about(place)), place)  # type: ignore[arg-type]
+                part.look_for("a")
+                assert part.offset_of(row) <= place < part.offset_of(row) + max(1, part.buffer.rows[row].size or 99)
             elif move in ("behind", "before") and part.has_more(step := 1 if move == "behind" else -1):
                 part = part.beside(step)
                 part.take(Came(file, *part.next(step)), step)  # type: ignore[arg-type]

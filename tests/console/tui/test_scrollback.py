@@ -1,5 +1,7 @@
 """The scrollback keeps the lines of a stream, however its bytes are cut, and no more than it may."""
 
+from typing import Any
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -91,3 +93,48 @@ def test_a_line_without_end_is_cut_and_its_rest_counted() -> None:
 
     assert len(buffer.rows[0].data) == LONGEST
     assert buffer.rows[0].hidden == 100_000 - LONGEST
+
+
+FED = st.lists(
+    st.binary(max_size=12).map(lambda text: text.translate(None, b"\0"))  # bytes
+    | st.integers(1, 9)  # that were skipped
+    | st.just("mark")  # a line of the console's own
+    | st.just(None),  # another file begins
+    max_size=12,
+)
+
+
+@given(FED, st.integers(0, 50))
+def test_a_byte_of_the_file_is_found_in_the_row_that_has_it(fed: list[Any], begins: int) -> None:
+    buffer = Scrollback()
+    buffer.begin(begins)
+    where: dict[int, tuple[str, str]] = {}  # bytes of the file, by their place: what they are, and of what line
+    end, line = begins, 0
+    for each in fed:
+        if each is None:
+            buffer.close()
+            buffer.begin(begins)
+            where, end, line = {}, begins, line + 1
+        elif isinstance(each, bytes):
+            buffer.feed(each)
+            for byte in each:
+                where[end] = ("here", str(line))
+                end, line = end + 1, line + (byte == 10)
+        else:
+            buffer.note(str(each), each if isinstance(each, int) else 0)
+            line += 1
+            for _ in range(each if isinstance(each, int) else 0):
+                where[end] = ("skipped", str(line))
+                end += 1
+            line += 1
+
+    found = {offset: buffer.find(offset) for offset in range(end)}
+    assert buffer.end == end
+    assert [offset for offset in range(end) if found[offset][1]] == [
+        offset for offset, (what, _) in where.items() if what == "here"
+    ]
+    rows: dict[str, set[int]] = {}
+    for offset, (_, name) in where.items():
+        rows.setdefault(name, set()).add(found[offset][0])
+    assert all(len(each) == 1 for each in rows.values())
+    assert len({row for each in rows.values() for row in each}) == len(rows)

@@ -13,7 +13,7 @@ from jobmon_console.tui.app import Console
 from jobmon_console.tui.panes.events import Events
 from jobmon_console.tui.panes.files import Files
 from jobmon_console.tui.panes.pane import ASK_AGAIN, Pane, Target
-from jobmon_console.tui.panes.trouble import MOST
+from jobmon_console.tui.widgets.trouble import MOST
 from jobmon_wire.frames import Frame
 from tests.console.tui.conftest import Clock
 

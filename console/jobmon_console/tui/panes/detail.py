@@ -10,6 +10,7 @@ from typing import Protocol
 
 from textual.app import ComposeResult
 from textual.containers import Vertical
+from textual.widget import Widget
 
 from jobmon_console.keys import TABS
 from jobmon_console.tui.history import History
@@ -21,9 +22,11 @@ from jobmon_console.tui.panes.pane import Target
 from jobmon_console.tui.panes.tabs import TabBar
 from jobmon_console.tui.panes.top import Top
 from jobmon_console.tui.panes.tree import Tree
-from jobmon_console.tui.panes.trouble import Trouble
+from jobmon_console.tui.widgets.field import Field
 from jobmon_console.tui.widgets.find import Find
+from jobmon_console.tui.widgets.jump import Jump
 from jobmon_console.tui.widgets.lines import Lines
+from jobmon_console.tui.widgets.trouble import Trouble
 
 
 class Tab(Protocol):
@@ -60,8 +63,9 @@ class Detail(Vertical):
         self.tab = TABS[0]
         self.history = History()
         self.bar = TabBar()
-        self.trouble = Trouble()
-        self.find = Find()
+        self.trouble = Trouble("trouble")
+        self.find, self.jump = Find(), Jump()
+        self._came_from: Widget | None = None  # what had the focus before a field
         self.output, self.top, self.processes = Output(now), Top(self.history), Tree()
         self.files, self.info, self.events = Files(), Info(), Events()
         self._waiting: tuple[Target | None] | None = None  # chosen, not yet shown
@@ -77,7 +81,7 @@ class Detail(Vertical):
         """The tabs, and every pane; one is on the screen."""
         yield self.bar
         yield self.trouble
-        yield self.find
+        yield from (self.find, self.jump)
         yield from (self.output, self.top, self.processes, self.files, self.info, self.events)
 
     def on_mount(self) -> None:
@@ -128,7 +132,7 @@ class Detail(Vertical):
             pane.show(is_shown and bool(self.display))
             widget = self.files if name == "files" else self._panes[name]
             widget.display = is_shown
-        self.find.display = False
+        self.find.display = self.jump.display = False
         self.bar.show_tab(tab, self.target)
         self._tell_trouble()
         if had_focus:
@@ -158,25 +162,40 @@ class Detail(Vertical):
             row = self._target.row
             self.history.add(self._target.uuid, now, row.get("cpu_percent"), row.get("rss_bytes"))
 
-    # Finding in the output
+    # Finding in the output, and going to a place of it
 
-    def open_find(self) -> Find:
-        """The line to type into; its input is to get the focus."""
+    @property
+    def field(self) -> Field | None:
+        """The line that is being typed into."""
+        return next((each for each in (self.find, self.jump) if each.input is self.screen.focused), None)
+
+    def open_find(self) -> None:
+        """The line for a text that is looked for."""
         self.output.begin_find()
-        self.find.open(self.output.search.text)
-        return self.find
+        self._open(self.find, self.output.search.text)
 
-    def close_find(self) -> None:
-        """The line goes away; what was found stays marked until nothing is looked for."""
-        self.find.display = False
+    def open_jump(self) -> None:
+        """The line for a place that is gone to."""
+        self._open(self.jump, "")
+
+    def _open(self, field: Field, text: str) -> None:
+        self._came_from = self.screen.focused
+        self.find.display = self.jump.display = False
+        field.open(text)
+        self.screen.set_focus(field.input)  # at once: what is typed next is meant for it
+
+    def _close(self, field: Field, to: Widget | None) -> None:
+        field.display = False
         if self.tab == "output":
-            self.output.focus()
+            self.screen.set_focus(to or self.output)
 
-    def give_up_find(self) -> None:
+    def give_up(self) -> None:
         """The line goes away, and the output is as it was before it came."""
-        if self.find.is_typed:
+        field = self.field
+        if field is self.find and self.find.is_typed:
             self.output.give_up_find(self.find.before)
-        self.close_find()
+        if field is not None:
+            self._close(field, self._came_from)
 
     def on_find_typed(self, event: Find.Typed) -> None:
         """Live."""
@@ -184,10 +203,27 @@ class Detail(Vertical):
             self.find.is_typed = True
             self.output.find(event.text)
 
-    def on_find_left(self) -> None:
-        """Enter: the output has the keys again; a new text is looked for further up, an old one goes on."""
-        self.close_find()
+    def on_field_left(self, event: Field.Left) -> None:
+        """Enter: what was typed is meant."""
+        if event.field is self.find:
+            self._leave_find()
+        elif self.jump.input.value.strip():
+            self._leave_jump(self.jump.input.value)
+        else:
+            self.give_up()
+
+    def _leave_find(self) -> None:
+        """The output has the keys again; a new text is looked for further up, an old one goes on."""
+        self._close(self.find, self.output)
         self.output.find_further(is_repeated=not self.find.is_typed)
+
+    def _leave_jump(self, text: str) -> None:
+        """The output has the keys again, at the place; one that cannot be gone to can be mended."""
+        why = self.output.places.go(text)
+        if why:
+            self.jump.complain(why)
+        else:
+            self._close(self.jump, self.output)
 
     def renew(self) -> None:
         """Ask again now."""

@@ -12,6 +12,7 @@ PIECE = CREDIT_WINDOW  # bytes asked for at once: they come in one go, and are s
 PIECES = 16  # asked for after one key at most: 4 MiB, for which a slow link takes a few seconds
 
 STAY, TOP, FIND = "stay", "top", "find"  # what it is wanted for: to scroll on, to see its first line, to look through
+JUMP = "jump"  # to see a place that somebody named
 
 
 class Earlier:

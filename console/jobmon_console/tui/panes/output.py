@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from textual import events
+from textual.message import Message
 
 from jobmon_console import calls
 from jobmon_console.errors import JobMonError
@@ -23,6 +24,7 @@ from jobmon_console.tui.panes.headline import headline
 from jobmon_console.tui.panes.paging import Paging
 from jobmon_console.tui.panes.pane import ASK_AGAIN, Target
 from jobmon_console.tui.panes.part import Part
+from jobmon_console.tui.panes.places import Places
 from jobmon_console.tui.panes.stream import Stream, other_of
 from jobmon_console.tui.panes.streams import Streams
 from jobmon_console.tui.panes.viewer import Viewer
@@ -47,10 +49,18 @@ class Output(Viewer):
 
     FOLLOWS = True
 
+    class Told(Message):
+        """Something is to be said to whoever looks on."""
+
+        def __init__(self, text: str) -> None:
+            super().__init__()
+            self.text = text
+
     def __init__(self, now: Callable[[], float]) -> None:
         super().__init__("output", Stream(STREAMS[0]))
         self.file = STREAMS[0]
         self.paging = Paging(self)
+        self.places = Places(self, self.paging, now)
         self._streams = Streams()
         self._clock = now
 
@@ -216,7 +226,7 @@ class Output(Viewer):
     def toggle_follow(self) -> None:
         """Stay at the end, or stay here; from a part of the file back to its end."""
         if self.is_part:
-            self._leave_part()
+            self.turn_back()
             return
         self.paging.forget()
         self.stream.follows, self.stream.unseen = not self.follows, 0
@@ -235,13 +245,26 @@ class Output(Viewer):
         self.see(stream.folding.line_of(row))
         self.stream.begin_search(self.line)  # a text may be being typed
 
-    def _leave_part(self) -> None:
-        """Follow the end again."""
+    def turn_back(self, row: int | None = None) -> None:
+        """From a part of the file to the stream that was followed: its end, or a row of it."""
         self.stop()
         self.problem = ""
         followed = self.stream.followed
-        followed.follows, followed.unseen = True, 0
+        followed.follows = row is None
+        if row is None:
+            followed.unseen = 0
+        else:
+            followed.top = row
         self._come_back(followed)
+
+    def to_end(self) -> None:
+        """As the key does."""
+        self.move("bottom")
+
+    def tell(self, text: str) -> None:
+        """Say something, safe text."""
+        # Not by way of the panes: one of them may be what is being handled, and would keep it.
+        self.screen.post_message(self.Told(text))
 
     def select(self, target: Target | None) -> None:
         """Another job's output begins with its standard output; of one that was shown lately it is still there."""
@@ -261,7 +284,7 @@ class Output(Viewer):
         if how == "bottom":
             self.paging.forget()
             if self.is_part:
-                self._leave_part()
+                self.turn_back()
                 return
         super().move(how)
         if how not in ("left", "right"):

@@ -9,13 +9,17 @@ looked for in a part of its own, and what is seen stays until it is found.
 from typing import Protocol
 
 from jobmon_console.errors import AnswerError, JobMonError
+from jobmon_console.places import Offset, Spot
 from jobmon_console.safe import safe
-from jobmon_console.tui.panes.earlier import FIND, PIECE, PIECES, STAY, TOP
+from jobmon_console.tui import texts
+from jobmon_console.tui.panes.earlier import FIND, JUMP, PIECE, PIECES, STAY, TOP
 from jobmon_console.tui.panes.pane import Target
 from jobmon_console.tui.panes.part import Part
 from jobmon_console.tui.panes.ranges import Range, can_be_had
 from jobmon_console.tui.panes.stream import Stream
 
+LOOKS = 3  # for a place that is a share: the file may have grown since its size was known
+FIRST_KEPT = "this is the first that was kept of the job's output"
 WALK = PIECES * PIECE  # bytes before the first line that Home walks through: more than one key brings are passed over
 
 
@@ -50,6 +54,12 @@ class View(Protocol):
     def is_seen(self, row: int) -> bool:
         """It is."""
 
+    def to_end(self) -> None:
+        """Show the end of the file, and follow it."""
+
+    def tell(self, text: str) -> None:
+        """Say something, safe text, that is not so where somebody looks already."""
+
 
 class Paging:
     """The piece that is under way, and what it is wanted for.
@@ -70,6 +80,8 @@ class Paging:
         self._range: Range | None = None
         self._part: Part | None = None  # that it is for
         self._left = 0  # pieces that may still be asked for
+        self._where: Spot = Offset(0)  # that is to be gone to
+        self._aim = 0  # the byte of it that was asked for
 
     @property
     def is_under_way(self) -> bool:
@@ -150,6 +162,25 @@ class Paging:
         else:
             self._beyond(part, step, FIND)
 
+    def reach(self, where: Spot, size: int) -> bool:
+        """Ask for the part of the file around a place; whether there is somebody to be asked.
+
+        Args:
+            where: the place.
+            size: bytes of the file, as far as that is known.
+        """
+        self.stop()
+        self._where, shown = where, self._view.stream
+        self._aim = min(where.within(size), size)
+        step = 1 if isinstance(shown, Part) and self._aim >= shown.end else -1
+        return self._ask(Part(shown.followed, 0), step, JUMP, LOOKS)
+
+    def go_to_end(self, where: Spot, size: int) -> None:
+        """Show the end of the file, which has so many bytes: the place is there, or beyond it."""
+        self._view.to_end()
+        if isinstance(where, Offset):
+            self._view.tell(f"this is the end: {safe(self._view.stream.file)} has {texts.size(size)}")
+
     def _beyond(self, part: Part, step: int, purpose: str) -> bool:
         """Go on behind a part, or before it; whether there may be something."""
         if purpose == TOP and part.has_more(-1):
@@ -182,11 +213,16 @@ class Paging:
         if purpose != FIND:
             self.sought = None
         self._part, self.step, self.purpose, self._left, self.error = part, step, purpose, pieces - 1, None
-        is_around = purpose == STAY and part is not self._view.stream
-        start, end = part.around() if is_around else part.next(step)
+        start, end = self._wanted(part, step)
         self._range = Range(target, part.followed.place.file or part.file, start, end, is_identified=True)
         self._view.taken()
         return True
+
+    def _wanted(self, part: Part, step: int) -> tuple[int, int]:
+        """The bytes to ask for: start and end."""
+        if self.purpose == JUMP:
+            return part.about(self._aim)
+        return part.around() if self.purpose == STAY and part is not self._view.stream else part.next(step)
 
     # What comes
 
@@ -204,6 +240,8 @@ class Paging:
                 self._put(part, came)
             except AnswerError as error:
                 self.error = error
+        if self.error is not None and self.purpose == JUMP:
+            self._view.tell(self.why)
         self._view.taken()
 
     def _put(self, part: Part, came: Range) -> None:
@@ -211,6 +249,8 @@ class Paging:
         view = self._view
         if self.purpose == FIND:
             self._look_through(part, came)
+        elif self.purpose == JUMP:
+            self._arrive(part, came)
         elif part is view.stream:
             lines = part.take(came, self.step)
             view.came()
@@ -231,6 +271,24 @@ class Paging:
             self._view.go_to(found)
         elif self._left and part.has_more(self.step):
             self._ask(part, self.step, FIND, self._left)
+
+    def _arrive(self, part: Part, came: Range) -> None:
+        """What stands around a place is here, as far as the file's size was known; else it is asked for again."""
+        part.check(came)
+        where, kept = self._where, came.kept
+        place = where.within(part.size)
+        if place >= part.size:
+            self.go_to_end(where, part.size)
+        elif kept is not None and place < kept.start:
+            part.take(came, 1)
+            self._view.turn_to(part, 0)
+            self._view.tell(FIRST_KEPT)
+        elif self._left and not came.start <= place < came.start + len(came.data):
+            self._aim = place
+            self._ask(part, self.step, JUMP, self._left)
+        else:
+            row = part.reach(came, place if self._left else self._aim)
+            self._view.turn_to(part, row)
 
     # Earlier lines of a stream that is followed
 

@@ -110,6 +110,10 @@ class Part(Stream):
             return self.end - len(self.tail), self.end + PIECE
         return max(0, self.start - PIECE), self.start + len(self.head)
 
+    def about(self, place: int) -> tuple[int, int]:
+        """The bytes to ask for, to see the line that holds a byte, where nothing has come yet."""
+        return max(0, place - PIECE), place + PIECE
+
     def around(self) -> tuple[int, int]:
         """The bytes to ask for, to see the place where nothing has come yet."""
         return max(0, self._at - (PIECE - BEHIND)), self._at + BEHIND
@@ -131,7 +135,7 @@ class Part(Stream):
         Raises:
             AnswerError: it is not of this file, or not there: nothing has changed.
         """
-        self._check(came)
+        self.check(came)
         return self._take_before(came) if step < 0 else self._take_behind(came)
 
     def surround(self, came: Range) -> int:
@@ -140,14 +144,32 @@ class Part(Stream):
         Raises:
             AnswerError: it is not of this file, or not there.
         """
-        self._check(came)
+        self.check(came)
         cut = self._at - came.start
         if cut < 0 or cut >= len(came.data):
             raise AnswerError(NOT_KEPT if cut < 0 else TRUNCATED)
         self._append(came.data[cut:], _is_last(came))
         return self._prepend(came.data[:cut], came)
 
-    def _check(self, came: Range) -> None:
+    def reach(self, came: Range, place: int) -> int:
+        """Take what ``about`` named; give the row that holds the byte.
+
+        Raises:
+            AnswerError: it is not of this file, or not there.
+        """
+        at = place - came.start
+        if not 0 <= at < len(came.data):
+            raise AnswerError(TRUNCATED)
+        self._at = came.start + came.data.rfind(b"\n", 0, at) + 1  # of a line longer than a piece, what came of it
+        self.buffer.begin(self._at)
+        return self.surround(came)
+
+    def check(self, came: Range) -> None:
+        """Find out how many bytes the file has, if what came is of it.
+
+        Raises:
+            AnswerError: it is of another.
+        """
         if len(came.data) > came.end - came.start:
             raise AnswerError(UNKNOWN)
         if came.kept is not None:

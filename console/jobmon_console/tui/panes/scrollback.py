@@ -59,6 +59,26 @@ class Scrollback:
         """Bytes of the stream that are here."""
         return self.bytes - self._dropped_bytes
 
+    @property
+    def end(self) -> int:
+        """Bytes of its file up to the end of the last row, as far as that is known."""
+        return (self._begins or 0) + sum(row.size for row in self.rows[self._others :]) + self._owed
+
+    def find(self, offset: int) -> tuple[int, bool]:
+        """The row that a byte of its file is in, and whether it is: else that row is the nearest.
+
+        Args:
+            offset: of the byte, from the start of the file.
+        """
+        end, last = self._begins or 0, len(self.rows) - 1
+        if self._begins is None or offset < end:
+            return min(self._others, max(0, last)), False
+        for row in range(self._others, len(self.rows)):
+            end += self.rows[row].size
+            if offset < end:
+                return row, not self.rows[row].is_note  # one that was skipped is told of, not here
+        return max(0, last), self._is_open and offset < end + self._owed
+
     def begin(self, offset: int) -> None:
         """What comes next stands there in its file; the rows that are here are of another, or not of this place."""
         self._others, self._begins = len(self.rows), offset

@@ -88,19 +88,26 @@ class Viewer(Pane):
         """Let a line be the first that is seen."""
         self.scroll_to(y=line, animate=False)
 
+    def see_row(self, row: int) -> None:
+        """Let a row be the first that is seen, and stay there."""
+        self.stream.follows = False
+        self.see(self.stream.folding.line_of(row))
+        self.refresh()
+
     def go_to(self, row: int) -> None:
         """Let a row be seen, as the one that was found."""
         self.stream.row, self.stream.follows = row, False
         if not self.is_seen(row):
-            self.see(max(0, self.stream.folding.line_of(row) - self._height // 2))
+            self.see(max(0, self.stream.folding.line_of(row) - self.height // 2))
         self.refresh()
 
     def is_seen(self, row: int) -> bool:
         """It is on the screen."""
-        return self.line <= self.stream.folding.line_of(row) < self.line + self._height
+        return self.line <= self.stream.folding.line_of(row) < self.line + self.height
 
     @property
-    def _height(self) -> int:
+    def height(self) -> int:
+        """Lines that are seen."""
         return max(1, self.size.height - self.HEADS)
 
     def on_resize(self) -> None:

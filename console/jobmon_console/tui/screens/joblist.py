@@ -48,7 +48,7 @@ class JobsList(JobsView, inherit_bindings=True):
     def do_filter(self) -> None:
         """Type a selector; in the output, a text to look for."""
         if self.focused is self.detail.output:
-            self.set_focus(self.detail.open_find().input)
+            self.detail.open_find()
             return
         self.is_in_detail = False
         self.arrange_panes()

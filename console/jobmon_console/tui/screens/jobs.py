@@ -11,6 +11,7 @@ from jobmon_console.tui.layout import SINGLE
 from jobmon_console.tui.listing import JOB
 from jobmon_console.tui.notices import COPIED, SAVED
 from jobmon_console.tui.order import DEFAULT, SORTS
+from jobmon_console.tui.panes.output import Output
 from jobmon_console.tui.screens import commands
 from jobmon_console.tui.screens.activity import Activity
 from jobmon_console.tui.screens.connect import Connect
@@ -86,8 +87,8 @@ class JobsScreen(JobsList, inherit_bindings=True):
 
     def do_escape(self) -> None:
         """Out: leave the input as it was, stop looking, forget what for, a range, the filter; leave the pane."""
-        if self.is_finding:
-            self.detail.give_up_find()
+        if self.detail.field is not None:
+            self.detail.give_up()
         elif self.is_typing:
             self.leave_filter()
         elif self.focused is self.detail.output and self.detail.output.stop_looking():
@@ -160,6 +161,14 @@ class JobsScreen(JobsList, inherit_bindings=True):
     def do_stream(self) -> None:
         """The other stream."""
         self.detail.output.other_stream()
+
+    def do_jump(self) -> None:
+        """Type a place of the output."""
+        self.detail.open_jump()
+
+    def on_output_told(self, event: Output.Told) -> None:
+        """What the output says of where it went."""
+        self.say(event.text)
 
     def do_find_next(self) -> None:
         """The next line with the text."""

@@ -41,7 +41,6 @@ SLOWEST = 8  # times as long as usual between paints
 REDRAW = 1.0  # s between paints of what only time changes: elapsed times, ages
 HALF, FULL, HIDDEN = "half", "full", "hidden"  # of the detail pane
 FILTERING = (("enter", "to the list"), ("escape", "back"), ("tab", "complete"), ("up", "earlier ones"))
-FINDING = (("enter", "to the output"), ("escape", "back"))
 WHERE = {  # of scopes that are narrower than the screen
     LIST: "in the list of jobs",
     TABLE: "in the list of jobs",
@@ -180,7 +179,8 @@ class JobsView(Screen[None], inherit_bindings=False):
         read_only = self.site.read_only
         self.header.show(*header(self.board, now, self.site.now(), read_only, self.size.width))
         if self.is_typing:
-            self.footer.show(typing(FINDING if self.is_finding else FILTERING))
+            field = self.detail.field
+            self.footer.show(typing(FILTERING if field is None else (("enter", field.enter), ("escape", "back"))))
             return
         names = {"stream": "stdout" if self.detail.output.file == "stderr" else "stderr"}
         if self.focused is self.detail.output:
@@ -211,11 +211,6 @@ class JobsView(Screen[None], inherit_bindings=False):
     def is_typing(self) -> bool:
         """Keys are letters now."""
         return isinstance(self.focused, FilterInput)
-
-    @property
-    def is_finding(self) -> bool:
-        """They are those of a text that is looked for."""
-        return self.focused is self.detail.find.input
 
     def is_valid(self, id_: str) -> bool:
         """A key means something where the focus is."""

@@ -5,7 +5,7 @@ from textual.notifications import Notification, Notify
 
 from jobmon_console.safe import safe
 
-SAVED, COPIED = "saved", "copied"
+SAVED, COPIED, JUMPED = "saved", "copied", "jumped"
 
 
 class Notices:

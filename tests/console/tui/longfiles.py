@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
+from jobmon_console.tui.app import Console
 from jobmon_console.tui.panes.earlier import PIECE
 from jobmon_console.tui.panes.output import FIRST, Output
 from jobmon_console.tui.panes.part import Part
@@ -118,3 +119,20 @@ async def fill(pilot: Any, settle: Any, output: Output) -> None:
         output.move("page_up")
         await settle(pilot, lambda rows=rows: output.count() > rows)
     output.see(0)
+
+
+async def jump(pilot: Any, text: str) -> None:
+    """Name a place."""
+    await pilot.press("ctrl+g", *text, "enter")
+    await pilot.pause()
+
+
+def is_typing(console: Console) -> bool:
+    """The field is there and has the keys."""
+    field = console.jobs.detail.jump
+    return field.display and console.jobs.focused is field.input
+
+
+def told(console: Console, screen_text: Any) -> str:
+    """All that is said, wherever a line of the screen ends."""
+    return " ".join(screen_text(console).split()) + " ".join(each.message for each in console._notifications)

@@ -9,7 +9,7 @@ from jobmon_console.safe import safe
 from jobmon_console.tui.explain import FIRST_JOB
 from jobmon_console.tui.layout import SINGLE
 from jobmon_console.tui.listing import JOB
-from jobmon_console.tui.notices import COPIED, SAVED
+from jobmon_console.tui.notices import COPIED, JUMPED, SAVED
 from jobmon_console.tui.order import DEFAULT, SORTS
 from jobmon_console.tui.panes.output import Output
 from jobmon_console.tui.screens import commands
@@ -168,7 +168,7 @@ class JobsScreen(JobsList, inherit_bindings=True):
 
     def on_output_told(self, event: Output.Told) -> None:
         """What the output says of where it went."""
-        self.say(event.text)
+        self.say(event.text, JUMPED)
 
     def do_find_next(self) -> None:
         """The next line with the text."""

@@ -225,7 +225,8 @@ class Board:
 
     def _turn(self, uuid: str, entry: Entry, feed: Feed, row: Row) -> None:
         self.census.turn(entry.row, row)
-        placed_by = _PLACED_BY[self.sort]
+        # By another order, which somebody has just chosen, all are placed anew, unless that is taken back.
+        placed_by = _PLACED_BY[self._arranged_by[1] if self._arranged_by else self.sort]
         if self._sieves or placed_by(entry.row.cells) != placed_by(row.cells):
             self._pending[uuid] = None
         self._replace(entry, feed, row)

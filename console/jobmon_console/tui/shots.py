@@ -1,4 +1,4 @@
-"""Signals on their way: each to one job, with what became of it.
+"""Signals on their way: each to one job or one process of it, with what became of it.
 
 The targets are frozen when the dialog opens.  A shot that was sent is not
 called back when the dialog closes: cancelling the request would leave a job
@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from typing import Any, NamedTuple
 
 from jobmon_console import calls
-from jobmon_console.errors import CutOffError, JobMonError
+from jobmon_console.errors import CutOffError, JobMonError, RefusedError
 from jobmon_console.safe import safe
 from jobmon_console.tui.panes.pane import Target
 from jobmon_console.tui.source import Reading
@@ -19,16 +19,22 @@ from jobmon_wire.verbs import KILL_GRACE
 
 AT_ONCE = 16  # requests; a server's queue for one person is no place for thousands
 SIGNALS = ("TERM", "INT", "HUP", "KILL", "USR1", "USR2", "STOP", "CONT")
-EFFECTS = {
-    "TERM": f"asks the job to end; KILL follows after {KILL_GRACE:.0f} s",
+_EFFECTS = {  # who ends, who is meant
+    "TERM": f"asks {{0}} to end; KILL follows after {KILL_GRACE:.0f} s",
     "INT": "interrupts, as Ctrl-C does",
     "HUP": "says the terminal is gone; many daemons reload",
-    "KILL": "ends every process at once; nothing is saved",
-    "USR1": "does what the job makes of it, or ends it",
-    "USR2": "does what the job makes of it, or ends it",
-    "STOP": "halts every process until CONT",
-    "CONT": "lets halted processes go on",
+    "KILL": "ends {1} at once; nothing is saved",
+    "USR1": "does what {0} makes of it, or ends it",
+    "USR2": "does what {0} makes of it, or ends it",
+    "STOP": "halts {1} until CONT",
+    "CONT": "lets {1} go on, if halted",
 }
+TOO_OLD = "not sent: the job's agent is too old to signal one process alone"
+
+
+def effect(signal: str, is_process: bool) -> str:
+    """What a signal does to a job, or to one process of it."""
+    return _EFFECTS[signal].format(*(("it", "it") if is_process else ("the job", "every process")))
 
 
 class Outcome(NamedTuple):
@@ -39,7 +45,7 @@ class Outcome(NamedTuple):
 
 
 class Shot:
-    """One signal to one job."""
+    """One signal to one job, or to one process of it."""
 
     def __init__(self, target: Target, signal: str, turn: asyncio.Semaphore) -> None:
         self.target = target
@@ -51,6 +57,8 @@ class Shot:
             self.outcome = Outcome("not sent: not connected", "bad")
         elif not target.feed.release.is_understood:
             self.outcome = Outcome("not sent: the server speaks another protocol", "bad")
+        elif target.process is not None and not isinstance(target.process.get("started_exactly"), str):
+            self.outcome = Outcome(TOO_OLD, "bad")  # never the whole job in its place
         else:
             self._reading = Reading(self._frames)
 
@@ -69,17 +77,27 @@ class Shot:
                 self.outcome = _read(frame.document())
         if is_over:
             if self._reading.error is not None:
-                self.outcome = _failure(self._reading.error)
+                self.outcome = self._failure(self._reading.error)
             elif self.outcome.text.startswith("sending"):
                 self.outcome = Outcome("sent", "good")
             self._reading = None
         return self.outcome != before or is_over
 
     async def _frames(self) -> AsyncIterator[Frame]:
-        call = calls.query(self.target.uuid, "kill", {"signal": self.signal})
+        process, arguments = self.target.process, {"signal": self.signal}
+        if process is not None:  # its start goes along: another one with its number gets nothing
+            arguments |= {"pid": process["pid"], "started": process["started_exactly"]}
+        call = calls.query(self.target.uuid, "kill", arguments)
         async with self._turn:
             async for frame in self.target.source.frames(call):
                 yield frame
+
+    def _failure(self, error: JobMonError) -> Outcome:
+        if isinstance(error, CutOffError):
+            return Outcome("unknown: the answer broke off; look at the job's state", "warn")
+        is_too_old = isinstance(error, RefusedError) and error.code == "unsupported" and self.target.process is not None
+        # The agent's own sentence says to ask without the option, which would be the whole job.
+        return Outcome(TOO_OLD if is_too_old else "failed: " + safe(str(error)), "bad")
 
 
 class Volley:
@@ -117,9 +135,3 @@ def _read(record: dict[str, Any]) -> Outcome:
 
 def _count(value: Any) -> int:
     return len(value) if isinstance(value, list) else 0
-
-
-def _failure(error: JobMonError) -> Outcome:
-    if isinstance(error, CutOffError):
-        return Outcome("unknown: the answer broke off; look at the job's state", "warn")
-    return Outcome("failed: " + safe(str(error)), "bad")

@@ -51,11 +51,14 @@ def frame(type_: int, payload: bytes | dict[str, Any]) -> Frame:
 
 PROCESSES = [
     {"pid": 100, "ppid": 1, "state": "S", "name": "bash", "command": "bash job.sh", "user": "alice", "cpu_seconds": 1.5,
-     "rss": 4_000_000, "threads": 1, "started": 1.0, "is_job": True},
+     "rss": 4_000_000, "threads": 1, "started": 1.0,
+     "started_exactly": "100:dfe873ac", "is_job": True},
     {"pid": 101, "ppid": 100, "state": "R", "name": "python", "command": "python train.py", "user": "alice",
-     "cpu_seconds": 7000.0, "rss": 2**30, "threads": 8, "started": 2.0, "is_job": False},
+     "cpu_seconds": 7000.0, "rss": 2**30, "threads": 8, "started": 2.0,
+     "started_exactly": "200:dfe873ac", "is_job": False},
     {"pid": 102, "ppid": 100, "state": "S", "name": "tee", "command": "tee log", "user": "alice", "cpu_seconds": 0.1,
-     "rss": 900_000, "threads": 1, "started": 2.0, "is_job": False},
+     "rss": 900_000, "threads": 1, "started": 2.0,
+     "started_exactly": "201:dfe873ac", "is_job": False},
 ]  # fmt: skip
 ENTRIES = [
     {

@@ -307,6 +307,13 @@ def folded(scene: Scene) -> None:
     scene.at_last = fold
 
 
+def kill_process(scene: Scene) -> None:
+    """The dialog for one process of a job."""
+    scene.is_detail = True
+    scene.keys, scene.first, scene.awaited = ["3", "tab"], "└─ ", "process 100 alone"
+    scene.at_last = lambda: active_app.get().screen.action_do("kill_process")
+
+
 def ordered(scene: Scene) -> None:
     """Processes by their memory, seldom sampled, of an agent that is too old for that."""
     scene.is_detail = True
@@ -396,6 +403,6 @@ STAGES = [
     connecting, live, loading, stale, retrying, partial, two_contexts, certificate, nothing_registered,
     nothing_matches, wrong_filter, filtering, completing, read_only, not_permitted, notes, array, states, kill,
     kill_many, helping, found, wrong_place, nodes, connections, top, files, info, cut_off, kill_refused, killed,
-    read_only_kill, sorting, other_protocol, other_connections, saving, activity, tree, folded, ordered, events, broken_stream, kept,
-    lost, nothing_printed, not_there, binary, coloured, *FAILURES,
+    read_only_kill, sorting, other_protocol, other_connections, saving, activity, tree, folded, ordered,
+    kill_process, events, broken_stream, kept, lost, nothing_printed, not_there, binary, coloured, *FAILURES,
 ]  # fmt: skip

@@ -258,6 +258,7 @@ EFFECTS = {
     "faster": becomes(1.0, lambda console: console.jobs.detail.top.delay, "2"),
     "slower": becomes(2.0, lambda console: console.jobs.detail.top.delay, "2"),
     "fold_process": becomes(1, lambda console: console.jobs.detail.processes.count(), "3", "tab"),
+    "kill_process": becomes("Kill", _screen, "3", "tab"),
     "tail_file": becomes("out.log", lambda console: console.jobs.detail.output.file, "4", "tab", "down"),
     "parent": becomes(".", lambda console: console.jobs.detail.files.list.path, "4", "tab", "home", "enter"),
     "nodes": becomes("Nodes", _screen),

@@ -25,11 +25,12 @@ ASK_AGAIN = 3.0  # s after nobody answered
 
 
 class Target(NamedTuple):
-    """The job a pane is about."""
+    """The job a pane is about, or a signal; of a signal perhaps one of its processes alone."""
 
     feed: Feed
     uuid: str
     row: Mapping[str, Any]
+    process: Mapping[str, Any] | None = None  # as the job's agent told it
 
     @property
     def source(self) -> Source:

@@ -12,6 +12,7 @@ from jobmon_console.tui.listing import JOB
 from jobmon_console.tui.notices import COPIED, JUMPED, SAVED
 from jobmon_console.tui.order import DEFAULT, SORTS
 from jobmon_console.tui.panes.output import Output
+from jobmon_console.tui.panes.pane import Target
 from jobmon_console.tui.screens import commands
 from jobmon_console.tui.screens.activity import Activity
 from jobmon_console.tui.screens.connect import Connect
@@ -21,12 +22,14 @@ from jobmon_console.tui.screens.kill import Kill
 from jobmon_console.tui.screens.nodes import Nodes
 from jobmon_console.tui.screens.save import Save
 from jobmon_console.tui.screens.view import HALF, HIDDEN, WHERE, ZOOMS
+from jobmon_console.tui.shots import TOO_OLD
 from jobmon_console.tui.widgets.lines import Lines
 from jobmon_wire.jobs import ENDED
 from jobmon_wire.verbs import STREAMS
 
 NO_JOB = "no job is chosen: put the cursor on one, or mark some with Space"
 NOBODY_HEARS = "nobody is there to take a signal: the job has ended, or is lost"
+NO_PROCESS = "no process is chosen: the list has not come yet"
 NOTHING_BELOW = "there is no process below this one: nothing to fold"
 CLIPBOARD = 64 * 1024  # characters; terminals cut or refuse longer ones
 
@@ -255,16 +258,27 @@ class JobsScreen(JobsList, inherit_bindings=True):
 
     def do_kill(self) -> None:
         """The dialog, with the targets of this moment."""
+        chosen = self.marked_or_current()
+        targets = [target for target in chosen if target.is_alive]
+        self._ask_to_kill(targets, NOBODY_HEARS if chosen else NO_JOB)
+
+    def do_kill_process(self) -> None:
+        """The dialog, with the process under the cursor as it is known at this moment."""
+        row, target = self.detail.processes.chosen, self.detail.processes.target
+        if row is None or target is None or not target.is_alive:
+            self._ask_to_kill([], NO_PROCESS if row is None or target is None else NOBODY_HEARS)
+        else:
+            is_named = isinstance(row.process.get("started_exactly"), str)
+            self._ask_to_kill([target._replace(process=row.process)] if is_named else [], TOO_OLD)
+
+    def _ask_to_kill(self, targets: list[Target], why_none: str) -> None:
         if self.site.read_only:
             self.say("read-only: nothing is sent to a job; start without --read-only")
-            return
-        targets = [target for target in self.marked_or_current() if target.is_alive]
-        if not targets:
-            chosen = self.marked_or_current()
-            self.say(NOBODY_HEARS if chosen else NO_JOB)
-            return
-        foreign = any(target.row.get("owner_name") != target.feed.me for target in targets)
-        self.app.push_screen(Kill(targets, foreign, self.site.volley.send))
+        elif not targets:
+            self.say(why_none)
+        else:
+            foreign = any(target.row.get("owner_name") != target.feed.me for target in targets)
+            self.app.push_screen(Kill(targets, foreign, self.site.volley.send))
 
     # Other
 

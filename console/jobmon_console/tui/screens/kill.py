@@ -22,7 +22,7 @@ from jobmon_console.safe import safe
 from jobmon_console.tui import texts
 from jobmon_console.tui.panes.pane import Target
 from jobmon_console.tui.screens.dialog import Dialog
-from jobmon_console.tui.shots import EFFECTS, SIGNALS, Shot
+from jobmon_console.tui.shots import SIGNALS, Shot, effect
 from jobmon_console.tui.states import job_look
 from jobmon_console.tui.widgets.bar import Bar
 from jobmon_console.tui.widgets.lines import Lines, Span
@@ -76,7 +76,12 @@ class Targets(Lines):
         ]
 
     def _command(self, target: Target) -> str:
-        return safe(str(target.row.get("command") or target.row.get("name") or ""))
+        if target.process is None:
+            return safe(str(target.row.get("command") or target.row.get("name") or ""))
+        pid, user = (safe(str(target.process.get(field) or texts.NOTHING)) for field in ("pid", "user"))
+        beside = ", the job's own process" if target.process.get("is_job") is True else ""
+        command = safe(str(target.process.get("command") or target.process.get("name") or ""))
+        return f"process {pid} of {user}{beside}: {command}"
 
     def _outcome(self, at: int) -> tuple[str, ...]:
         return _wrapped(self.shots[at].outcome.text, max(texts.LEAST, self.size.width - len(ARROW) - 1))
@@ -156,7 +161,7 @@ class Signals(Bar):
 
 
 class Kill(Dialog[None]):
-    """Send a signal to jobs.
+    """Send a signal to jobs, or to one process of one.
 
     Args:
         targets: frozen when the key was pressed.
@@ -188,6 +193,17 @@ class Kill(Dialog[None]):
     def _is_protected(self) -> bool:
         tags = (target.row.get("tags") for target in self._frozen)
         return any(isinstance(each, dict) and PROTECTED in each for each in tags)
+
+    @property
+    def _is_of_process(self) -> bool:
+        return any(target.process is not None for target in self._frozen)
+
+    @property
+    def _whom(self) -> str:
+        processes = [target.process for target in self._frozen if target.process is not None]
+        if processes:
+            return f"process {safe(str(processes[0].get('pid')))} alone"
+        return texts.plural(len(self._frozen), "job")
 
     @property
     def obstacle(self) -> str:
@@ -286,7 +302,7 @@ class Kill(Dialog[None]):
 
     def _draw(self) -> None:
         shots = self._targets.shots
-        what = f" Send a signal to {texts.plural(len(self._frozen), 'job')}"
+        what = f" Send a signal to {self._whom}"
         self._title.show([(what, "bar-strong")], [("Esc closes " if shots else "Esc cancels ", "bar")])
         self._confirm.disabled = not self._may_send()
         self._confirm.label = Text(f"Send {self._signals.signal}")
@@ -299,4 +315,4 @@ class Kill(Dialog[None]):
             self._effect.show([(f" {self.obstacle}", "warn")])
         else:
             signal = self._signals.signal
-            self._effect.show([(f" {signal} {EFFECTS[signal]}", "dim")])
+            self._effect.show([(f" {signal} {effect(signal, self._is_of_process)}", "dim")])

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from jobmon_console.ranking import number
 from jobmon_console.safe import safe
 from jobmon_console.tui import texts
 from jobmon_console.tui.states import health_look
@@ -63,7 +64,7 @@ def _shared(field: str, several: str) -> Callable[[Sequence[Record], float], Cel
 
 def _sum(field: str, write: Callable[[float], str], least: float = 0.0) -> Callable[[Sequence[Record], float], Cell]:
     def show(tasks: Sequence[Record], now: float) -> Cell:
-        known = [value for value in (_number(task.get(field)) for task in tasks) if value is not None]
+        known = [value for value in (number(task.get(field)) for task in tasks) if value is not None]
         total = sum(known)
         return [(write(total), "plain" if total >= least else "dim")] if known else _NOTHING
 
@@ -73,10 +74,6 @@ def _sum(field: str, write: Callable[[float], str], least: float = 0.0) -> Calla
 def _longest(tasks: Sequence[Record], now: float) -> Cell:
     spans = [span for span in (texts.elapsed(task, now) for task in tasks) if span is not None]
     return [(texts.span(max(spans)), "plain")] if spans else _NOTHING
-
-
-def _number(value: Any) -> float | None:
-    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
 
 
 _CELLS = {

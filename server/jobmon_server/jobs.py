@@ -57,8 +57,9 @@ KNOWN_STATES = (RUNNING, *(state for state in STATES if state != RUNNING))  # a 
 _RUNS, _BY_UDP, _STOPPED = KNOWN_STATES.index(RUNNING), CALLBACKS.index(UDP), ord(STOPPED)
 _ALL = 2**7 - 1  # figures of a beat are known
 
-_description = msgspec.json.Decoder(tuple[str, str, labels.Packed, labels.Packed])
-_name = msgspec.json.Decoder(tuple[str, msgspec.Raw, msgspec.Raw, msgspec.Raw])  # lists are sorted by it, and show it
+_description = msgspec.msgpack.Decoder(tuple[str, str, labels.Packed, labels.Packed])
+_name = msgspec.msgpack.Decoder(tuple[str, msgspec.Raw, msgspec.Raw, msgspec.Raw])  # what lists are sorted by, and show
+_JSON = ord("[")  # begins a description that is no MessagePack, which begins with 0x94
 
 
 class HearsayError(ValueError):
@@ -69,10 +70,10 @@ class Job(msgspec.Struct, gc=False):
     """One job.  It refers to nothing that refers to it, so the collector may pass it over.
 
     A server knows 100,000 of them, so what many have in common is shared, what
-    is seldom asked for is kept as JSON, and numbers are packed.
+    is seldom asked for is kept as MessagePack, and numbers are packed.
     """
 
-    packed: bytes  # names, then JSON of name, command, batch and tags (see ``labels``), then the numbers
+    packed: bytes  # names, then name, command, batch and tags (see ``labels``), then the numbers
     realm: Realm
     node: str = ""
     notes: Notes = NONE
@@ -140,10 +141,8 @@ class Job(msgspec.Struct, gc=False):
     @property
     def name(self) -> str:
         """Its name in the batch system."""
-        try:
-            return _name.decode(self._told())[0]
-        except (msgspec.DecodeError, UnicodeError):
-            return self.description()[0]
+        text = self._told()
+        return self.description()[0] if text[0] == _JSON else _name.decode(text)[0]
 
     @property
     def command(self) -> str:
@@ -167,10 +166,7 @@ class Job(msgspec.Struct, gc=False):
     def description(self) -> tuple[str, str, dict[str, str], dict[str, str]]:
         """Name, command, batch labels and tags, as the agent told them."""
         text = self._told()
-        try:
-            name, command, batch, tags = _description.decode(text)
-        except (msgspec.DecodeError, UnicodeError):
-            name, command, batch, tags = json.loads(text)  # lone surrogates, see lines.py
+        name, command, batch, tags = json.loads(text) if text[0] == _JSON else _description.decode(text)
         return name, command, labels.unpack(batch), labels.unpack(tags)
 
     def _told(self) -> bytes:
@@ -178,7 +174,11 @@ class Job(msgspec.Struct, gc=False):
 
     def tell(self, name: str, command: str, batch: dict[str, str], tags: dict[str, str]) -> None:
         """Keep the description."""
-        text = document((name, command, labels.pack(batch), labels.pack(tags)))
+        said = (name, command, labels.pack(batch), labels.pack(tags))
+        try:
+            text = msgspec.msgpack.encode(said)  # 15 bytes less than as JSON, of a job with a batch system
+        except UnicodeEncodeError:  # lone surrogates, see lines.py
+            text = document(said)
         self.packed = self.packed[: packing.end_of_names(self.packed)] + text + self.packed[-LAYOUT.size :]
 
     def describe(self, said: Registration) -> None:

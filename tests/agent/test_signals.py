@@ -86,7 +86,8 @@ def test_a_job_that_cleans_up_within_the_grace_ends_by_itself(yard: Yard) -> Non
 
 
 def test_another_signal_has_no_kill_after_it(yard: Yard) -> None:
-    job = yard.start("trap 'touch got' USR1; touch ready; while :; do sleep 0.05; done")
+    # One process: a shell whose child is stopped between vfork and exec waits for it, and does not stop before.
+    job = yard.start("touch ready; exec sleep 300")
     until(Path(job.sandbox_path, "ready").exists)
 
     said = record(job, "kill", signal="STOP")
@@ -165,7 +166,7 @@ def rows_alive(job: Job) -> list[int]:
 
 
 def test_a_stopped_process_hears_term(yard: Yard) -> None:
-    job = yard.start("trap 'echo clean; exit 7' TERM; touch ready; while :; do sleep 0.05; done")
+    job = yard.start("trap 'echo clean; exit 7' TERM; sleep 300 & touch ready; wait")
     until(Path(job.sandbox_path, "ready").exists)
     record(job, "kill", signal="STOP")
     until(lambda: read_process(job.pid).state == "T")  # type: ignore[union-attr]

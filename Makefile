@@ -12,10 +12,9 @@ SOURCES := agent server console pki tests benchmarks docs
 demo: $(READY)  ## a throw-away site on this machine, and the console on it
 	$(BIN)/jobmon demo $(DEMO)
 
-# Tests wait more than they compute: three at a time, each file's in one process.  In the order of their folders, for
-# those that take longest, over real networks and restarts, are few to a file, and would all come last.
+# Tests wait more than they compute: three at a time, each file's in one process.
 test: $(READY)  ## every test that this machine can run
-	$(BIN)/python -m pytest -n $(TESTERS) --dist loadfile --no-loadscope-reorder $(TESTS)
+	$(BIN)/python -m pytest -n $(TESTERS) --dist loadfile $(TESTS)
 
 soak: $(READY)  ## long runs, not part of make test
 	$(BIN)/python -m pytest tests/soak

@@ -146,3 +146,13 @@ def test_the_nearest_that_is_left_is_found_below_before_above() -> None:
     assert nearest(old, 4, {old[2]: 7, old[6]: 8}) == (8, 2), "as far above as below"
     assert nearest(old, 9, {}) == (0, 0)
     assert nearest([], 0, new) == (0, 0)
+
+
+def test_a_process_is_the_same_however_its_moment_was_rounded_and_another_if_it_started_at_another_tick() -> None:
+    process = {"pid": 7, "started": 10.01, "started_exactly": "1001:dfe873ac"}
+    (first,) = arrange([process])
+    (same,) = arrange([process | {"started": 10.02}])
+    (other,) = arrange([process | {"started_exactly": "1002:dfe873ac"}])
+
+    assert first.identity == same.identity
+    assert first.identity != other.identity

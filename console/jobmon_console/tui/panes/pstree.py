@@ -122,7 +122,8 @@ def _key(value: Any) -> int | str | None:
 
 
 def _identity(process: Process) -> Identity:
-    return str(process.get("pid")), str(process.get("started"))
+    # The moment is worked out for each list from the node's clock, and may be a hundredth another in the next.
+    return str(process.get("pid")), str(process.get("started_exactly") or process.get("started"))
 
 
 def _sum(one: float | None, other: float | None) -> float | None:

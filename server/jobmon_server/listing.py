@@ -117,16 +117,25 @@ async def select(registry: Registry, selection: Selection) -> list[Job]:
     return await _turns(found, lambda jobs: [job for job in jobs if wanted(job)])
 
 
+def _kept(registry: Registry, selection: Selection, order: Order) -> list[Job] | None:
+    """All jobs that are wanted, in the order; None where the registry does not keep that."""
+    if order.sort != NEWEST_FIRST or not selection.is_whole:
+        return None
+    realms = selection.realms(registry)
+    return registry.newest.of(realms[0]) if len(realms) == 1 else None
+
+
 async def page(registry: Registry, selection: Selection, order: Order, limit: int, after: str = "") -> Page:
     """At most so many jobs that come after a cursor, and never more than ``PAGE``.
 
     Raises:
         RefusedError: it is no cursor of this list.
     """
-    found = await select(registry, selection)
+    kept = _kept(registry, selection, order)
+    found = await select(registry, selection) if kept is None else kept
     left = await _turns(found, lambda jobs: order.behind(jobs, after)) if after else found
     size = min(limit, PAGE)
-    jobs = await first(left, order, size)
+    jobs = await first(left, order, size) if kept is None else left[:size]
     return Page(jobs, len(found), order.cursor(jobs[-1]) if len(left) > len(jobs) else "")
 
 

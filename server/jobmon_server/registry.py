@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 from jobmon_server.indexes import Deadlines, Groups, Randoms, Sorted
 from jobmon_server.jobs import Job
+from jobmon_server.newest import Newest
 from jobmon_server.packing import SLOT_AT, read_slot
 from jobmon_server.peer import Peer
 from jobmon_server.policy import sees
@@ -87,6 +88,7 @@ class Registry:
         self.by_state: Groups[str] = Groups()
         self.by_id: Sorted[bytes] = Sorted(lambda slot: _id(self.at(slot)))
         self.by_uuid: Sorted[str] = Sorted(lambda slot: self.at(slot).uuid)
+        self.newest = Newest(self.by_realm.of, self.jobs)
         self._deadlines = Deadlines()
         self.texts = Texts(lambda job: self._holds(job, job.slot))
         self._kept = self.texts.kept
@@ -134,6 +136,7 @@ class Registry:
         self._file(job)
         self.by_id.put(job.slot)
         self.by_uuid.put(job.slot)
+        self.newest.add(job)
         self.changed(job)
 
     def fill(self, jobs: Iterable[Job]) -> None:
@@ -155,6 +158,7 @@ class Registry:
             index.take(slot)
         self._slots[slot] = None
         self._free.append(slot)
+        self.newest.take(job)
         self.texts.drop(job)
         self.unsaved.discard(uuid)
         self.change += 1
@@ -223,6 +227,7 @@ class Registry:
             self.by_node.put(slot, job.node)
         if self.by_state.value(slot) != job.state:
             self.by_state.put(slot, job.state)
+        self.newest.note(job)
         self._number(job, slot)
 
     def _number(self, job: Job, slot: int) -> None:

@@ -99,8 +99,8 @@ class Channel:
         try:
             while not self._is_let_go and not self._is_finished():
                 self._speak()
-                self._wait()
-                self._hear()
+                if self._wait():
+                    self._hear()
                 self._relay()
         finally:
             for performer in self._performers.values():
@@ -150,7 +150,8 @@ class Channel:
             document = {"at": time.time(), "text": line}
             self._connection.unsent += http.chunk(write_object(frames.LOG, frames.CHANNEL, document))
 
-    def _wait(self) -> None:
+    def _wait(self) -> bool:
+        """Wait for anything to do, and read what performers say; whether the connection can be moved on."""
         interests = {self._connection.fileno(): self._connection.interest()}
         if len(self._connection.unsent) < _UNSENT:
             hungry = [performer for performer in self._performers.values() if performer.is_hungry]
@@ -168,6 +169,7 @@ class Channel:
         for inlet in inlets:
             if inlet.pipe in ready:
                 inlet.move()
+        return self._connection.fileno() in ready
 
     def _tell_end(self) -> None:
         """Tell of the job's end at once, and again when it is better known."""

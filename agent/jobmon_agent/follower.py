@@ -92,9 +92,8 @@ class Follower:
         yield self._row[0].note("at") if self._row else (frames.NOTE, _nowhere("waiting"))
         is_over = False
         while not is_over:
-            lookout.arm(self._descriptors())
             found = 0
-            for type_, payload in self._look(lookout):
+            for type_, payload in self._new(lookout):
                 found += len(payload) if type_ == frames.DATA else 0
                 yield type_, payload
             is_over = lookout.wait(found)
@@ -113,6 +112,19 @@ class Follower:
 
     def _descriptors(self) -> "List[int]":
         return [place.source.descriptor for place in self._row]
+
+    def _new(self, lookout: Lookout) -> "Answer":
+        """Yield what is new, and have the lookout tell of what comes after it."""
+        if not self._is_stream():
+            lookout.arm(self._descriptors())
+            yield from self._look(lookout)
+            return
+        # A stream has no name to be looked at first: its reader need not wait until it is watched again.
+        place = self._row[0]
+        yield from place.drain(self._is_latest)
+        lookout.arm(self._descriptors())
+        if place.source.size() != place.position:  # it was written to before that; by the look after the rest at most
+            lookout.note()
 
     def _look(self, lookout: Lookout) -> "Answer":
         """Yield everything that is new."""

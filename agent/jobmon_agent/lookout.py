@@ -64,7 +64,7 @@ class Lookout:
             self._inotify.close()
 
     def arm(self, descriptors: "List[int]") -> None:
-        """Watch these files, and no others; done before a look, so that nothing falls between the two."""
+        """Watch these files, and no others; who has looked before looks again, as nothing may fall between the two."""
         was_told, self._is_due = self._is_due, False
         if self._inotify is None:
             return
@@ -84,6 +84,10 @@ class Lookout:
         for stale in self._files - watched:
             self._inotify.forget(stale)
         self._files, self._armed = watched, descriptors
+
+    def note(self) -> None:
+        """There is something new that no event tells of."""
+        self._is_due = True
 
     def disarm(self) -> None:
         """The descriptors mean other files from now on."""

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from jobmon_agent import lookout
 from jobmon_agent.job import Job, VerbFailure
-from jobmon_agent.lookout import BURST, LIGHT_SPACING, SPACING
+from jobmon_agent.lookout import BURST, LIGHT_SPACING, SPACING, Lookout
 from jobmon_agent.place import BACKLOG
 from jobmon_wire import frames
 from tests.agent.follows import Tail, append, following, stop
@@ -151,6 +152,28 @@ def test_a_last_line_of_a_process_that_outlives_the_job_is_seen(yard: Yard) -> N
     tail.end()
 
     assert tail.bytes == b"early\nlate\n"
+
+
+def test_a_line_that_comes_just_before_the_watch_is_renewed_waits_for_no_other(
+    yard: Yard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lookout, "SAFETY", 3600.0)  # no look but at the kernel's word
+    job = yard.start("sleep 300")
+    arm, times = Lookout.arm, []
+
+    def armed_late(self: Lookout, descriptors: list[int]) -> None:
+        times.append(0)
+        if len(times) in (2, 4):
+            append(Path(f"/proc/self/fd/{job.stdout}"), b"a line\n")
+        arm(self, descriptors)
+
+    monkeypatch.setattr(Lookout, "arm", armed_late)
+    tail = Tail(job, "stdout")
+    tail.shows(b"a line\n")
+    append(Path(f"/proc/self/fd/{job.stdout}"), b"another\n")
+
+    tail.shows(b"a line\nanother\na line\n")
+    assert len(times) >= 4
 
 
 def test_a_reader_of_the_latest_skips_a_backlog_and_the_sums_are_exact(job: Job, log: Path) -> None:

@@ -7,8 +7,10 @@ so many pieces of work.
 import asyncio
 import multiprocessing
 import os
+import shutil
 import signal
 import socket
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -28,6 +30,9 @@ BUFFER = 4 * 2**20  # bytes of a socket's buffer, as much as the system grants
 DRAIN = 64  # datagrams in one turn of the loop
 TOLD = 0.02  # s between two words on how many were taken
 ACKNOWLEDGED = datagrams.write_ack(0, bytes(datagrams.CHALLENGE_BYTES), 0.0)
+
+NGINX = shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin")  # None: not installed
+_NGINX_TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
 
 _fork = multiprocessing.get_context("fork")
 
@@ -66,6 +71,47 @@ def answering(site: Site, answer: bytes, anchor: Path) -> Iterator[Least]:
         await asyncio.Event().wait()
 
     yield from _process(socket.SOCK_STREAM, lambda sock: uvloop.run(serve(sock)))
+
+
+@contextmanager
+def serving_by_nginx(site: Site, answer: bytes, directory: Path) -> Iterator[Least]:
+    """One worker of nginx that answers with this document behind TLS for agents, where nginx is installed.
+
+    It has no way to trust an authority without its root, so it verifies one signature more than the server does.
+    """
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    home = directory / "nginx"
+    home.mkdir()
+    anchors = home / "anchors.pem"
+    anchors.write_text(site.job_ca.read_text() + site.client_ca.read_text())
+    temporary = "".join(f"{name}_temp_path {home}/{name};" for name in _NGINX_TEMPORARY)
+    configuration = home / "nginx.conf"
+    configuration.write_text(
+        f"daemon off; worker_processes 1; pid {home}/pid; error_log {home}/error;\n"
+        f"events {{ worker_connections 4096; }}\n"
+        f"http {{ access_log off; {temporary}\n"
+        f"server {{ listen 127.0.0.1:{port} ssl;\n"
+        f"ssl_certificate {site.server_certificate}; ssl_certificate_key {site.server_key};\n"
+        f"ssl_client_certificate {anchors}; ssl_verify_client on; ssl_verify_depth 3; ssl_protocols TLSv1.3;\n"
+        f"ssl_session_cache off; ssl_conf_command NumTickets 0;\n"
+        f"location / {{ default_type application/json; return 200 '{answer.decode()}'; }} }} }}\n"
+    )
+    if not os.geteuid():  # its worker reads the site, which is root's then
+        configuration.write_text("user root;\n" + configuration.read_text())
+    master = subprocess.Popen([str(NGINX), "-c", str(configuration)], stderr=subprocess.DEVNULL)
+    try:
+        children = Path(f"/proc/{master.pid}/task/{master.pid}/children")
+        deadline = time.monotonic() + START
+        while not (found := children.read_text().split()):
+            if master.poll() is not None or time.monotonic() > deadline:
+                raise ProcessLookupError(f"nginx did not start: {(home / 'error').read_text()[-600:]}")
+            time.sleep(TOLD)
+        yield Least(int(found[0]), port)
+    finally:
+        master.terminate()
+        master.wait()
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from jobmon_server.jobs import Job
 from jobmon_server.realms import Realm
 
 KEPT = 64  # realms, those asked for last
-LARGEST = 10_000  # jobs of one: to put so many in order takes 20 ms, and each takes 8 bytes
+LARGEST = 10_000  # jobs of one: to put so many in order takes 9 ms, and each takes 8 bytes
 
 _STARTED = vars(Job)["started"]
 _started, _uuid = attrgetter("started"), attrgetter("uuid")

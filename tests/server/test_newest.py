@@ -101,8 +101,8 @@ async def test_jobs_are_put_in_order_once_and_again_only_when_a_start_is_another
     registry = registry_of(started("b", 2.0), started("a", 1.0))
     assert await listed(registry) == "b a"
 
-    registry.add(started("c", 1.5))
     registry.add(started("d", 1.5))
+    registry.add(started("c", 1.5))  # before the other one, though it came later
     job = registry.get("a")
     assert job is not None
     job.state = "ended"

@@ -123,7 +123,7 @@ class Follower:
         place = self._row[0]
         yield from place.drain(self._is_latest)
         lookout.arm(self._descriptors())
-        if place.source.size() != place.position:  # it was written to before that; by the look after the rest at most
+        if place.source.size() != place.position:  # what was written between the two is told by no event
             lookout.note()
 
     def _look(self, lookout: Lookout) -> "Answer":

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 import uvloop
 
-from benchmarks.simulation.throwaway import START, cpu_of
+from benchmarks.simulation.throwaway import START, cpu_of, free_ports
 from jobmon_pki.site import Site
 from jobmon_server.configuration import read_configuration
 from jobmon_server.state import State
@@ -79,9 +79,7 @@ def serving_by_nginx(site: Site, answer: bytes, directory: Path) -> Iterator[Lea
 
     It has no way to trust an authority without its root, so it verifies one signature more than the server does.
     """
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    (port,) = free_ports(1)
     home = directory / "nginx"
     home.mkdir()
     anchors = home / "anchors.pem"

@@ -80,7 +80,7 @@ class _Load(NamedTuple):
 
 
 def rows(runs: int) -> list[Row]:
-    """Both figures, registrations per core-second of the server."""
+    """Registrations per core-second of the server, and of others in its place."""
     plan = Plan(("alice",), 1, time.time())
     full, shaken, warm, raw = list[float](), list[float](), list[float](), list[float]()
     least_full, by_nginx = list[float](), list[float]()

@@ -20,7 +20,7 @@ from benchmarks.simulation.fleet import Server, Settings
 from benchmarks.simulation.jobs import Plan
 from benchmarks.simulation.passes import sign
 from benchmarks.simulation.real import RealJobs
-from benchmarks.simulation.throwaway import Throwaway
+from benchmarks.simulation.throwaway import Throwaway, free_ports
 from benchmarks.table import Row, at_most
 from jobmon_agent.tls import read_address
 from jobmon_console import calls
@@ -169,9 +169,7 @@ def _ssh(directory: Path) -> Iterator[list[str]]:
     for name in ("host", "user"):
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(home / name)], check=True)
     shutil.copy(home / "user.pub", home / "authorized")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    (port,) = free_ports(1)
     options = {"HostKey": home / "host", "AuthorizedKeysFile": home / "authorized", "PidFile": "none", "UsePAM": "no"}
     options |= {"ListenAddress": f"127.0.0.1:{port}", "StrictModes": "no", "PermitRootLogin": "prohibit-password"}
     words = [word for key, value in options.items() for word in ("-o", f"{key}={value}")]

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -44,7 +45,7 @@ class Throwaway:
         self.config = self.directory / "config.toml"
         self.server: subprocess.Popen[str] | None = None
         self.log = self.directory / "server.log"
-        users, agents = _free_ports()
+        users, agents = free_ports(2)
         hosts = list(dict.fromkeys([host, "localhost", "127.0.0.1"]))
         self.site = set_up(
             Wish(self.directory / "site", hosts, CLUSTER, "/DC=org/DC=example", users, agents), time.time()
@@ -134,8 +135,10 @@ def resident_of(pid: int) -> float:
     return float(status["RssAnon"].split()[0]) * 1024
 
 
-def _free_ports() -> tuple[int, int]:
-    with socket.socket() as first, socket.socket() as second:
-        first.bind(("127.0.0.1", 0))
-        second.bind(("127.0.0.1", 0))
-        return first.getsockname()[1], second.getsockname()[1]
+def free_ports(number: int) -> list[int]:
+    """So many ports of this machine that nobody listens on, each another."""
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(number)]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]

@@ -26,6 +26,7 @@ from jobmon_server.doors import Door
 from jobmon_server.jobs import Job, new_job
 from jobmon_server.peer import Peer
 from jobmon_server.ports import Port, bind_datagrams
+from jobmon_server.registry import Registry
 from jobmon_server.state import State
 from jobmon_server.tls import TLSFiles
 from jobmon_wire import frames, limits
@@ -376,6 +377,14 @@ def a_job(uuid: str, job_id: str = "1", owner: str = "alice", cluster: str = "ca
     job = new_job(uuid, job_id, parse(PEOPLE + owner), cluster, 1000.0)
     job.state = state
     return job
+
+
+def registry_of(*jobs: Job) -> Registry:
+    """A registry that has taken in the jobs, one after the other."""
+    registry = Registry()
+    for job in jobs:
+        registry.add(job)
+    return registry
 
 
 def person(name: str, *clusters: str) -> Peer:

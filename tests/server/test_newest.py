@@ -11,7 +11,7 @@ from jobmon_server.newest import Newest
 from jobmon_server.realms import Realm
 from jobmon_server.registry import Registry
 from jobmon_server.selection import Selection
-from tests.server.house import a_job, person
+from tests.server.house import a_job, person, registry_of
 
 MOMENTS = (1.0, 2.0, 3.0)
 STARTS = st.sampled_from(MOMENTS)
@@ -29,14 +29,6 @@ def started(uuid: str, moment: float | None, owner: str = "alice", cluster: str 
     job = a_job(uuid, owner=owner, cluster=cluster)
     job.started = moment
     return job
-
-
-def registry_of(*jobs: Job) -> Registry:
-    """A registry that has them."""
-    registry = Registry()
-    for job in jobs:
-        registry.add(job)
-    return registry
 
 
 @pytest.fixture

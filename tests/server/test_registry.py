@@ -14,15 +14,7 @@ from jobmon_server.public import public
 from jobmon_server.refusals import RefusedError
 from jobmon_server.registry import Registry, scopes_of
 from jobmon_wire.jobs import FIELDS
-from tests.server.house import House, a_job, person, until
-
-
-def registry_of(*jobs: Job) -> Registry:
-    """A registry with jobs."""
-    registry = Registry()
-    for job in jobs:
-        registry.add(job)
-    return registry
+from tests.server.house import House, a_job, person, registry_of, until
 
 
 def found(registry: Registry, peer: Peer, reference: str) -> str:

@@ -100,7 +100,7 @@ class FakeSource:
         self.release: dict[str, Any] = {"version": "0.1.0", "protocol": PROTOCOL}
         self.is_slow = False  # the list never gets complete
         self.is_endless = False  # a file never comes to its end
-        self.is_heard = False  # a sign of life comes every second, as from a server, for tests that may take long
+        self.is_heard = False  # a sign of life comes every second, as from a server
         self.asked: list[tuple[str, Any]] = []
         self.open: list[str] = []
         self.output = b"".join(b"step %d loss 0.1\n" % number for number in range(40))
@@ -257,7 +257,16 @@ def make_source() -> type[FakeSource]:
 @pytest.fixture
 def source() -> FakeSource:
     """A server with seven jobs on three nodes."""
-    return FakeSource([record(number) for number in range(1, 8)])
+    source = FakeSource([record(number) for number in range(1, 8)])
+    source.is_heard = True  # on a busy machine a test may take as long as a server may be silent
+    return source
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a busy machine a second click may come late, and a test may look late for a notice."""
+    monkeypatch.setattr(Console, "CLICK_CHAIN_TIME_THRESHOLD", 60.0)
+    monkeypatch.setattr(Console, "NOTIFICATION_TIMEOUT", 60.0)
 
 
 @pytest.fixture

@@ -33,6 +33,19 @@ async def test_n_finds_a_text_far_behind_a_part_and_the_other_way_far_before(
         await settle(pilot, lambda: "no more before" in screen_text(console))
 
 
+async def test_that_there_is_no_more_before_the_first_line_is_said_at_once(
+    console: Console, job: Job, output: Output, settle: Any, screen_text: Any
+) -> None:
+    job.words = {1: "needle"}
+    async with console.run_test(size=(80, 24)) as pilot:
+        await begin(pilot, settle, output, "home", "slash", *"needle", "enter")
+        await settle(pilot, lambda: "match 1 of 1 here" in screen_text(console))
+        await pilot.press("N")
+        await pilot.pause()
+
+        assert "no more before" in screen_text(console)
+
+
 async def test_one_key_looks_through_so_many_pieces_and_the_next_goes_on_there(
     console: Console, job: Job, output: Output, settle: Any, screen_text: Any
 ) -> None:

@@ -42,6 +42,7 @@ ALL = " ".join(CORPUS)
 SIZE = (160, 40)
 LOOKS = 300  # at a screen until it shows what it has to; each LOOK seconds later
 LOOK = 0.04
+SCROLLBAR = "▁▂▃▄▅▆▇█▉▊▋▌▍▎▏ "  # what one is drawn with, beside a row
 DOOR, NET, NONE = "the door", "the net", "neither"
 
 Stage = Callable[[Console, HostileSource], None]
@@ -352,7 +353,7 @@ async def test_a_file_that_is_no_text_is_shown_as_ascii() -> None:
         await _until(console, lambda: "|.]conten|" in _text(_strips(console, "#file-preview")))
         rows = _text(_strips(console, "#file-preview")).split("\n")[1:]
 
-        assert not [row for row in rows if not row.strip("▋▌▍▎▏▉█ ").isascii()]
+        assert not [row for row in rows if not row.strip(SCROLLBAR).isascii()]
 
 
 COPIES: tuple[tuple[tuple[str, ...], Stage, str], ...] = (

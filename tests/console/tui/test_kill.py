@@ -18,7 +18,6 @@ async def test_a_job_that_its_owner_has_protected_asks_for_the_number(
     tags: dict[str, str],
     is_counted: bool,
 ) -> None:
-    source.is_heard = True
     source.jobs = {"uuid-1": make_record(1, tags=tags)}
     async with console.run_test(size=(120, 40)) as pilot:
         await settle(pilot, lambda: console.jobs.target)
@@ -34,7 +33,6 @@ async def test_a_job_that_its_owner_has_protected_asks_for_the_number(
 async def test_the_number_may_be_typed_at_once_and_enter_leads_to_the_button_it_allows(
     console: Console, source: Any, settle: Any, screen_text: Any
 ) -> None:
-    source.is_heard = True
     async with console.run_test(size=(120, 40)) as pilot:
         await settle(pilot, lambda: console.jobs.target)
         await pilot.press("A", "x")
@@ -52,7 +50,6 @@ async def test_the_number_may_be_typed_at_once_and_enter_leads_to_the_button_it_
 async def test_the_outcome_is_seen_however_long_the_command_is(
     console: Console, source: Any, make_record: Any, settle: Any, screen_text: Any
 ) -> None:
-    source.is_heard = True
     source.jobs = {"uuid-1": make_record(1, command="python train.py " + "--fold 7 " * 40)}
     async with console.run_test(size=(120, 40)) as pilot:
         await settle(pilot, lambda: console.jobs.target)
@@ -82,7 +79,7 @@ async def test_an_outcome_is_read_in_full_at_every_size(
     console: Console, source: Any, make_record: Any, settle: Any, screen_text: Any, size: tuple[int, int]
 ) -> None:
     why = "only the owner of this job may send a signal to it; " + " ".join(f"ask {n} on wn{n:03}" for n in range(12))
-    source.is_heard, source.kill_answer = True, RefusedError("not-permitted", why, {})
+    source.kill_answer = RefusedError("not-permitted", why, {})
     source.jobs = {"uuid-1": make_record(1, command="python train.py " + "--fold 7 " * 40)}
     async with console.run_test(size=size) as pilot:
         await settle(pilot, lambda: console.jobs.target)

@@ -38,7 +38,7 @@ async def at_the_tree(console: Console, pilot: Any, settle: Any, screen_text: An
 async def test_the_process_under_the_cursor_alone_gets_the_signal_and_is_named_before(
     console: Console, source: Any, settle: Any, screen_text: Any
 ) -> None:
-    source.is_heard, source.processes = True, processes()
+    source.processes = processes()
     source.kill_answer = {"signal": "TERM", "sent": [101], "killed": [], "left": []}
     async with console.run_test(size=(120, 40)) as pilot:
         await at_the_tree(console, pilot, settle, screen_text)
@@ -60,7 +60,7 @@ async def test_the_process_under_the_cursor_alone_gets_the_signal_and_is_named_b
 async def test_the_jobs_own_process_is_called_that(
     console: Console, source: Any, settle: Any, screen_text: Any
 ) -> None:
-    source.is_heard, source.processes = True, processes()
+    source.processes = processes()
     async with console.run_test(size=(120, 40)) as pilot:
         await at_the_tree(console, pilot, settle, screen_text)
         await pilot.press("home", "X")
@@ -75,7 +75,6 @@ async def test_the_jobs_own_process_is_called_that(
 async def test_an_agent_too_old_for_it_is_never_asked_for_the_whole_job(
     console: Console, source: Any, settle: Any, screen_text: Any, is_asked: bool
 ) -> None:
-    source.is_heard = True
     source.processes = processes() if is_asked else processes(started_exactly=None)
     source.kill_answer = RefusedError("unsupported", "the agent is older than option 'pid'; ask without it", {})
     async with console.run_test(size=(120, 40)) as pilot:
@@ -92,7 +91,7 @@ async def test_an_agent_too_old_for_it_is_never_asked_for_the_whole_job(
 
 
 async def test_where_nothing_may_be_sent_it_is_said_and_nothing_is(source: Any, settle: Any, screen_text: Any) -> None:
-    source.is_heard, source.processes = True, processes()
+    source.processes = processes()
     console = Console([("caf", source)], read_only=True)
     async with console.run_test(size=(120, 40)) as pilot:
         await at_the_tree(console, pilot, settle, screen_text)
@@ -104,7 +103,7 @@ async def test_where_nothing_may_be_sent_it_is_said_and_nothing_is(source: Any, 
 async def test_the_process_of_a_job_that_has_ended_meanwhile_gets_nothing(
     console: Console, source: Any, make_record: Any, settle: Any, screen_text: Any
 ) -> None:
-    source.is_heard, source.processes = True, processes()
+    source.processes = processes()
     source.jobs = {"uuid-1": make_record(1)}
     async with console.run_test(size=(120, 40)) as pilot:
         await at_the_tree(console, pilot, settle, screen_text)
@@ -120,7 +119,6 @@ async def test_of_another_owners_job_the_number_is_typed_and_what_the_process_is
     console: Console, source: Any, make_record: Any, settle: Any, screen_text: Any
 ) -> None:
     hostile = "\x1b]52;c;ZXZpbA==\x07[@click=app.quit]x[/]\u202e"
-    source.is_heard = True
     source.processes = processes(user=hostile, command=f"worker 2 {hostile}")
     source.jobs = {"uuid-1": make_record(1, owner="bob", owner_name="/CN=bob")}
     async with console.run_test(size=(160, 40)) as pilot:

@@ -103,7 +103,7 @@ async def test_a_search_that_is_given_up_leaves_the_output_as_it_was(
     async with console.run_test(size=(140, 40)) as pilot:
         await settle(pilot, lambda: "step 399" in screen_text(console))
         await pilot.press("enter", "slash", *"ok", "enter", "end", *keys)
-        await pilot.pause()
+        await settle(pilot, lambda: "/ find" in screen_text(console))  # the footer is drawn last
         follows, seen = output.follows, screen_text(console).split("step")[1:]
         line = output.line
         assert follows is (keys == [])
@@ -119,7 +119,7 @@ async def test_a_search_that_is_given_up_leaves_the_output_as_it_was(
         await settle(pilot, lambda: ": ok" in screen_text(console))
 
         assert output.follows is follows
-        assert screen_text(console).split("step")[1:] == seen
+        await settle(pilot, lambda: screen_text(console).split("step")[1:] == seen)
 
 
 async def test_the_end_is_followed_behind_a_dialog(

@@ -328,6 +328,20 @@ async def test_folds_and_cursor_survive_a_new_list_and_a_number_given_again_is_a
         assert pane.cursor == 1, "on the nearest that is left of those there were"
 
 
+async def test_a_scroll_bar_that_comes_later_than_its_rows_does_not_hide_the_cursor(
+    console: Console, source: Any, settle: Any
+) -> None:
+    source.processes = family(*((pid, 0, 1, 1) for pid in range(1, 61)))
+    async with console.run_test(size=(140, 40)) as pilot:
+        pane = await open_tree(console, pilot, settle)
+        await pilot.press("pagedown", "pagedown")
+        last = drawn(pane)[-1]
+        assert int(last.split()[0]) == pane.cursor + 1, "it is on the last row"
+        pane.show_horizontal_scrollbar = True  # as a layout says that came after the rows
+
+        assert drawn(pane)[-1] == last
+
+
 async def test_a_click_puts_the_cursor_there_and_a_second_folds(console: Console, source: Any, settle: Any) -> None:
     source.processes = family((1, 0, 1, 1), (2, 1, 1, 1), (3, 2, 1, 1))
     async with console.run_test(size=(140, 40)) as pilot:

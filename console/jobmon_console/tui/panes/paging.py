@@ -199,7 +199,10 @@ class Paging:
             self.sought = shown.beside(step) if isinstance(shown, Part) else Part(shown, shown.buffer.before)
             self.sought.look_for(shown.search.text)
         self.step = step
-        return self.sought.has_more(step) and self._ask(self.sought, step, FIND, pieces)
+        if not self.sought.has_more(step):
+            self._view.taken()  # the head says so
+            return False
+        return self._ask(self.sought, step, FIND, pieces)
 
     def _ask(self, part: Part, step: int, purpose: str, pieces: int) -> bool:
         """Ask for the next piece of a part; whether there is somebody to be asked."""

@@ -149,6 +149,11 @@ class Lines(ScrollView, can_focus=True, inherit_bindings=False):
         if self.HAS_CURSOR:
             self.reveal()
 
+    def watch_show_horizontal_scrollbar(self) -> None:
+        """A scroll bar takes the last row, but not the cursor's; it may come later than the row that needs it."""
+        if self.HAS_CURSOR:
+            self.reveal()
+
     def resize_rows(self) -> None:
         """The number or the breadth of rows changed."""
         size = Size(self.breadth(), self.count() + self.HEADS)

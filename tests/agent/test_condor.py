@@ -13,16 +13,18 @@ import pytest
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 STARTER = Path(__file__).parent / "starter.py"
-# It says what it is told, once for each time.
+# It says what it is told, once for each time; not by print, in the midst of which a signal may come.
 LISTENS = """
 import os, signal, sys, time
+def say(text):
+    os.write(1, (text + "\\n").encode())
 def hear(number, frame):
-    print(signal.Signals(number).name, flush=True)
+    say(signal.Signals(number).name)
     if number == signal.SIGTERM:
         sys.exit(9)
 for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGCONT):
     signal.signal(number, hear)
-print("pid", os.getpid(), flush=True)
+say("pid %d" % os.getpid())
 while True:
     time.sleep(0.01)
 """

@@ -41,6 +41,20 @@ if sys.argv[1] == "--config":
         time.sleep(0.01)
     sys.exit(os.strerror(errno.EADDRINUSE))
 """
+# A signal that interrupts no wait of the main thread, as one that comes right before the wait begins.
+MISSES = """
+import signal, sys, threading, time
+from jobmon_console.demo import front, processes
+signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(7))
+def send():
+    time.sleep(0.2)
+    signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
+threading.Thread(target=send, daemon=True).start()
+"""
+WATCHES = {
+    "keeper": "kept = processes.Processes({}); kept.start(['sleep', '60'], '/', None, None); kept.watch()",
+    "front": "import subprocess; front._wait(subprocess.Popen(['sleep', '60'], stdout=subprocess.PIPE))",
+}
 
 
 @pytest.fixture
@@ -196,3 +210,12 @@ def test_work_ends_as_its_kind_says_under_every_python(python: Python, kind: str
 
     assert ended.returncode == status
     assert log.exists() == (kind == "finish")
+
+
+@pytest.mark.parametrize("who", WATCHES)
+def test_a_signal_right_before_a_wait_is_not_missed(who: str) -> None:
+    process = subprocess.Popen([sys.executable, "-c", MISSES + WATCHES[who]], start_new_session=True)
+    try:
+        assert process.wait(20) == 7
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)  # its child, too

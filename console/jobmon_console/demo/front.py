@@ -6,6 +6,7 @@ wait does so until everything is gone.
 """
 
 import json
+import select
 import shutil
 import signal
 import subprocess
@@ -14,7 +15,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from jobmon_console.demo.processes import DemoError
+from jobmon_console.demo.processes import WATCH, DemoError
 
 __all__ = ["main"]
 
@@ -97,7 +98,8 @@ def _read_site(keeper: _Keeper) -> dict[str, Any]:
 
 def _wait(keeper: _Keeper) -> None:
     assert keeper.stdout is not None
-    keeper.stdout.read()  # nothing more comes: this waits for its end, or for a signal
+    while not select.select([keeper.stdout], [], [], WATCH)[0]:  # nothing more comes: it waits for its end
+        pass  # a signal that came right before the wait is heard now
     raise DemoError(KEEPER_DIED)
 
 

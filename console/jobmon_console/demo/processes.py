@@ -23,6 +23,7 @@ __all__ = ["DemoError", "Processes"]
 PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
 GRACE = 1.5  # s between TERM and KILL: jobs that write their last words, a server that drains
 POLL = 0.01  # s
+WATCH = 0.2  # s between two looks at who has ended, and that a signal waits at most
 COMMAND_TIME = 60.0  # s for one command; minutes are no start
 TAIL = 600  # characters of a command's stderr that an error shows
 
@@ -80,11 +81,11 @@ class Processes:
                 raise DemoError(f"{what}: not done within {limit:.0f} s")
             time.sleep(POLL)
 
-    def collect(self, options: int = os.WNOHANG) -> bool:
+    def collect(self) -> bool:
         """Collect the children that ended; False when there is none left at all."""
         while True:
             try:
-                pid, status = os.waitpid(-1, options)
+                pid, status = os.waitpid(-1, os.WNOHANG)
             except ChildProcessError:
                 return False
             if pid == 0:
@@ -94,10 +95,13 @@ class Processes:
                 child.returncode = os.waitstatus_to_exitcode(status)
 
     def watch(self) -> None:
-        """Collect children as they end, for ever; a signal's handler breaks out of it."""
-        self.collect(options=0)
+        """Collect children as they end, for ever; a signal's handler breaks out of it.
+
+        A wait without an end would miss a signal that comes right before it begins.
+        """
         while True:
-            signal.pause()
+            self.collect()
+            time.sleep(WATCH)
 
     def end(self) -> None:
         """End every descendant: TERM, a short while, KILL, until there is none."""

@@ -48,6 +48,7 @@ def rehearse() -> None:
     _signal.pthread_sigmask(_signal.SIG_BLOCK, [])
     os.umask(os.umask(_PRIVATE))
     try:
+        os.stat("/", dir_fd=0, follow_symlinks=False)  # as the file for progress lines is looked at
         os.setpgid(0, os.getpgrp())
         os.pread(0, 0, 0)
     except OSError:  # a standard input that is closed, or has no positions

@@ -20,6 +20,7 @@ from jobmon_console.safe import safe
 from jobmon_console.tui.source import Source
 
 AT_ONCE = 4000  # jobs applied in one tick, 20 ms; a snapshot of 100,000 must not keep the keys waiting
+MANY = 5000  # jobs: with fewer the list is there before a look of the collector would be done
 RARELY = 100  # looks of the collector at young objects until it looks at all: with 1,000 changes a second it holds the
 # keys up for 80 ms each time, and did so every three seconds; once in some minutes is soon enough for rubbish
 LOOK_EVERY = 1.0  # s between looks at the clock while a connection is silent
@@ -98,7 +99,7 @@ class Feed:
         """What was drained is shown: once that is the whole list, the collector need not look at it any more."""
         if self._is_to_settle and not self._inbox:
             self._is_to_settle = False
-            _freeze()
+            _freeze(is_short=len(self.mirror) < MANY)
 
     def retry(self) -> None:
         """Try again now, if it is waiting."""
@@ -175,14 +176,17 @@ class Feed:
             return
 
 
-def _freeze() -> None:
+def _freeze(is_short: bool) -> None:
     """Let the garbage collector look at no job again: a look at all of 100,000 holds the keys up for 100 ms.
 
-    What an earlier connection had is let go first, or each new one would keep the rubbish of the last.
+    What an earlier connection had is let go first, or each new one would keep the rubbish of the last.  Before the
+    first one there is little: where few jobs have come, to look for it would take longer than they did.
     """
     gc.enable()
+    is_first = not gc.get_freeze_count()
     gc.unfreeze()
-    gc.collect()
+    if not (is_first and is_short):
+        gc.collect()
     gc.freeze()
     young, middle, _ = gc.get_threshold()
     gc.set_threshold(young, middle, RARELY)

@@ -6,9 +6,11 @@ import weakref
 from collections.abc import AsyncIterator
 from typing import Any
 
+import pytest
+
 from jobmon_console.errors import CutOffError
 from jobmon_console.tui.app import Console
-from jobmon_console.tui.feed import Feed
+from jobmon_console.tui.feed import MANY, Feed
 
 PATIENCE = 60.0  # s; each whole snapshot has the collector look at all that the tests before left
 
@@ -53,7 +55,8 @@ async def told(script: Script, connections: int) -> Feed:
             await asyncio.sleep(0.005)
     running.cancel()
     await asyncio.wait([running])
-    feed.drain()
+    while feed.is_behind:
+        feed.drain()
     feed.settle()
     return feed
 
@@ -119,6 +122,19 @@ async def test_a_complete_list_lets_go_of_what_an_earlier_connection_left() -> N
 
     await told(Script([sync, jobs("a"), {"kind": "live", "seq": 1}]), 1)
     assert left() is None
+
+
+@pytest.mark.parametrize("number", [MANY - 1, MANY])
+async def test_a_short_list_at_the_start_does_not_wait_for_a_look_that_takes_longer_than_it(
+    number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = list[int]()
+    monkeypatch.setattr(gc, "collect", lambda: looks.append(len(looks)))
+    sync = {"kind": "sync", "epoch": "e", "total": number, "counts": {}}
+    await told(Script([sync, jobs(*(str(job) for job in range(number))), {"kind": "live", "seq": 1}]), 1)
+
+    assert bool(looks) == (number >= MANY)
+    assert gc.get_freeze_count()
 
 
 async def test_a_list_that_breaks_off_leaves_the_collector_at_work() -> None:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -338,3 +339,17 @@ async def test_a_refused_kill_says_why(console: Console, source: Any, settle: An
         await settle(pilot, lambda: console.jobs.target)
         await pilot.press("x", "tab", "enter")
         await settle(pilot, lambda: "administrators may look" in screen_text(console))
+
+
+async def test_another_zoom_has_the_widgets_styled_once(
+    console: Console, settle: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with console.run_test(size=(140, 40)) as pilot:
+        await settle(pilot, lambda: console.jobs.target)
+        styled = Mock(wraps=console.jobs.update_node_styles)
+        monkeypatch.setattr(console.jobs, "update_node_styles", styled)
+        await pilot.press("z")
+        await pilot.pause()
+
+        assert console.jobs.has_class("-zoom-full")
+        assert styled.call_count == 1

@@ -50,6 +50,7 @@ WHERE = {  # of scopes that are narrower than the screen
     FILES: "in Files (4), once Tab has led there",
 }
 ZOOMS = (HALF, FULL, HIDDEN)
+_ARRANGED = {"-in-detail", *("-" + name for name in LAYOUTS), *("-zoom-" + name for name in ZOOMS)}  # classes
 
 
 class JobsView(Screen[None], inherit_bindings=False):
@@ -254,11 +255,8 @@ class JobsView(Screen[None], inherit_bindings=False):
     def arrange_panes(self, name: str = "") -> None:
         """Put the panes where they belong."""
         self.layout_name = name or self.layout_name
-        for known in LAYOUTS:
-            self.set_class(known == self.layout_name, "-" + known)
-        for zoom in ZOOMS:
-            self.set_class(zoom == self.zoom, "-zoom-" + zoom)
-        self.set_class(self.is_in_detail, "-in-detail")
+        wanted = {"-" + self.layout_name, "-zoom-" + self.zoom, *(["-in-detail"] if self.is_in_detail else [])}
+        self.classes = self.classes - _ARRANGED | wanted  # at once: each change has all widgets styled anew
         if self.focused is None or not self.focused.display:
             self.call_after_refresh(self._refocus)
 

@@ -341,6 +341,11 @@ async def test_a_scroll_bar_that_comes_later_than_its_rows_does_not_hide_the_cur
 
         assert drawn(pane)[-1] == last
 
+        pane.show_horizontal_scrollbar = False
+        pane.scroll_to(y=0, animate=False)  # as the mouse does
+        pane.show_horizontal_scrollbar = True
+        assert pane.scroll_offset.y == 0, "where somebody has scrolled away from it, it stays so"
+
 
 async def test_a_click_puts_the_cursor_there_and_a_second_folds(console: Console, source: Any, settle: Any) -> None:
     source.processes = family((1, 0, 1, 1), (2, 1, 1, 1), (3, 2, 1, 1))

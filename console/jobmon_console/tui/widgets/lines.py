@@ -151,7 +151,7 @@ class Lines(ScrollView, can_focus=True, inherit_bindings=False):
 
     def watch_show_horizontal_scrollbar(self) -> None:
         """A scroll bar takes the last row, but not the cursor's; it may come later than the row that needs it."""
-        if self.HAS_CURSOR:
+        if self.HAS_CURSOR and self.cursor == self.scroll_offset.y + self.room:
             self.reveal()
 
     def resize_rows(self) -> None:

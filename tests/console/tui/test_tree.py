@@ -347,6 +347,21 @@ async def test_a_scroll_bar_that_comes_later_than_its_rows_does_not_hide_the_cur
         assert pane.scroll_offset.y == 0, "where somebody has scrolled away from it, it stays so"
 
 
+async def test_a_command_that_is_too_long_brings_a_scroll_bar_that_does_not_hide_the_cursor(
+    console: Console, source: Any, settle: Any
+) -> None:
+    source.processes = family(*((pid, 0, 1, 1) for pid in range(1, 61)))
+    async with console.run_test(size=(140, 40)) as pilot:
+        pane = await open_tree(console, pilot, settle)
+        await pilot.press("pagedown", "pagedown")
+        last = drawn(pane)[-1]
+        source.processes[0] |= {"command": "run " + "long " * 40}
+        await pilot.press("R")
+        await settle(pilot, lambda: pane.show_horizontal_scrollbar)
+
+        assert drawn(pane)[-1] == last
+
+
 async def test_a_click_puts_the_cursor_there_and_a_second_folds(console: Console, source: Any, settle: Any) -> None:
     source.processes = family((1, 0, 1, 1), (2, 1, 1, 1), (3, 2, 1, 1))
     async with console.run_test(size=(140, 40)) as pilot:

@@ -76,11 +76,11 @@ class Tree(Pane):
 
     def taken(self) -> None:
         """The processes that are looked at stay where they are on the screen."""
-        super().taken()
-        if self._top is not None:
-            is_seen = self._top <= self.cursor < self._top + self.room
-            self.scroll_to(y=self._top, animate=False)
-            self._top = None
+        top, self._top = self._top, None
+        is_seen = top is not None and top <= self.cursor < top + self.room
+        super().taken()  # which may bring a scroll bar that takes a row
+        if top is not None:
+            self.scroll_to(y=top, animate=False)
             if is_seen:  # there may be less to scroll than that
                 self.reveal()
 

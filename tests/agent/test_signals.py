@@ -166,7 +166,9 @@ def rows_alive(job: Job) -> list[int]:
 
 
 def test_a_stopped_process_hears_term(yard: Yard) -> None:
-    job = yard.start("trap 'echo clean; exit 7' TERM; sleep 300 & touch ready; wait")
+    # Before a child of the shell becomes another program it has the shell's trap, and forgets the signal then.
+    is_sleeping = 'read -r name </proc/$!/comm && [ "$name" = sleep ]'
+    job = yard.start(f"trap 'echo clean; exit 7' TERM; sleep 300 & until {is_sleeping}; do :; done; touch ready; wait")
     until(Path(job.sandbox_path, "ready").exists)
     record(job, "kill", signal="STOP")
     until(lambda: read_process(job.pid).state == "T")  # type: ignore[union-attr]

@@ -20,7 +20,7 @@ from jobmon_console.safe import safe
 from jobmon_console.tui.source import Source
 
 AT_ONCE = 4000  # jobs applied in one tick, 20 ms; a snapshot of 100,000 must not keep the keys waiting
-MANY = 5000  # jobs: with fewer the list is there before a look of the collector would be done
+MANY = 5000  # jobs: so many are applied in the 25 ms that a look of the collector takes when the console has begun
 RARELY = 100  # looks of the collector at young objects until it looks at all: with 1,000 changes a second it holds the
 # keys up for 80 ms each time, and did so every three seconds; once in some minutes is soon enough for rubbish
 LOOK_EVERY = 1.0  # s between looks at the clock while a connection is silent

@@ -328,15 +328,21 @@ async def test_folds_and_cursor_survive_a_new_list_and_a_number_given_again_is_a
         assert pane.cursor == 1, "on the nearest that is left of those there were"
 
 
+async def on_the_last_row(console: Console, pilot: Any, settle: Any) -> tuple[Tree, str]:
+    """The cursor is on the last row that is seen, of more: the pane, and that row."""
+    pane = await open_tree(console, pilot, settle)
+    await pilot.press("pagedown", "pagedown")
+    last = drawn(pane)[-1]
+    assert int(last.split()[0]) == pane.cursor + 1 < pane.count()
+    return pane, last
+
+
 async def test_a_scroll_bar_that_comes_later_than_its_rows_does_not_hide_the_cursor(
     console: Console, source: Any, settle: Any
 ) -> None:
     source.processes = family(*((pid, 0, 1, 1) for pid in range(1, 61)))
     async with console.run_test(size=(140, 40)) as pilot:
-        pane = await open_tree(console, pilot, settle)
-        await pilot.press("pagedown", "pagedown")
-        last = drawn(pane)[-1]
-        assert int(last.split()[0]) == pane.cursor + 1, "it is on the last row"
+        pane, last = await on_the_last_row(console, pilot, settle)
         pane.show_horizontal_scrollbar = True  # as a layout says that came after the rows
 
         assert drawn(pane)[-1] == last
@@ -352,9 +358,7 @@ async def test_a_command_that_is_too_long_brings_a_scroll_bar_that_does_not_hide
 ) -> None:
     source.processes = family(*((pid, 0, 1, 1) for pid in range(1, 61)))
     async with console.run_test(size=(140, 40)) as pilot:
-        pane = await open_tree(console, pilot, settle)
-        await pilot.press("pagedown", "pagedown")
-        last = drawn(pane)[-1]
+        pane, last = await on_the_last_row(console, pilot, settle)
         source.processes[0] |= {"command": "run " + "long " * 40}
         await pilot.press("R")
         await settle(pilot, lambda: pane.show_horizontal_scrollbar)

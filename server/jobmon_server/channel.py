@@ -57,7 +57,7 @@ class Channel:
 
     Args:
         uuid: of the job.
-        ping: s between beats; three without a sign end the channel.
+        ping: s between our own beats; three without a sign of the agent end the channel.
         hearer: is told what comes.
     """
 
@@ -70,7 +70,7 @@ class Channel:
         self._outbound: list[bytes] = []
         self._waiting = 0  # bytes in _outbound
         self._sleep: asyncio.Future[None] | None = None  # of the writing, while there is nothing; an event takes a KiB
-        self._heard = 0.0  # s, by the loop's clock
+        self._unheard = 0  # our beats since the agent's last sign; a server that stood still counts one, however long
         self._end = ("agent-gone", "the job's agent went away before the answer was complete")
 
     @property
@@ -123,7 +123,6 @@ class Channel:
     async def serve(self, receive: Receive, send: Send) -> None:
         """Run the exchange to its end."""
         loop = asyncio.get_running_loop()
-        self._heard = loop.time()
         tasks = [loop.create_task(part) for part in (self._read(receive), self._write(send))]
         self._timer = loop.call_later(self._ping, self._beat, tasks[0])
         try:
@@ -158,7 +157,7 @@ class Channel:
             if message["type"] == "http.disconnect":
                 return
             if body := message.get("body", b""):
-                self._heard = asyncio.get_running_loop().time()
+                self._unheard = 0
                 self._hearer.alive()
                 for frame in reader.feed(body):
                     self._take(frame)
@@ -179,7 +178,8 @@ class Channel:
         """Say that we are there, from time to time; end the reading, and so the channel, where the agent does not."""
         loop = asyncio.get_running_loop()
         self._send(write_frame(frames.PING, payload=int(loop.time() * 1000).to_bytes(8, "big")))
-        if loop.time() - self._heard < limits.SILENT_AFTER * self._ping:
+        self._unheard += 1
+        if self._unheard <= limits.SILENT_AFTER:
             self._timer = loop.call_later(self._ping, self._beat, reading)
         else:
             reading.cancel()

@@ -269,6 +269,19 @@ async def test_an_agent_that_answers_no_ping_is_dropped_and_one_that_does_stays(
         assert alive.pings >= 2
 
 
+async def test_a_server_that_stood_still_drops_no_agent_whose_signs_wait_to_be_read(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop = asyncio.get_running_loop()
+    async with house.agent() as agent:
+        await until(lambda: agent.pings)
+        moment = loop.time
+        monkeypatch.setattr(loop, "time", lambda: moment() + 20 * PING)
+        before = agent.pings
+        await until(lambda: agent.pings >= before + 3)
+        assert not agent.ended.is_set()
+
+
 async def test_a_request_waits_a_moment_for_an_agent_that_is_coming_back(house: House) -> None:
     async with house.user() as alice:
         credential = house.job()

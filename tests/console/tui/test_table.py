@@ -227,6 +227,22 @@ async def test_marks_stay_with_jobs_and_drop_when_they_end(
         assert not console.jobs.board.marks
 
 
+async def test_space_on_a_job_that_has_ended_says_why_it_bears_no_mark_and_steps_down(
+    console: Console, source: Any, make_record: Any, settle: Any
+) -> None:
+    async with console.run_test(size=(140, 40)) as pilot:
+        await settle(pilot, lambda: console.jobs.target)
+        source.change(make_record(3, state="ended", exit={"code": 0, "signal": None, "source": "wrap"}))
+        await settle(pilot, lambda: console.jobs.board.entries["uuid-3"].row["state"] == "ended")
+        console.jobs.table.go_to("job uuid-3")
+        await settle(pilot, lambda: console.jobs.table.key == "job uuid-3")
+        await pilot.press("space")
+        await settle(pilot, lambda: any("the job has ended" in each.message for each in console._notifications))
+
+        assert not console.jobs.board.marks
+        assert console.jobs.table.key != "job uuid-3"
+
+
 async def test_an_array_is_one_line_that_opens_and_is_acted_on_whole(
     console: Console, source: Any, make_record: Any, settle: Any, screen_text: Any
 ) -> None:

@@ -67,7 +67,9 @@ class JobsList(JobsView, inherit_bindings=True):
             self.table.refresh()
         if target is None and not tasks:
             self.say("Space marks jobs and arrays; A marks all that match the filter")
-        if target is not None and target.row.get("state") != ENDED:
+        if target is not None and target.row.get("state") == ENDED:
+            self.say("the job has ended; marked are those that signals can reach")
+        elif target is not None:
             if self.board.marks.pop(target.uuid, False) is False:
                 self.board.marks[target.uuid] = None
             self.table.refresh()

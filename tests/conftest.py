@@ -3,6 +3,11 @@
 import signal
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# How fast something is, benchmarks measure; a machine that is busy for a moment breaks no promise.
+settings.register_profile("promises", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("promises")
 
 OWN = {signal.SIGPIPE, signal.SIGXFSZ}  # ignored by Python itself, and restored for what it starts
 

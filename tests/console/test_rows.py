@@ -19,7 +19,7 @@ MOMENTS = st.floats(0, 4e9).map(write_moment)
 VALUES = st.one_of(SCALARS, MOMENTS, st.dictionaries(st.text(max_size=3), st.text(max_size=3), max_size=3))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.fixed_dictionaries(dict.fromkeys(SINGLE, SCALARS)), MOMENTS)
 def test_a_record_comes_back_as_it_was(single: dict[str, Any], moment: str) -> None:
     whole = dict.fromkeys(NAMES, "text") | dict.fromkeys(MOMENT_FIELDS) | single | {"started": moment}
@@ -32,7 +32,7 @@ def test_a_record_comes_back_as_it_was(single: dict[str, Any], moment: str) -> N
     assert (row["exit"], row.get("batch"), row.get("nothing", 3)) == ({"code": 0, "signal": None}, {"array": "7_1"}, 3)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.dictionaries(st.one_of(st.sampled_from(NAMES), st.text(max_size=4)), VALUES))
 @example({"started": 6.8e16})  # s, more than C's calendar can count
 @example({"ended": float("inf")})

@@ -65,7 +65,7 @@ def test_layout_is_kept_only_where_it_is_asked_for() -> None:
 
 
 @given(st.text(st.characters(codec=None), max_size=300))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_any_text_becomes_printable(noise: str) -> None:
     assert safe(noise).isprintable()
     assert_harmless(safe(noise, keep="\n\t"), "\n\t")
@@ -73,7 +73,7 @@ def test_any_text_becomes_printable(noise: str) -> None:
 
 
 @given(st.binary(max_size=300))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_any_bytes_become_printable(noise: bytes) -> None:
     assert safe(noise).isprintable()
 

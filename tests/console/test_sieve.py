@@ -89,7 +89,7 @@ def _words(rows: Iterable[Row]) -> str:
     return "\n".join(str(row.get(field)) for row in rows for field in fields).lower()
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(SELECTORS, st.lists(RECORDS, min_size=1, max_size=4))
 def test_a_sieve_wants_what_the_selector_matches(text: str, records: list[dict[str, Any]]) -> None:
     sieve = _sieve(text)
@@ -101,7 +101,7 @@ def test_a_sieve_wants_what_the_selector_matches(text: str, records: list[dict[s
     assert sieve.judge([packer.pack(each).cells for each in records]) == [predicate(each) for each in records]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(SELECTORS, st.lists(RECORDS, min_size=1, max_size=4), st.sampled_from([(), ("cluster",), ("cluster", "node")]))
 def test_the_outlook_of_a_group_is_true_of_each_of_its_jobs(
     text: str, records: list[dict[str, Any]], common: tuple[str, ...]
@@ -119,7 +119,7 @@ def test_the_outlook_of_a_group_is_true_of_each_of_its_jobs(
         assert sieve.among(shared)(cells) == sieve.judge(cells)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(SELECTORS, st.sampled_from(["n", "1", " ann", "e", "", " cpu>1", ",bob", "*"]), st.lists(RECORDS, max_size=4))
 def test_a_narrower_filter_wants_nothing_that_the_wider_one_does_not(
     text: str, more: str, records: list[dict[str, Any]]

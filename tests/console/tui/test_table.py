@@ -47,7 +47,7 @@ def _out_of_order(board: Board) -> list[tuple[Any, Any]]:
     ]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @example(  # comes again with another name before anybody saw that it went
     [
         (("filter", "an"), True),

@@ -163,7 +163,7 @@ def test_a_server_that_comes_back_has_its_agents_back(launcher: Any, server: Any
     server.stop()
     server.start()
 
-    until(lambda: len(server.channels) == 2, 10.0)
+    until(lambda: len(server.channels) == 2)
     assert server.registrations[0]["epoch"] == server.registrations[1]["epoch"]
     assert {frame.type for frame in channel.of(request)} <= {frames.NOTE}
     until(lambda: len(launcher.agents()) == 2)
@@ -175,7 +175,7 @@ def test_a_server_that_falls_silent_is_left(launcher: Any, server: Any, until: A
 
     server.ping = 500.0  # no more pings, while the agent expects one every 0.2 s
 
-    until(lambda: len(server.channels) == 2, 10.0)
+    until(lambda: len(server.channels) == 2)
 
 
 def test_a_goodbye_is_heeded(launcher: Any, server: Any, until: Any) -> None:
@@ -184,7 +184,7 @@ def test_a_goodbye_is_heeded(launcher: Any, server: Any, until: Any) -> None:
 
     channel.send(frames.write_object(frames.GOODBYE, frames.CHANNEL, {"reason": "restart", "retry_after": 0.1}))
 
-    until(lambda: len(server.channels) == 2, 10.0)
+    until(lambda: len(server.channels) == 2)
 
 
 def test_progress_written_anew_is_read_like_progress_appended(launcher: Any, server: Any, until: Any) -> None:
@@ -217,5 +217,5 @@ def test_an_end_that_cannot_be_told_at_once_is_told_later(launcher: Any, server:
 
     server.start()
 
-    until(lambda: server.ends, 10.0)
+    until(lambda: server.ends)
     assert EndReport.read(server.ends[0]).exit.code == 7

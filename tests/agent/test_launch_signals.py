@@ -186,7 +186,7 @@ def test_a_pipeline_ends_with_the_job_although_the_agent_is_stopped(
         with contextlib.suppress(ProcessLookupError):  # one may end by itself, or with another
             os.kill(pid, signal.SIGSTOP)
 
-    output, _ = pipeline.communicate(b"\n", timeout=20)
+    output, _ = pipeline.communicate(b"\n", timeout=60)
 
     assert len(stopped) >= 2
     assert output == b"all\n"

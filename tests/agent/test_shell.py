@@ -233,7 +233,7 @@ def test_nothing_of_a_shell_survives_whoever_asked(
     else:
         server.stop()
 
-    until(lambda: not is_alive(pid), 2.0)
+    until(lambda: not is_alive(pid))
 
 
 def test_the_agent_is_itself_after_a_shell(launcher: Any, server: Any, until: Any) -> None:

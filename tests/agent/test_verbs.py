@@ -29,7 +29,7 @@ def test_every_verb_answers(python: Python, locale: str, tmp_path: Path) -> None
         [python.path, "-I", "-S", "-B", str(SCRIPT), str(AGENT), str(tmp_path)],
         capture_output=True,
         env=environment,
-        timeout=30,
+        timeout=60,
     )
 
     assert (ran.returncode, ran.stderr) == (0, b"")

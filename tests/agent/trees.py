@@ -28,7 +28,7 @@ FUNCTIONS = dict(KNOWN)  # imported before anything is measured or watched
 
 HERE = Path(__file__).parent
 AGENT = Path(FUNCTIONS["ps"].__code__.co_filename).parent.parent
-DEADLINE = 10.0  # s; the machine may be busy
+DEADLINE = 60.0  # s; the machine may be busy
 
 
 def until(claim: Callable[[], Any], deadline: float = DEADLINE) -> Any:

@@ -13,7 +13,7 @@ from jobmon_console import holding
 from jobmon_console.contexts import Context
 from jobmon_wire import frames
 
-PATIENCE = 15.0  # s
+PATIENCE = 60.0  # s; the machine may be busy
 FRONT = (sys.executable, "-c", "import sys; from jobmon_console.front import main; sys.exit(main())")
 PEER = {"name": "alice", "role": "owner", "cluster": "caf"}
 PS = (frames.RECORD, {"processes": [{"pid": 4711, "ppid": 1, "user": "alice", "command": "train"}]})

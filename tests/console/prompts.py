@@ -10,7 +10,7 @@ import termios
 import time
 from collections.abc import Mapping, Sequence
 
-PATIENCE = 10.0  # s until a prompt comes, and until the command has ended
+PATIENCE = 60.0  # s until a prompt comes, and until the command has ended
 
 
 JOBMON = (sys.executable, "-m", "jobmon_console.cli.main")

@@ -120,7 +120,7 @@ def test_a_front_that_is_stopped_while_starting_leaves_no_process_and_no_file(st
 def test_a_server_that_does_not_start_is_told_in_one_line(start_front, tmp_path) -> None:
     front = start_front(FAILS)
 
-    stdout, stderr = front.communicate(timeout=10)
+    stdout, stderr = front.communicate(timeout=60)
 
     assert (front.returncode, stdout) == (1, "")
     assert stderr.startswith("jobmon: `")
@@ -131,7 +131,7 @@ def test_a_server_that_does_not_start_is_told_in_one_line(start_front, tmp_path)
 def test_ports_that_were_taken_meanwhile_are_exchanged_for_others(start_front, tmp_path) -> None:
     front = start_front(LOSES_ITS_PORTS)
 
-    _, stderr = front.communicate(timeout=20)
+    _, stderr = front.communicate(timeout=60)
 
     inits = [line.split() for line in (tmp_path / "notes").read_text().splitlines() if "--init" in line]
     assert len(inits) == len({line[line.index("--users-port") + 1] for line in inits}) == 5
@@ -175,7 +175,7 @@ processes.end()
 
 def test_processes_that_ignore_term_left_the_tree_or_are_stopped_end_as_well(tmp_path) -> None:
     ended = subprocess.run(
-        [sys.executable, "-c", ENDING, STUBBORN], cwd=tmp_path, capture_output=True, text=True, timeout=20, check=True
+        [sys.executable, "-c", ENDING, STUBBORN], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True
     )
 
     assert ended.stdout.split() == ["True", "True"]

@@ -37,7 +37,7 @@ def shell(fake: Any, context: Any, clean_environment: None) -> Callable[..., Any
         if parts:
             fake.chunks(ROUTE, *parts, is_whole=is_whole)
         command = [sys.executable, "-m", "jobmon_console.cli.main", "shell", "j", "--credential", context.credential]
-        return subprocess.run([*command, *words], input=typed, capture_output=True, timeout=20, check=False)
+        return subprocess.run([*command, *words], input=typed, capture_output=True, timeout=60, check=False)
 
     return run
 

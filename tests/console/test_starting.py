@@ -87,7 +87,7 @@ def _agents(directory: str) -> list[int]:
 def run_job(environ: dict[str, str], *command: str) -> subprocess.CompletedProcess[bytes]:
     words = [sys.executable, "-m", "jobmon_console.cli.main", "run", "--id", "4711", "--", *command]
     # Killed agents leave their job's progress file: in a directory of the test's, not in the checkout.
-    return subprocess.run(words, cwd=environ["TMPDIR"], env=environ, capture_output=True, timeout=30, check=False)
+    return subprocess.run(words, cwd=environ["TMPDIR"], env=environ, capture_output=True, timeout=60, check=False)
 
 
 def test_credentials_are_written_for_the_jobs_alone(at_fake: Run, issuer: Any, tmp_path: Path) -> None:

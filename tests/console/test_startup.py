@@ -30,7 +30,7 @@ def test_a_one_shot_command_imports_no_client_library(command: str, fake: Any, c
     fake.answer("j")
     program = [sys.executable, "-c", LOADED.format(heavy=HEAVY), *command.split(), "--credential", context.credential]
 
-    result = subprocess.run(program, capture_output=True, text=True, timeout=20)
+    result = subprocess.run(program, capture_output=True, text=True, timeout=60)
 
     assert result.stderr == "0\n"
 
@@ -40,13 +40,13 @@ def test_the_headless_half_works_without_textual() -> None:
         f"import jobmon_console.{name}\n"
         for name in ("client", "session", "calls", "contexts", "jobs", "safe", "replies", "credentials")
     )
-    subprocess.run([sys.executable, "-c", program], check=True, timeout=20)
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
 
 
 def test_a_missing_extra_is_one_sentence_that_names_it() -> None:
     program = "import sys; sys.modules['cryptography'] = None\n" + LOADED.format(heavy=("textual",))
 
-    result = subprocess.run([sys.executable, "-c", program, "pki", "list"], capture_output=True, text=True, timeout=20)
+    result = subprocess.run([sys.executable, "-c", program, "pki", "list"], capture_output=True, text=True, timeout=60)
 
     assert result.stderr == ("jobmon: the part for certificates is not installed; run: pip install 'jobmon[pki]'\n1\n")
 
@@ -55,7 +55,7 @@ def test_a_missing_extra_is_one_sentence_that_names_it() -> None:
 def test_every_command_has_help_with_an_example(command: str, jobmon: Run) -> None:
     if command in ("server", "pki"):
         ours = [sys.executable, "-m", "jobmon_console.cli.main", command, "--help"]
-        result = subprocess.run(ours, capture_output=True, text=True, timeout=20)
+        result = subprocess.run(ours, capture_output=True, text=True, timeout=60)
         status, text = result.returncode, result.stdout
     else:
         found = jobmon(command, "--help")
@@ -85,7 +85,7 @@ def test_completion_is_printed_and_its_shell_can_read_it(shell: str, jobmon: Run
         assert word.lstrip("-") in script
     if not shutil.which(shell):
         pytest.skip(f"the shell {shell} is missing")
-    subprocess.run([shell, "-n"], input=script, text=True, check=True, timeout=20)
+    subprocess.run([shell, "-n"], input=script, text=True, check=True, timeout=60)
 
 
 @pytest.mark.skipif(not shutil.which("bash"), reason="needs bash")
@@ -107,6 +107,6 @@ def test_bash_completes_words(words: str, expected: str, jobmon: Run) -> None:
         '_jobmon\necho "${COMPREPLY[*]}"'
     )
 
-    found = subprocess.run(["bash", "-c", program], capture_output=True, text=True, check=True, timeout=20)
+    found = subprocess.run(["bash", "-c", program], capture_output=True, text=True, check=True, timeout=60)
 
     assert found.stdout.strip() == expected

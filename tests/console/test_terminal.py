@@ -96,7 +96,7 @@ def test_a_closed_stream_is_no_harm(
     command = ["sh", "-c", script, "sh", sys.executable, "-m", "jobmon_console.cli.main", "jobs"]
     environ = {**os.environ, "JOBMON_CREDENTIAL": context.credential}
 
-    done = subprocess.run(command, env=environ, capture_output=True, timeout=20, check=False)
+    done = subprocess.run(command, env=environ, capture_output=True, timeout=60, check=False)
 
     assert (done.returncode, done.stderr) == (0, b"")
     assert (b"4711.0" in done.stdout) == (closed != 1)
@@ -107,6 +107,6 @@ def test_a_full_disk_is_one_line(context: Any, fake: Any, record: Make, clean_en
     environ = {**os.environ, "JOBMON_CREDENTIAL": context.credential}
     command = [sys.executable, "-m", "jobmon_console.cli.main", "jobs"]
     with open("/dev/full", "wb") as full:
-        done = subprocess.run(command, env=environ, stdout=full, stderr=subprocess.PIPE, timeout=20, check=False)
+        done = subprocess.run(command, env=environ, stdout=full, stderr=subprocess.PIPE, timeout=60, check=False)
 
     assert (done.returncode, done.stderr) == (1, b"jobmon: output: No space left on device; see to it\n")

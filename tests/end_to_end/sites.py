@@ -23,7 +23,7 @@ START = 60.0  # s; a whole site on a busy machine
 ANSWER = 30.0  # s; far beyond any command's time, for the harm of hanging for ever
 
 
-def wait_until(claim: Callable[[], Any], limit: float = 20.0, every: float = 0.03) -> Any:
+def wait_until(claim: Callable[[], Any], limit: float = 60.0, every: float = 0.03) -> Any:
     """The claim's value as soon as it is true."""
     deadline = time.monotonic() + limit
     while True:
@@ -123,7 +123,7 @@ class Site:
         assert done.returncode == 0, done.stderr
         return [json.loads(line) for line in done.stdout.splitlines()]
 
-    def wait_for(self, job: str, claim: Callable[[dict[str, Any]], Any], limit: float = 15.0) -> dict[str, Any]:
+    def wait_for(self, job: str, claim: Callable[[dict[str, Any]], Any], limit: float = 60.0) -> dict[str, Any]:
         """The job's row as soon as the claim holds for it."""
 
         def row() -> dict[str, Any] | None:

@@ -201,7 +201,7 @@ def test_the_escape_leaves_and_nothing_stays(screen: Callable[..., Screen], job:
 
     assert terminal.end() == 130
     assert terminal.is_restored()
-    wait_until(lambda: not is_running(pid), 2.0)
+    wait_until(lambda: not is_running(pid))
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
@@ -215,7 +215,7 @@ def test_a_command_that_is_ended_leaves_the_terminal_right(
 
     assert terminal.end() == -number
     assert terminal.is_restored()
-    wait_until(lambda: not is_running(pid), 2.0)
+    wait_until(lambda: not is_running(pid))
 
 
 def test_a_terminal_that_is_taken_away_ends_the_shell(screen: Callable[..., Screen], job: Job) -> None:
@@ -225,7 +225,7 @@ def test_a_terminal_that_is_taken_away_ends_the_shell(screen: Callable[..., Scre
     terminal.hang_up()
 
     wait_until(lambda: terminal.process.poll() is not None)
-    wait_until(lambda: not is_running(pid), 2.0)
+    wait_until(lambda: not is_running(pid))
 
 
 def test_a_command_that_is_killed_ends_the_shell(screen: Callable[..., Screen], job: Job) -> None:
@@ -234,7 +234,7 @@ def test_a_command_that_is_killed_ends_the_shell(screen: Callable[..., Screen], 
 
     terminal.process.kill()
 
-    wait_until(lambda: not is_running(pid), 2.0)
+    wait_until(lambda: not is_running(pid))
 
 
 def test_a_server_that_is_killed_is_one_sentence(shells: OwnSite, screen: Callable[..., Screen], job: Job) -> None:
@@ -248,7 +248,7 @@ def test_a_server_that_is_killed_is_one_sentence(shells: OwnSite, screen: Callab
         assert terminal.end() == 5
         assert terminal.is_restored()
         assert re.search(r"\r\njobmon: [^\r\n]+\r\n$", terminal.text)
-        wait_until(lambda: not is_running(pid), 2.0)
+        wait_until(lambda: not is_running(pid))
     finally:
         shells.server.wait()
         shells.start_server()
@@ -266,7 +266,7 @@ def test_an_agent_that_is_killed_is_one_sentence(shells: OwnSite) -> None:
 
         assert terminal.end() == 6
         assert terminal.is_restored()
-        wait_until(lambda: not is_running(pid), 2.0)
+        wait_until(lambda: not is_running(pid))
         assert own.process.poll() is None
     finally:
         terminal.close()
@@ -282,7 +282,7 @@ def test_a_job_that_ends_takes_its_shell_with_it(shells: OwnSite) -> None:
 
         assert terminal.end() == 6
         assert "the job has ended" in terminal.text
-        wait_until(lambda: not is_running(pid), 2.0)
+        wait_until(lambda: not is_running(pid))
     finally:
         terminal.close()
 
@@ -300,7 +300,7 @@ def test_a_revoked_owners_shell_ends(shells: OwnSite, tmp_path: Path) -> None:
 
         assert terminal.end(REVOKED_WITHIN) == 7
         assert terminal.is_restored()
-        wait_until(lambda: not is_running(pid), 2.0)
+        wait_until(lambda: not is_running(pid))
     finally:
         terminal.close()
 

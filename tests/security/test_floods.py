@@ -155,17 +155,17 @@ async def _register(port: int, context: ssl.SSLContext, source: str) -> bytes:
         port,
         ssl=context,
         server_hostname="localhost",
-        ssl_handshake_timeout=8 * PATIENCE,
+        ssl_handshake_timeout=2 * PATIENCE,
         local_addr=(source, 0),
     )
     writer.write(REGISTER)
-    line = await asyncio.wait_for(reader.readline(), 8 * PATIENCE)
+    line = await asyncio.wait_for(reader.readline(), 2 * PATIENCE)
     writer.transport.abort()
     return line
 
 
 async def _storm(port: int, context: ssl.SSLContext, number: int, source: str) -> list[bytes | BaseException]:
-    async with asyncio.timeout(8 * PATIENCE):
+    async with asyncio.timeout(2 * PATIENCE):
         agents = (_register(port, context, source) for _ in range(number))
         return await asyncio.gather(*agents, return_exceptions=True)
 

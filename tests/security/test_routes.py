@@ -33,7 +33,8 @@ from tests.server.running import new_site
 CONTEXTS: dict[Any, Any] = {}  # people's TLS, made once
 
 PEOPLE = {"alice": (), "bob": (), "alice2": (), "adam": ("caf",), "eve": ("other",)}
-OWNERS = {"alice": "4711.0", "bob": "9000.7"}  # each has a job that runs and, with "-e", one that has ended
+# Each has a job that runs and, with "-e", one that has ended; no beginning of an id can be one of a uuid.
+OWNERS = {"alice": "x4711.0", "bob": "x9000.7"}
 
 
 def may_see(person: str, owner: str) -> bool:

@@ -25,7 +25,7 @@ from jobmon_pki.site import Site
 from jobmon_wire.credential import Credential
 from tests.ports import free_ports
 
-PATIENCE = 15.0  # s until a server that says nothing counts as failed
+PATIENCE = 60.0  # s until a server that says nothing counts as failed
 LINE = re.compile(r"jobmon server: users https://\S+:(\d+) agents https://\S+:(\d+) cluster \S+\n")
 
 

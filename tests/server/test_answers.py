@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from jobmon_server.answers import Answer
 from jobmon_wire import frames, limits
 from jobmon_wire.frames import Frame, FrameError, FrameReader
+from tests.server.house import PATIENCE
 
 REQUEST = bytes(range(16))
 DONE = Frame(frames.END, REQUEST, b'{"status":"done"}')
@@ -29,7 +30,7 @@ def an_answer() -> tuple[Answer, list[int]]:
 async def all_of(answer: Answer) -> list[Frame]:
     """Every frame, as a reader gets them."""
     reader, found = FrameReader(frames.ANSWER), []
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         while part := await answer.take():
             found += reader.feed(part)
             answer.took()

@@ -22,7 +22,7 @@ from jobmon_server.revocation import Revocations
 from jobmon_server.tls import TLSFiles
 from tests.server.running import client_context, person_credential
 
-PATIENCE = 10.0  # s
+PATIENCE = 30.0  # s; the machine may be busy
 READ = 65536  # bytes
 LATE = 0.03  # s
 BODY = b'{"all":"is well"}'

@@ -107,17 +107,19 @@ async def test_the_end_of_an_earlier_run_told_late_on_a_channel_is_passed_over(h
         await asyncio.sleep(0.05)
         job, ends = await told(alice)
 
-    assert (job["state"], ends) == ("running", [])
+    assert (job["exit"], ends) == (None, [])
+    assert job["state"] in ("running", "silent")
 
 
 @pytest.mark.parametrize("wrong", [{"exit": None}, {"ended": 1e300}, {"reason": "r" * 65}, {"exit": {"source": "?"}}])
 async def test_an_end_that_cannot_be_ends_the_channel_and_changes_nothing(house: House, wrong: dict[str, Any]) -> None:
     async with house.agent() as agent, house.user() as alice:
         await agent.over(**wrong)
-        await asyncio.wait_for(agent.ended.wait(), 2)
+        await until(agent.ended.is_set)
         job, ends = await told(alice)
 
-    assert (job["state"], ends) == ("running", [])
+    assert (job["exit"], ends) == (None, [])
+    assert job["state"] in ("running", "silent")  # its channel is gone: on a busy machine it may look silent already
 
 
 async def test_a_server_that_goes_down_writes_down_what_it_was_told(house: House) -> None:

@@ -168,7 +168,7 @@ async def test_an_agent_that_sends_beyond_its_credit_is_cut_off(house: House) ->
         with contextlib.suppress(ConnectionError):
             while not agent.ended.is_set():
                 await agent.send(write_frame(frames.DATA, request.request, b"x" * 65536) * 32)
-        await asyncio.wait_for(agent.ended.wait(), 5)
+        await until(agent.ended.is_set)
         last = (await Reader(response).rest())[-1]
 
     assert last.document()["code"] == "agent-gone"

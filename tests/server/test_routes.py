@@ -9,7 +9,7 @@ from cryptography import x509
 
 from jobmon_pki import keys
 from jobmon_wire import PROTOCOL, limits
-from tests.server.house import END_REPORT, House, ask, rows, until
+from tests.server.house import END_REPORT, PATIENCE, House, ask, rows, until
 from tests.server.running import person_text
 
 
@@ -128,7 +128,7 @@ async def test_a_log_is_followed_until_the_job_ends(house: House) -> None:
             lines = response.aiter_lines()
             registered = json.loads(await anext(lines))
             await agent.say("37% event 12k")
-            progress = json.loads(await asyncio.wait_for(anext(lines), 1))
+            progress = json.loads(await asyncio.wait_for(anext(lines), PATIENCE))
             await agent.end()
             rest = [json.loads(line) async for line in lines]
         (job,) = rows(await alice.get("/v1/jobs"))

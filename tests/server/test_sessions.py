@@ -1,6 +1,5 @@
 """Sessions: what an agent tells of its job, how long it speaks for it, and what is left after silence and restarts."""
 
-import asyncio
 import time
 from typing import Any
 
@@ -106,7 +105,7 @@ async def test_a_second_agent_of_a_job_waits_until_the_first_is_silent(house: Ho
 async def test_the_same_agent_that_registers_again_replaces_its_old_channel_at_once(house: House) -> None:
     credential = house.job()
     async with house.agent(credential=credential) as old, house.agent(credential=credential) as new:
-        await asyncio.wait_for(old.ended.wait(), 2)
+        await until(old.ended.is_set)
         assert not new.ended.is_set()
         assert house.state.exchange.channel(credential.uuid) is not None
 
@@ -188,7 +187,7 @@ async def test_the_end_of_an_earlier_run_does_not_end_the_one_that_runs(house: H
 async def test_vitals_that_cannot_be_end_the_channel_and_change_nothing(house: House, figures: dict[str, Any]) -> None:
     async with house.agent() as agent:
         await agent.vitals(**figures)
-        await asyncio.wait_for(agent.ended.wait(), 2)
+        await until(agent.ended.is_set)
         job = house.state.registry.get(agent.uuid)
 
     assert (job.cpu_percent, job.rss_bytes, job.output_at) == (None, None, None)

@@ -17,7 +17,7 @@ from jobmon_server.public import public
 from jobmon_server.registry import Registry
 from jobmon_server.selection import Selection
 from jobmon_server.watch import Watch
-from tests.server.house import House, a_job, person, until
+from tests.server.house import PATIENCE, House, a_job, person, until
 
 
 class Lines:
@@ -35,7 +35,7 @@ class Lines:
 
     async def any(self) -> dict[str, Any]:
         """The next line."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             return dict(json.loads(await anext(self._lines)))
 
     async def until(self, wanted: Any) -> dict[str, Any]:
@@ -284,7 +284,7 @@ def a_watch(registry: Registry, select: str = "") -> Watch:
 async def read_until_live(lines: AsyncGenerator[bytes]) -> list[dict[str, Any]]:
     """The lines of a snapshot, after whatever else."""
     told = []
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         while not told or told[-1]["kind"] != "live":
             told.append(json.loads(await anext(lines)))
     return told

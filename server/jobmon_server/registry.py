@@ -329,6 +329,10 @@ class Registry:
             self.felt(job)
         return returned
 
+    def listen_anew(self, now: float) -> None:
+        """Count silence from this moment: before, nobody was heard, whoever spoke."""
+        self._opened = now
+
     def silence(self, job: Job, now: float) -> float:
         """Seconds since the job's last sign of life."""
         return now - max(job.last_seen, self._opened)

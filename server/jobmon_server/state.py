@@ -38,6 +38,7 @@ from jobmon_server.watch import Watch
 from jobmon_wire.jobs import LOST
 
 LOOK = 1.0  # s between two looks for silent jobs
+STOOD_STILL = 5.0  # s between two looks: no work delays them so; the machine was paused, or its clock was set
 WRITE = 0.2  # s until a deferred row is on the disk
 SAVE = 60.0  # s between two savings of what has changed; not of what beats bring, which the next one brings again
 SAVED_AT_ONCE = 500  # jobs in one commit, about 20 ms
@@ -89,6 +90,7 @@ class State:
             ears, store, self.audit, ledger, self.renewals, admission, site.cluster, lambda: self.configuration
         )
         self._ledger = ledger
+        self._looked = clock()
         self._tasks: list[asyncio.Task[None]] = []
 
     @staticmethod
@@ -115,6 +117,7 @@ class State:
 
     async def start(self) -> None:
         """Begin what the server does by itself."""
+        self._looked = self.clock()
         for period, work in ((LOOK, self._look), (WRITE, self.store.flush), (SAVE, self._save), (FORGET, self._forget)):
             self._tasks.append(asyncio.create_task(_every(period, work)))
 
@@ -144,7 +147,12 @@ class State:
         self._ledger.close()
 
     async def _look(self) -> None:
-        now = self.clock()
+        now, before = self.clock(), self._looked
+        self._looked = now
+        if now - before > STOOD_STILL:
+            facts = {"seconds": round(now - before)}
+            _log.warning("the server stood still: the silence of jobs counts from now", extra={"facts": facts})
+            self.registry.listen_anew(now)
         for job in self.registry.review(now, self.sessions.patience, self.configuration.lost_after):
             self.exchange.wake(job.uuid)
             kind = events.LOST if job.state == LOST else events.SILENT

@@ -1,5 +1,6 @@
 """A site of its own for each test that asks, and one server for all of a module's."""
 
+import math
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,12 @@ async def house(site: Site, desk: Path, tmp_path: Path, contexts: dict[Any, Any]
     await house.start()
     yield house
     await house.stop()
+
+
+@pytest.fixture
+def at_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A clock that is set forward means that time passed and the server was there; else it stood still."""
+    monkeypatch.setattr("jobmon_server.state.STOOD_STILL", math.inf)
 
 
 @pytest.fixture

@@ -146,6 +146,7 @@ async def test_who_waits_for_an_answer_is_told_that_the_job_has_ended(house: Hou
     assert PROBLEMS  # the code is one of the table's
 
 
+@pytest.mark.usefixtures("at_work")
 async def test_what_the_batch_system_announces_is_an_event_and_outlives_the_agent(house: House) -> None:
     async with house.agent() as agent, house.user() as alice:
         for _ in range(3):

@@ -228,6 +228,7 @@ async def test_a_restarted_server_passes_over_no_agent_whose_connection_it_has_n
     assert answers == [200, 409]
 
 
+@pytest.mark.usefixtures("at_work")
 async def test_a_job_without_beats_turns_silent_then_lost_and_comes_back(house: House) -> None:
     credential = house.job()
     async with house.user() as alice:
@@ -248,6 +249,21 @@ async def test_a_job_without_beats_turns_silent_then_lost_and_comes_back(house: 
     assert lost == (503, "job-lost")
     assert (back["state"], back["health"]) == ("running", "ok")
     assert [event["kind"] for event in log] == ["registered", "silent", "lost", "request", "returned"]
+
+
+async def test_a_server_that_stood_still_gives_jobs_three_beats_to_be_heard(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    credential = house.job()
+    async with house.user() as alice:
+        async with house.agent(credential=credential):
+            pass
+        house.clock.shift = 1000  # a machine that was paused; after as long a silence a job is lost
+        await until(lambda: house.state.registry.get(credential.uuid).state != "running")
+        log = rows(await alice.get("/v1/jobs/4711.0/log"))
+
+    assert [event["kind"] for event in log] == ["registered", "silent"]
+    assert "the server stood still" in caplog.text
 
 
 async def test_a_restarted_server_knows_ended_jobs_and_gives_running_ones_three_beats_to_be_heard(house: House) -> None:

@@ -42,6 +42,7 @@ class Link:
         self.why = ""  # what went wrong last, one sentence
         self._heard = now  # s, last word from the server
         self._due = now  # s, when the next try is to begin
+        self._is_hurried = False
 
     @property
     def is_usable(self) -> bool:
@@ -66,6 +67,7 @@ class Link:
         """The list is whole; changes follow."""
         self._heard = now
         self.why = ""
+        self._is_hurried = False
         self._become(LIVE, now)
 
     def broke(self, now: float, why: str) -> None:
@@ -87,6 +89,16 @@ class Link:
         if self.state in (RETRYING, REFUSED):
             self._due = now
             self._become(RETRYING, now)
+
+    def hurry(self, now: float) -> bool:
+        """The server has spoken, though not to us: the next try is due; whether it was not.
+
+        That is once until the link is live again: it may be this connection alone that fails.
+        """
+        if self.state != RETRYING or self._is_hurried:
+            return False
+        self._is_hurried, self._due = True, min(self._due, now)
+        return True
 
     def check(self, now: float) -> str:
         """The state, after looking at the clock."""

@@ -106,6 +106,11 @@ class Feed:
         self.link.retry(self._clock())
         self._wake.set()
 
+    def answered(self) -> None:
+        """The server has answered another request of this context."""
+        if self.link.hurry(self._clock()):
+            self._wake.set()
+
     async def run(self) -> None:
         """Connect, follow, and connect again, until cancelled."""
         while True:

@@ -93,3 +93,33 @@ def _live() -> Link:
     connection.opening(0.0)
     connection.synced(0.0)
     return connection
+
+
+def test_a_word_of_the_server_elsewhere_makes_the_next_try_due_once_until_the_link_is_live() -> None:
+    connection = Link(0.0, lambda: 1.0)
+    assert not connection.hurry(0.0)  # a try is under way
+    for _ in range(10):
+        connection.opening(0.0)
+        connection.broke(0.0, "gone")
+    assert connection.wait(1.0) == link.LONGEST_WAIT - 1.0
+
+    assert connection.hurry(1.0)
+    assert connection.wait(1.0) == 0.0
+
+    connection.opening(1.0)
+    connection.broke(1.0, "gone")
+    assert not connection.hurry(2.0)
+    assert connection.wait(1.0) == link.LONGEST_WAIT
+
+    connection.opening(31.0)
+    connection.synced(31.0)
+    connection.broke(32.0, "gone")
+    assert connection.hurry(32.0)
+
+
+def test_a_certificate_problem_is_not_hurried() -> None:
+    connection = Link(0.0, lambda: 1.0)
+    connection.refused(1.0, "expired")
+
+    assert not connection.hurry(2.0)
+    assert connection.wait(2.0) is None

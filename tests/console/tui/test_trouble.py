@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 
 from jobmon_console.errors import CutOffError, RefusedError, UnreachableError
-from jobmon_console.link import Link
+from jobmon_console.link import LIVE, RETRYING, Link
 from jobmon_console.tui.app import Console
 from jobmon_console.tui.panes.events import Events
 from jobmon_console.tui.panes.files import Files
 from jobmon_console.tui.panes.pane import ASK_AGAIN, Pane, Target
 from jobmon_console.tui.widgets.trouble import MOST
-from jobmon_wire.frames import Frame
-from tests.console.tui.conftest import Clock
+from jobmon_wire.frames import DATA, Frame
+from tests.console.tui.conftest import Clock, frame
 
 AWAY = UnreachableError("no route to caf")
 NOT_YOURS = RefusedError("not-permitted", "only the owner may look at it")
@@ -153,6 +153,32 @@ async def test_a_log_is_as_old_as_the_last_word_of_its_server_not_as_its_last_ev
         await settle(pilot, lambda: len(tries) == 2 and events.reading is None)
 
         assert [text.partition(";")[0] for text in events.troubles()] == ["as it was 7s ago"]
+
+
+async def test_a_list_does_not_wait_for_its_next_try_where_its_server_goes_on_with_another_answer(
+    source: Any, settle: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    is_back = asyncio.Event()
+
+    async def tail(verb: str, arguments: dict[str, Any]) -> AsyncIterator[Frame]:
+        yield frame(DATA, b"one\n")
+        await is_back.wait()
+        yield frame(DATA, b"two\n")
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(source, "_answer", tail)
+    clock = Clock()  # which stands: by itself the list would never be asked for again
+    console = Console([("caf", source)], now=clock, steady=clock)
+    link = console.jobs.board.feeds[0].link
+    async with console.run_test(size=(80, 24)) as pilot:
+        await settle(pilot, lambda: console.jobs.detail.output.count())
+        link.tries = 10
+        source.breaks(AWAY)
+        await settle(pilot, lambda: link.state == RETRYING)
+        assert link.wait(clock.at)
+
+        is_back.set()
+        await settle(pilot, lambda: link.state == LIVE)
 
 
 async def test_a_second_try_that_fails_takes_no_word_away_and_makes_nothing_younger(source: Any, settle: Any) -> None:

@@ -194,6 +194,8 @@ class Pane(Lines):
 
     def _empty(self, reading: Reading[Any]) -> None:
         is_over, items = reading.is_over, reading.take()
+        if items and self.target is not None:
+            self.target.feed.answered()
         for item in items:
             self.take(item)
         if self.FOLLOWS and self._is_answered:

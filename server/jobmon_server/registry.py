@@ -330,8 +330,14 @@ class Registry:
         return returned
 
     def listen_anew(self, now: float) -> None:
-        """Count silence from this moment: before, nobody was heard, whoever spoke."""
+        """Count silence from this moment: before it nobody was heard, or by another clock."""
         self._opened = now
+        for slot in [slot for state in ALIVE for slot in self.by_state.of(state)]:
+            job = self.at(slot)
+            if job.last_seen > now:
+                job.last_seen = now
+                self.felt(job)
+            self._deadlines.put(slot, now + slot % SPREAD)
 
     def silence(self, job: Job, now: float) -> float:
         """Seconds since the job's last sign of life."""

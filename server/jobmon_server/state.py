@@ -38,7 +38,7 @@ from jobmon_server.watch import Watch
 from jobmon_wire.jobs import LOST
 
 LOOK = 1.0  # s between two looks for silent jobs
-STOOD_STILL = 5.0  # s between two looks: no work delays them so; the machine was paused, or its clock was set
+STOOD_STILL = 5.0  # s between two looks: no work delays them so: the machine was paused, or its clock set forward
 WRITE = 0.2  # s until a deferred row is on the disk
 SAVE = 60.0  # s between two savings of what has changed; not of what beats bring, which the next one brings again
 SAVED_AT_ONCE = 500  # jobs in one commit, about 20 ms
@@ -149,9 +149,10 @@ class State:
     async def _look(self) -> None:
         now, before = self.clock(), self._looked
         self._looked = now
-        if now - before > STOOD_STILL:
-            facts = {"seconds": round(now - before)}
-            _log.warning("the server stood still: the silence of jobs counts from now", extra={"facts": facts})
+        if not 0.0 <= now - before <= STOOD_STILL:
+            what = "the server stood still" if now > before else "the clock was set back"
+            facts = {"seconds": round(abs(now - before))}
+            _log.warning(f"{what}: the silence of jobs counts from now", extra={"facts": facts})
             self.registry.listen_anew(now)
         for job in self.registry.review(now, self.sessions.patience, self.configuration.lost_after):
             self.exchange.wake(job.uuid)

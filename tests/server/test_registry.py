@@ -98,6 +98,30 @@ def test_silence_turns_a_job_silent_then_lost_and_a_sign_of_life_brings_it_back(
     assert not registry.seen(job, 2002.0)
 
 
+@pytest.mark.parametrize(("is_told", "turned"), [(True, ["u"]), (False, [])])
+def test_a_clock_that_was_set_back_hides_no_silence_once_the_registry_is_told(is_told: bool, turned: list[str]) -> None:
+    job = a_job("u")
+    registry = registry_of(job)
+    registry.seen(job, 5000.0)
+    registry.review(5001.0, lambda _: 30.0, 900.0)
+    if is_told:
+        registry.listen_anew(2000.0)
+    found = [each.uuid for now in range(2000, 2100) for each in registry.review(now, lambda _: 30.0, 900.0)]
+
+    assert found == turned
+    assert (registry.silence(job, 2100.0) == 100.0) == is_told
+
+
+def test_silence_before_a_registry_listens_anew_does_not_count() -> None:
+    job = a_job("u")
+    registry = registry_of(job)
+    registry.listen_anew(3000.0)
+
+    turned = [(now, each.state) for now in range(3000, 3100) for each in registry.review(now, lambda _: 30.0, 900.0)]
+
+    assert turned == [(3030, "silent")]
+
+
 def test_a_job_that_fell_silent_is_found_by_its_state_told_of_and_saved() -> None:
     job = a_job("u")
     registry = registry_of(a_job("other", state="ended"), job)

@@ -33,6 +33,12 @@ class Call(NamedTuple):
     is_endless: bool = False  # silence is no failure: the answer grows as things happen
 
     @property
+    def acts(self) -> bool:
+        """It may have been done although no answer came; what only looks is asked again without harm."""
+        verb = verbs.VERBS.get(self.body.get("verb", "")) if isinstance(self.body, dict) else None
+        return self.method != "GET" and not (verb is not None and verb.is_repeatable)
+
+    @property
     def target(self) -> str:
         """The path with its query, as a request line has it."""
         if not self.query:

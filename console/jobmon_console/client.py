@@ -100,7 +100,7 @@ class Client:
 
     async def frames(self, call: Call) -> AsyncIterator[Frame]:
         """The answer's frames as they come; END is taken: it ends this, or raises ``RefusedError``."""
-        reader = replies.AnswerReader()
+        reader = replies.AnswerReader(acts=call.acts)
         async with self._ask(call) as response:
             async for data in response.aiter_raw():
                 for frame in reader.feed(data):
@@ -129,13 +129,13 @@ class Client:
             if has_begun:
                 raise CutOffError(f"{self.link.url} broke off its answer; ask again") from None
             found = await to_thread.run_sync(examine, error, self.link)
-            raise undecided(found, self.link.url) from None
+            raise undecided(found, self.link.url, call.acts) from None
         except (httpx.HTTPError, OSError) as error:
             if has_begun:
-                raise undecided(explain(error, self.link.url), self.link.url) from None
+                raise undecided(explain(error, self.link.url), self.link.url, call.acts) from None
             found = await to_thread.run_sync(examine, error, self.link)
             is_sent = isinstance(error, (httpx.ReadError, httpx.ReadTimeout))
-            raise (undecided(found, self.link.url) if is_sent else found) from None
+            raise (undecided(found, self.link.url, call.acts) if is_sent else found) from None
 
 
 async def _whole(response: httpx.Response, largest: int) -> bytes:

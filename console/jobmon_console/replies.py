@@ -107,10 +107,12 @@ class AnswerReader:
 
     Args:
         allowed: the types that may come.
+        acts: what was asked for may be done although its END did not come.
     """
 
-    def __init__(self, allowed: frozenset[int] = ANSWER) -> None:
+    def __init__(self, allowed: frozenset[int] = ANSWER, *, acts: bool = True) -> None:
         self._frames = FrameReader(allowed)
+        self._acts = acts
         self.is_done = False
 
     def feed(self, data: bytes) -> Iterator[Frame]:
@@ -135,6 +137,8 @@ class AnswerReader:
         Raises:
             CutOffError: without END: nobody knows the outcome.
         """
+        if not self.is_done and not self._acts:
+            raise CutOffError("the answer broke off; ask again")
         if not self.is_done:
             raise CutOffError("the answer broke off, its outcome is unknown; look at the job before asking again")
 

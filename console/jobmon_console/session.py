@@ -95,7 +95,7 @@ class Session:
 
     def frames(self, call: Call) -> Iterator[Frame]:
         """The answer's frames as they come; END is taken: it ends this, or raises ``RefusedError``."""
-        reader = replies.AnswerReader()
+        reader = replies.AnswerReader(acts=call.acts)
         for data in self._stream(self._ask(call)):
             yield from reader.feed(data)
         reader.close()
@@ -113,7 +113,7 @@ class Session:
     def _ask(self, call: Call) -> "_Answer":
         """The answer, whose head has come and says 200."""
         connection = self._connect()
-        answer, is_sent = _Answer(connection), False
+        answer, is_sent = _Answer(connection, call.acts), False
         try:
             connection.settimeout(_patience(call))
             connection.sendall(_request(call, self.link))
@@ -125,7 +125,7 @@ class Session:
             self._idle_since = time.monotonic() if answer.is_clean else 0.0
         except (OSError, EOFError, http.HttpError) as error:
             self.close()
-            raise self._explained(error, is_sent) from None
+            raise self._explained(error, answer, is_sent) from None
         self.close()
         raise refusal
 
@@ -157,12 +157,12 @@ class Session:
             if answer.is_clean:
                 self._idle_since = time.monotonic()
         except (OSError, EOFError, http.HttpError) as error:
-            raise self._explained(error, is_sent=True, has_begun=True) from None
+            raise self._explained(error, answer, is_sent=True, has_begun=True) from None
         finally:
             if not self._idle_since:
                 self.close()
 
-    def _explained(self, error: Exception, is_sent: bool, has_begun: bool = False) -> JobMonError:
+    def _explained(self, error: Exception, answer: "_Answer", is_sent: bool, has_begun: bool = False) -> JobMonError:
         if self._is_borrowed and not isinstance(error, (TimeoutError, http.HttpError)):
             return HeldLineError("the connection that was held open broke off; ask again")
         if isinstance(error, http.HttpError):
@@ -170,13 +170,18 @@ class Session:
         if isinstance(error, EOFError) and has_begun:
             return CutOffError(f"{self.link.url} broke off its answer; ask again")
         found = explain(error, self.link.url) if has_begun else examine(error, self.link)
-        return undecided(found, self.link.url) if is_sent else found
+        return undecided(found, self.link.url, answer.acts) if is_sent else found
 
 
 class _Answer:
-    """One response, read as it comes."""
+    """One response, read as it comes.
 
-    def __init__(self, connection: socket.socket) -> None:
+    Args:
+        acts: what was asked for may be done although no answer comes.
+    """
+
+    def __init__(self, connection: socket.socket, acts: bool) -> None:
+        self.acts = acts
         self._connection = connection
         self._response = http.Response()
         self._first = b""  # of the body, which came with the head

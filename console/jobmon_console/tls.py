@@ -217,10 +217,12 @@ def examine(error: BaseException, link: Link) -> JobMonError:
     return found
 
 
-def undecided(found: JobMonError, url: str) -> JobMonError:
+def undecided(found: JobMonError, url: str, acts: bool) -> JobMonError:
     """What to say instead once the request was sent: a server that cannot be reached now may have acted on it."""
     if type(found) is not UnreachableError:
         return found
+    if not acts:
+        return CutOffError(f"{url} broke off its answer; ask again")
     return CutOffError(f"{url} broke off, its outcome is unknown; look at what was asked for before asking again")
 
 

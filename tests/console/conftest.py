@@ -1,6 +1,7 @@
 """A server of our own that answers what a test wants, over real TLS; and the command line in one call."""
 
 import contextlib
+import functools
 import http.server
 import os
 import shutil
@@ -17,6 +18,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from jobmon_console.cli import retries
 from jobmon_console.cli.main import main
 from jobmon_console.contexts import Context
 from jobmon_pki import names
@@ -128,6 +130,20 @@ class FakeServer:
             handler.wfile.write(body)
 
         self.routes[route] = answer
+
+    def in_turn(self, route: str, *prepare: Callable[[], None]) -> None:
+        """Answer each time as the next of these prepares it; the last one for ever."""
+        answers = []
+        for each in prepare:
+            each()
+            answers.append(self.routes[route])
+        self.routes[route] = lambda handler: (answers.pop(0) if len(answers) > 1 else answers[0])(handler)
+
+    def watch(self, *lists: list[Any]) -> None:
+        """Answer a watch with one list a connection, and the next with a refusal that is none to ask again after."""
+        route = "GET /v1/jobs/watch"
+        lines = [functools.partial(self.rows, route, *rows) for rows in lists]
+        self.in_turn(route, *lines, lambda: self.refuse(route, "not-permitted"))
 
     def _handler(self, tls: ssl.SSLContext) -> type[Handler]:
         fake = self
@@ -314,6 +330,12 @@ def clean_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("JOBMON_CONFIG", str(tmp_path / "config.toml"))
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("COLUMNS", "80")
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An answer that broke off is asked for again at once."""
+    monkeypatch.setattr(retries, "FIRST_WAIT", 0.01)
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """Each command asks the right question, prints the answer harmlessly, and exits as the contract says."""
 
+import functools
 import json
 import unicodedata
 from collections.abc import Callable
@@ -61,7 +62,7 @@ def serve_hostile(fake: Any, make: Make) -> None:
     texts = ("id", "owner", "owner_name", "cluster", "node", "name", "command", "progress", "health", "health_reason")
     job = make(**dict.fromkeys(texts, HOSTILE), **odd, state="running")
     fake.rows("GET /v1/jobs", job)
-    fake.rows("GET /v1/jobs/watch", {"kind": "jobs", "jobs": [job]}, {"kind": "live"})
+    fake.watch([{"kind": "jobs", "jobs": [job]}, {"kind": "live"}])
     whole = {**job, "registration": {HOSTILE: HOSTILE, "python": HOSTILE}, "end": {"survivors": HOSTILE}}
     fake.document("GET /v1/jobs/j", whole)
     fake.rows("GET /v1/jobs/j/log", {"seq": 1, "at": HOSTILE, "kind": HOSTILE, "text": HOSTILE})
@@ -101,7 +102,7 @@ def test_hostile_text_reaches_no_terminal(command: str, at_fake: Run, fake: Any,
 
     result = at_fake(*command.split())
 
-    assert result.status == 0, result.err
+    assert result.status == (4 if "--watch" in command else 0), result.err  # a watch is refused in the end
     assert BRAND in result.text
     assert_printable(result.out)
     assert_printable(result.err.encode())
@@ -160,14 +161,15 @@ def test_jobs_asks_for_what_it_prints_and_orders_by_alone(at_fake: Run, fake: An
 
 def test_jobs_watch_tells_what_a_new_snapshot_does_not_name(at_fake: Run, fake: Any, record: Make) -> None:
     sync = {"kind": "sync", "epoch": "e", "total": 2, "counts": {}}
-    fake.rows(
-        "GET /v1/jobs/watch",
-        sync,
-        {"kind": "jobs", "jobs": [record(uuid="a", id="1"), record(uuid="b", id="2")]},
-        {"kind": "live", "seq": 1},
-        sync,
-        {"kind": "jobs", "jobs": [record(uuid="b", id="2")]},
-        {"kind": "live", "seq": 9},
+    fake.watch(
+        [
+            sync,
+            {"kind": "jobs", "jobs": [record(uuid="a", id="1"), record(uuid="b", id="2")]},
+            {"kind": "live", "seq": 1},
+            sync,
+            {"kind": "jobs", "jobs": [record(uuid="b", id="2")]},
+            {"kind": "live", "seq": 9},
+        ]
     )
 
     lines = [json.loads(line) for line in at_fake("jobs", "--watch", "--json").out.splitlines()]
@@ -180,13 +182,14 @@ def test_jobs_watch_tells_what_a_new_snapshot_does_not_name(at_fake: Run, fake: 
 
 
 def test_jobs_json_watch_prints_a_line_a_change(at_fake: Run, fake: Any, record: Make) -> None:
-    fake.rows(
-        "GET /v1/jobs/watch",
-        {"kind": "jobs", "jobs": [record()]},
-        {"kind": "live"},
-        {"kind": "alive", "now": 1.0},
-        {"kind": "jobs", "jobs": [record(state="ended")]},
-        {"kind": "gone", "uuids": [record()["uuid"], "never-seen"]},
+    fake.watch(
+        [
+            {"kind": "jobs", "jobs": [record()]},
+            {"kind": "live"},
+            {"kind": "alive", "now": 1.0},
+            {"kind": "jobs", "jobs": [record(state="ended")]},
+            {"kind": "gone", "uuids": [record()["uuid"], "never-seen"]},
+        ]
     )
 
     lines = [json.loads(line) for line in at_fake("jobs", "--watch", "--json").out.splitlines()]
@@ -201,14 +204,14 @@ def test_jobs_watch_prints_a_job_again_when_a_cell_is_another_and_not_for_time_a
     """Every beat changes when a job was heard of last; a log of that would be of nothing else."""
     uuid = record()["uuid"]
     changes = [record(), record(last_seen="2026-11-27T21:00:00Z"), record(last_seen="2026-11-27T21:00:25Z")]
-    fake.rows(
-        "GET /v1/jobs/watch",
+    told = [
         {"kind": "live"},
         *({"kind": "jobs", "jobs": [job]} for job in [*changes, record(rss_bytes=2**40), record(state="ended")]),
         {"kind": "gone", "uuids": [uuid]},
         {"kind": "jobs", "jobs": [record(state="ended")]},
-    )
+    ]
 
+    fake.watch(told)
     lines = at_fake("jobs", "--watch", "--columns", "id,state,mem,time", "--no-header").text.splitlines()
 
     assert [line.split()[:3] for line in lines] == [
@@ -218,7 +221,40 @@ def test_jobs_watch_prints_a_job_again_when_a_cell_is_another_and_not_for_time_a
         ["4711.0", "gone", "1.0G"],
         ["4711.0", "ended", "1.0G"],
     ]
+    fake.watch(told)
     assert len(at_fake("jobs", "--watch", "--json").out.splitlines()) == 7, "a script gets every change"
+
+
+def test_a_watch_that_breaks_off_goes_on_with_what_has_changed_since(at_fake: Run, fake: Any, record: Make) -> None:
+    sync = {"kind": "sync", "epoch": "e", "total": 2, "counts": {}}
+    first, second = record(uuid="a", id="1"), record(uuid="b", id="2")
+    fake.watch(
+        [sync, {"kind": "jobs", "jobs": [first, second], "seq": 6}, {"kind": "live", "seq": 7}],
+        [{"kind": "resumed", "epoch": "e"}, {"kind": "jobs", "jobs": [dict(first, state="ended")], "seq": 9}],
+        [dict(sync, epoch="f"), {"kind": "jobs", "jobs": [dict(first, state="ended")]}, {"kind": "live", "seq": 1}],
+    )
+
+    result = at_fake("jobs", "--watch", "--columns", "id,state", "--no-header")
+
+    assert [line.split()[:2] for line in result.text.splitlines()] == [
+        ["1", "running"],
+        ["2", "running"],
+        ["1", "ended"],
+        ["2", "gone"],
+    ]
+    asked = [line for line, _ in fake.asked if "/watch" in line]
+    assert [line.partition("resume=")[2] for line in asked] == ["", "e%3A7", "e%3A9", "f%3A1"]
+    assert result.err.splitlines()[:-1] == ["jobmon: the list broke off; going on with it when it can be had"] * 3
+    assert (result.status, "no; that is how it is" in result.err.splitlines()[-1]) == (4, True)
+
+
+def test_a_watch_that_never_began_is_not_waited_for(at_fake: Run, fake: Any) -> None:
+    fake.watch([{"kind": "sync", "epoch": "e", "total": 2, "counts": {}}])
+
+    result = at_fake("jobs", "--watch")
+
+    assert (result.status, len(fake.asked)) == (5, 1)
+    assert "ended the list" in result.err
 
 
 def test_two_contexts_are_one_table_and_one_that_is_down_hides_nothing(
@@ -417,12 +453,32 @@ def test_node_takes_a_job_or_a_node(at_fake: Run, fake: Any, record: Make) -> No
     assert at_fake("node", "wn043").status == 3
 
 
+def test_a_followed_log_goes_on_after_a_restart_of_the_server_and_says_nothing_twice(at_fake: Run, fake: Any) -> None:
+    route, events = "GET /v1/jobs/j/log", [{"seq": seq, "kind": "progress", "text": f"{seq}%"} for seq in range(1, 5)]
+    fake.in_turn(
+        route,
+        lambda: fake.rows(route, *events[:2]),
+        lambda: fake.refuse(route, "draining"),
+        lambda: fake.rows(route, *events[:3]),
+        lambda: fake.rows(route, *events),
+    )
+    job = "GET /v1/jobs/j"
+    states = [functools.partial(fake.document, job, {"id": "j", "state": state}) for state in ("running", "ended")]
+    fake.in_turn(job, states[0], *states)
+
+    result = at_fake("log", "-f", "j")
+
+    assert (result.status, [line.split()[-1] for line in result.text.splitlines()]) == (0, ["1%", "2%", "3%", "4%"])
+    assert result.err.splitlines() == ["jobmon: the log broke off; going on with it when it can be had"] * 2
+
+
 def test_log_follows_and_audit_filters(at_fake: Run, fake: Any) -> None:
     fake.rows("GET /v1/jobs/j/log", {"seq": 1, "at": "2026-11-22T00:00:00Z", "kind": "progress", "text": "37% of it"})
+    fake.document("GET /v1/jobs/j", {"id": "j", "state": "ended"})
     fake.rows("GET /v1/audit")
 
     assert "37% of it" in at_fake("log", "-f", "j").text
-    assert fake.asked[-1][0] == "GET /v1/jobs/j/log?follow=1"
+    assert fake.asked[0][0] == "GET /v1/jobs/j/log?follow=1"
     assert at_fake("audit", "j", "--limit", "3").status == 0
     assert fake.asked[-1][0] == "GET /v1/audit?job=j&limit=3"
 

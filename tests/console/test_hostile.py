@@ -167,7 +167,7 @@ def test_through_a_holder_nothing_more_passes(person: Person, fake: Any) -> None
 def _jobs(fake: Any, record: Make) -> tuple[str, str]:
     names = [record(f"47{at}", uuid=f"u{at}", name="n", owner=name, node="wn1") for at, name in enumerate(BROAD)]
     fake.rows("GET /v1/jobs", *names)
-    fake.rows("GET /v1/jobs/watch", {"kind": "jobs", "jobs": names}, {"kind": "live"})
+    fake.watch([{"kind": "jobs", "jobs": names}, {"kind": "live"}])
     return "jobs --columns owner,node", "wn1"
 
 

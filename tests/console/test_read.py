@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobmon_console.cli import read
+from jobmon_console.cli import retries
 from jobmon_console.cli.read import first_lines, last_lines
 from jobmon_wire import frames
 from jobmon_wire.cursor import Cursor
@@ -167,30 +167,16 @@ AT = {"kind": "at", "cursor": Cursor.at(1, 2, 1000, b"x" * 64).text()}
 QUERY = "POST /v1/jobs/j/query"
 
 
-def in_turn(fake: Any, *answers: Callable[[], None]) -> None:
-    """Answer queries of j one after the other; the last one for ever."""
-    routes = []
-    for prepare in answers:
-        prepare()
-        routes.append(fake.routes[QUERY])
-    fake.routes[QUERY] = lambda handler: (routes.pop(0) if len(routes) > 1 else routes[0])(handler)
-
-
 def resumes(fake: Any) -> list[str | None]:
     """Where each query asked to go on."""
     bodies = [json.loads(body) for line, body in fake.asked if line.endswith("/query")]
     return [body["arguments"].get("resume") for body in bodies]
 
 
-@pytest.fixture(autouse=True)
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(read, "FIRST_WAIT", 0.01)
-
-
 def test_a_follow_that_breaks_off_goes_on_with_the_next_byte(at_fake: Run, fake: Any) -> None:
     fake.document("GET /v1/whoami", {"name": "alice"})
-    in_turn(
-        fake,
+    fake.in_turn(
+        QUERY,
         lambda: fake.answer("j", (frames.NOTE, AT), (frames.DATA, b"one\n"), is_whole=False),
         lambda: fake.refuse(QUERY, "job-silent"),
         lambda: fake.answer("j", end={"status": "failed", "code": "agent-gone", "message": "gone"}),
@@ -211,8 +197,8 @@ def test_a_follow_that_breaks_off_goes_on_with_the_next_byte(at_fake: Run, fake:
 
 def test_a_follow_by_pattern_goes_on_by_the_name_it_was_told(at_fake: Run, fake: Any) -> None:
     fake.document("GET /v1/whoami", {"name": "alice"})
-    in_turn(
-        fake,
+    fake.in_turn(
+        QUERY,
         lambda: fake.answer("j", (frames.NOTE, dict(AT, file="log")), (frames.DATA, b"one\n"), is_whole=False),
         lambda: fake.answer("j", (frames.NOTE, AT), is_whole=False),  # a file that was asked for by its name
         lambda: fake.answer("j", (frames.NOTE, dict(AT, file="")), is_whole=False),
@@ -229,8 +215,8 @@ def test_a_follow_by_pattern_goes_on_by_the_name_it_was_told(at_fake: Run, fake:
 def test_a_follow_of_a_job_that_ended_meanwhile_gives_what_was_kept(at_fake: Run, fake: Any) -> None:
     fake.document("GET /v1/whoami", {"name": "alice"})
     cut = (frames.NOTE, dict(AT, cursor=Cursor.at(1, 2, 4, b"one\n").text())), (frames.DATA, b"two\n")
-    in_turn(
-        fake,
+    fake.in_turn(
+        QUERY,
         lambda: fake.answer("j", *cut, is_whole=False),
         lambda: fake.refuse(QUERY, "job-ended", "the job has ended"),
     )
@@ -245,8 +231,8 @@ def test_a_follow_of_a_job_that_ended_meanwhile_gives_what_was_kept(at_fake: Run
 
 def test_a_follow_of_a_file_of_a_job_that_ended_meanwhile_says_what_is_lost(at_fake: Run, fake: Any) -> None:
     fake.document("GET /v1/whoami", {"name": "alice"})
-    in_turn(
-        fake,
+    fake.in_turn(
+        QUERY,
         lambda: fake.answer("j", (frames.NOTE, AT), is_whole=False),
         lambda: fake.refuse(QUERY, "job-ended", "the job has ended"),
     )
@@ -261,8 +247,8 @@ def test_a_follow_of_a_file_of_a_job_that_ended_meanwhile_says_what_is_lost(at_f
 @pytest.mark.parametrize(("code", "status"), [("job-lost", 6), ("not-permitted", 4)])
 def test_a_follow_is_given_up_when_nobody_will_answer(at_fake: Run, fake: Any, code: str, status: int) -> None:
     fake.document("GET /v1/whoami", {"name": "alice"})
-    in_turn(
-        fake,
+    fake.in_turn(
+        QUERY,
         lambda: fake.answer("j", (frames.NOTE, AT), (frames.DATA, b"one\n"), is_whole=False),
         lambda: fake.refuse(QUERY, code),
     )
@@ -271,11 +257,11 @@ def test_a_follow_is_given_up_when_nobody_will_answer(at_fake: Run, fake: Any, c
 
 
 def test_a_follow_is_given_up_after_a_long_outage(at_fake: Run, fake: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(read, "PATIENCE", 0.03)
+    monkeypatch.setattr(retries, "PATIENCE", 0.03)
     fake.document("GET /v1/whoami", {"name": "alice"})
     fake.answer("j", (frames.NOTE, AT), is_whole=False)
-    in_turn(
-        fake,
+    fake.in_turn(
+        QUERY,
         lambda: fake.answer("j", (frames.NOTE, AT), (frames.DATA, b"one\n"), is_whole=False),
         lambda: fake.refuse(QUERY, "job-silent"),
     )

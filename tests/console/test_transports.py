@@ -218,15 +218,23 @@ async def test_a_request_that_fails_at_the_agent_raises_after_its_frames(
     assert caught.value.exit_status == 1
 
 
-async def test_an_answer_without_end_has_an_unknown_outcome(transport: Transport, fake: Any, context: Context) -> None:
+# What acts may have been done; what only looks is asked for again.
+OUTCOMES = pytest.mark.parametrize(("verb", "told"), [("kill", "its outcome is unknown"), ("cat", "; ask again$")])
+
+
+@OUTCOMES
+async def test_an_answer_without_end_has_an_unknown_outcome_if_the_verb_acts(
+    transport: Transport, fake: Any, context: Context, verb: str, told: str
+) -> None:
     fake.answer("4711", (frames.DATA, b"some"), is_whole=False)
 
-    with pytest.raises(CutOffError, match="unknown"):
-        await transport.frames(context, calls.query("4711", "cat"))
+    with pytest.raises(CutOffError, match=told):
+        await transport.frames(context, calls.query("4711", verb))
 
 
-async def test_a_request_that_was_sent_and_not_answered_has_an_unknown_outcome(
-    transport: Transport, fake: Any, context: Context
+@OUTCOMES
+async def test_a_request_that_was_sent_and_not_answered_has_an_unknown_outcome_if_the_verb_acts(
+    transport: Transport, fake: Any, context: Context, verb: str, told: str
 ) -> None:
     def die(handler: Any) -> None:
         handler.close_connection = True
@@ -234,8 +242,8 @@ async def test_a_request_that_was_sent_and_not_answered_has_an_unknown_outcome(
 
     fake.routes["POST /v1/jobs/1/query"] = die
 
-    with pytest.raises(CutOffError, match="unknown") as caught:
-        await transport.frames(context, calls.query("1", "kill"))
+    with pytest.raises(CutOffError, match=told) as caught:
+        await transport.frames(context, calls.query("1", verb))
     assert caught.value.exit_status == 5
     assert len(fake.asked) == 1
 

@@ -4,7 +4,9 @@ import contextlib
 import os
 import signal
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -115,3 +117,61 @@ def test_a_follow_over_a_killed_server_misses_no_line_and_repeats_none(make_site
     assert len(outages) == 2
     assert all("the answer broke off after byte" in each for each in outages)
     assert last == "jobmon: the job has ended with exit 3"
+
+
+class Told(NamedTuple):
+    """A command that goes on, and what it has said so far."""
+
+    process: subprocess.Popen[bytes]
+    paths: tuple[Path, Path]
+
+    def out(self) -> str:
+        return self.paths[0].read_text()
+
+    def err(self) -> str:
+        return self.paths[1].read_text()
+
+
+@contextlib.contextmanager
+def told(site: Site, *words: str) -> Iterator[Told]:
+    """`jobmon WORDS…`, until the end of the block."""
+    out, err = (site.scratch / f"{words[0]}.{stream}" for stream in ("out", "err"))
+    with out.open("wb") as stdout, err.open("wb") as stderr:
+        command = (*JOBMON, *words, "--context", "alice")
+        process = subprocess.Popen(
+            command, env=site.environment, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr
+        )
+    try:
+        yield Told(process, (out, err))
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM])
+def test_what_is_watched_goes_on_after_the_server_and_tells_of_each_change_once(
+    make_site: Callable[[str], Site], end: signal.Signals
+) -> None:
+    site = make_site("again")
+    job = site.start_job(ENDS_WITH_7)
+    with contextlib.ExitStack() as stack:
+        watch, log = (
+            stack.enter_context(told(site, *words))
+            for words in (("jobs", "--watch", "--columns", "id,state", "--no-header"), ("log", "-f", job.id))
+        )
+        wait_until(lambda: job.id in watch.out())
+        wait_until(lambda: "registered" in log.out())
+        site.server.send_signal(end)
+        site.server.wait()
+        wait_until(lambda: "broke off" in watch.err() and "broke off" in log.err())
+        site.start_server()
+        (job.sandbox / "go").touch()
+        wait_until(lambda: "ended" in watch.out())
+
+        assert log.process.wait(ANSWER) == 0
+
+    assert [line.split() for line in watch.out().splitlines()] == [[job.id, "running"], [job.id, "ended", "7"]]
+    events = [line.split()[1] for line in log.out().splitlines()]
+    assert (events.count("registered"), events[-1]) == (1, "ended")
+    for each, what in ((watch, "list"), (log, "log")):
+        assert each.err() == f"jobmon: the {what} broke off; going on with it when it can be had\n"

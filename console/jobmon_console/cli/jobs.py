@@ -9,16 +9,17 @@ from typing import Any
 
 from jobmon_console import calls
 from jobmon_console.cli import columns, parser, reach, screen, table
+from jobmon_console.cli.retries import Retries
 from jobmon_console.contexts import Context
-from jobmon_console.errors import JobMonError
-from jobmon_console.jobs import Mirror
+from jobmon_console.errors import CutOffError, JobMonError
+from jobmon_console.jobs import Mirror, Position
 from jobmon_console.replies import Record
 from jobmon_console.safe import safe
 from jobmon_console.session import Session
 from jobmon_wire import answers
 from jobmon_wire.jobs import FIELDS
 
-_Found = queue.SimpleQueue[tuple[Context, Any]]  # a record, or what ended the context's watch
+_Found = queue.SimpleQueue[tuple[Context, Any]]  # a record, a sentence about the watch, or the error that ended it
 
 GONE = "gone"  # the state that a table tells of a job which matches no more, or which the server has forgotten
 _NEWEST = "started"  # lists are ordered by it unless it is said otherwise
@@ -105,9 +106,9 @@ def _watch(arguments: argparse.Namespace, contexts: list[Context], selector: str
     worst = answers.DONE
     printed: dict[tuple[str, Any], list[str]] = {}  # by context and job; what only time changed is no change
     for context, record in _changes(contexts, selector):
-        if isinstance(record, JobMonError):
+        if isinstance(record, (str, JobMonError)):
             screen.note(f"{context.name}: {record}" if len(contexts) > 1 else str(record))
-            worst = max(worst, record.exit_status)
+            worst = max(worst, getattr(record, "exit_status", worst))
         elif arguments.json:
             screen.put_json(_shaped(record, context.name, arguments.columns, has_gone="gone" in record))
         else:
@@ -127,7 +128,7 @@ def _watch(arguments: argparse.Namespace, contexts: list[Context], selector: str
 
 
 def _changes(contexts: list[Context], selector: str) -> Iterator[tuple[Context, Any]]:
-    """Changes of all contexts as they come; an error is a context's last."""
+    """Changes of all contexts as they come, and sentences about them; an error is a context's last."""
     sessions: list[Session] = []
     for context in contexts:
         try:
@@ -140,26 +141,41 @@ def _changes(contexts: list[Context], selector: str) -> Iterator[tuple[Context, 
     left = len(sessions)
     while left:
         context, change = found.get()
-        left -= change is None or isinstance(change, JobMonError)
-        if change is not None:
-            yield context, change
+        left -= isinstance(change, JobMonError)
+        yield context, change
 
 
 def _follow(session: Session, selector: str, found: _Found) -> None:
-    """Put the changes of one context, then None or the error that ended it."""
-    mirror, end = Mirror(session.context.name), None
+    """Put the changes of one context, a sentence each time they break off, and the error that ended them."""
+    mirror, position, retries, has_begun = Mirror(session.context.name), Position(), Retries(), False
     try:
         with session:
-            for line in session.rows(calls.watch(selector)):
-                leaving = list(mirror.rows) if line.get("kind") == "live" else line.get("uuids") or ()
-                before = {uuid: mirror.rows[uuid] for uuid in leaving if uuid in mirror.rows}
-                for uuid in mirror.apply(line):
-                    row = mirror.rows.get(uuid)
-                    record = dict(before[uuid].record(), gone=True) if row is None else row.record()
-                    found.put((session.context, record))
+            while True:
+                try:
+                    for line in session.rows(calls.watch(selector, resume=str(position))):
+                        retries.came()
+                        has_begun = has_begun or line.get("kind") == "live"
+                        position.take(line)
+                        for record in _changed(mirror, line):
+                            found.put((session.context, record))
+                    raise CutOffError(f"{session.link.url} ended the list; ask again")
+                except JobMonError as error:
+                    if not has_begun:
+                        raise
+                    if retries.broke(error):
+                        found.put((session.context, "the list broke off; going on with it when it can be had"))
+                    retries.wait()
     except JobMonError as error:
-        end = error
-    found.put((session.context, end))
+        found.put((session.context, error))
+
+
+def _changed(mirror: Mirror, line: Record) -> Iterator[Record]:
+    """The jobs that a line of a watch changes; one that matches no more as it was, with ``gone``."""
+    leaving = list(mirror.rows) if line.get("kind") == "live" else line.get("uuids") or ()
+    before = {uuid: mirror.rows[uuid] for uuid in leaving if uuid in mirror.rows}
+    for uuid in mirror.apply(line):
+        row = mirror.rows.get(uuid)
+        yield dict(before[uuid].record(), gone=True) if row is None else row.record()
 
 
 def _fixed(cells: list[str], widths: list[int]) -> str:

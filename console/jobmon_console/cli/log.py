@@ -2,13 +2,17 @@
 
 import argparse
 import time
+from collections.abc import Iterator
 
 from jobmon_console import calls
 from jobmon_console.cli import reach, screen, words
+from jobmon_console.cli.retries import Retries
+from jobmon_console.errors import CutOffError, JobMonError
 from jobmon_console.replies import Record
 from jobmon_console.safe import safe
 from jobmon_console.session import Session
 from jobmon_wire import answers
+from jobmon_wire.jobs import ENDED
 
 _COLOURS = {
     "ended": "bold",
@@ -31,13 +35,40 @@ def run(arguments: argparse.Namespace) -> int:
     """Print the log."""
     target = reach.find_one(reach.contexts_of(arguments), arguments.job)
     with Session(target.context) as session:
-        for event in session.rows(calls.log(target.ref, arguments.follow)):
+        events = _followed(session, target.ref) if arguments.follow else session.rows(calls.log(target.ref))
+        for event in events:
             if arguments.json:
                 screen.put_json(event)
             else:
                 screen.put(_line(event))
             screen.flush()
     return answers.DONE
+
+
+def _followed(session: Session, ref: str) -> Iterator[Record]:
+    """The events as they come, each once, until the job has ended.
+
+    Raises:
+        JobMonError: they broke off, and did not go on.
+    """
+    retries, last = Retries(), 0  # number of the last event
+    while True:
+        try:
+            for event in session.rows(calls.log(ref, follow=True)):
+                retries.came()
+                number = event.get("seq")
+                if isinstance(number, int) and number > last:
+                    last = number
+                    yield event
+            if session.fetch(calls.job(ref)).get("state") == ENDED:
+                return
+            raise CutOffError(f"{session.link.url} ended the log; ask again")
+        except JobMonError as error:
+            if not last:
+                raise
+            if retries.broke(error):
+                screen.note("the log broke off; going on with it when it can be had")
+            retries.wait()
 
 
 def _line(event: Record) -> str:

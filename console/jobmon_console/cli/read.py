@@ -7,21 +7,18 @@ words are kept, and used where they are enough.
 """
 
 import argparse
-import time
 from typing import Any
 
 from jobmon_console import calls
 from jobmon_console.cli import columns, parser, reach, screen
+from jobmon_console.cli.retries import Retries
 from jobmon_console.errors import JobMonError, NobodyToAskError, RefusedError
-from jobmon_console.following import Place, ending, passes, told
+from jobmon_console.following import Place, ending, told
 from jobmon_console.replies import Kept
 from jobmon_console.session import Session
 from jobmon_wire import answers, verbs
 from jobmon_wire.frames import DATA, NOTE, Frame
 
-PATIENCE = 600.0  # s a follow that broke off is tried again; a server is moved or repaired in less, or not soon
-FIRST_WAIT = 0.25  # s before it is asked for again
-LONGEST_WAIT = 5.0  # s
 _LINES = 10  # as head and tail elsewhere
 
 
@@ -125,8 +122,7 @@ class _Reader:
         self._arguments = arguments
         self._target = target
         self._out = out
-        self._tries = 0  # since the answer broke off
-        self._broken = 0.0  # s, when it did
+        self._retries = Retries()
         self.place = Place()
 
     @property
@@ -137,18 +133,21 @@ class _Reader:
         """Read to the end.
 
         Raises:
-            JobMonError: it failed, and did not go on for ``PATIENCE``.
+            JobMonError: it failed, and did not go on.
         """
         while True:
             try:
                 for frame in reach.ask_frames(self._target, self._arguments.command, self._asked()):
-                    self._tries = 0
+                    self._retries.came()
                     self._take(frame)
                 return
             except JobMonError as error:
-                if not self.has_begun or not passes(error):
+                if not self.has_begun:
                     raise
-                self._wait(error)
+                if self._retries.broke(error):
+                    where = f"after byte {self.place.offset}"
+                    screen.note(f"the answer broke off {where}; going on there when it can be had")
+                self._retries.wait()
 
     def _asked(self) -> dict[str, Any]:
         names = [argument.name for argument in verbs.VERBS[self._arguments.command].arguments]
@@ -178,17 +177,6 @@ class _Reader:
             self._out.skip(note["bytes"])
         if words := told(note, self._arguments.file):
             screen.note(words)
-
-    def _wait(self, error: JobMonError) -> None:
-        """Wait until asking again is worth it."""
-        now = time.monotonic()
-        if not self._tries:
-            self._broken = now
-            screen.note(f"the answer broke off after byte {self.place.offset}; going on there when it can be had")
-        elif now - self._broken > PATIENCE:
-            raise error
-        time.sleep(min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(self._tries, 10)))
-        self._tries += 1
 
 
 def _print_rest(arguments: argparse.Namespace, target: reach.Target, place: Place, out: screen.Bytes) -> None:

@@ -262,6 +262,31 @@ async def test_what_is_no_place_can_be_mended_and_loses_nothing(
         assert console.jobs.detail.jump.input.value == ""
 
 
+@pytest.mark.parametrize("text", ["50%", "0"])
+async def test_where_all_of_it_is_on_the_screen_that_is_said_and_it_is_followed_on(
+    console: Console,
+    source: Any,
+    output: Output,
+    settle: Any,
+    screen_text: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    text: str,
+) -> None:
+    async def tail(verb: str, arguments: dict[str, Any]) -> AsyncIterator[Frame]:
+        yield frame(NOTE, {"kind": "at", "cursor": at(0)})
+        yield frame(DATA, b"one\ntwo\n")
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(source, "_answer", tail)
+    async with console.run_test(size=(100, 30)) as pilot:
+        await settle(pilot, lambda: output.count() == 2)
+        await pilot.press("1")
+        await jump(pilot, text)
+        await settle(pilot, lambda: "all of it is on the screen" in told(console, screen_text))
+
+        assert output.follows
+
+
 @pytest.mark.parametrize("leave", [("enter",), ("escape",), (" ", "enter"), (*"45%", "escape")])
 @pytest.mark.parametrize("first", ["enter", "escape"])
 async def test_a_field_that_is_left_empty_or_given_up_changes_nothing(

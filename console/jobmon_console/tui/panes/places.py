@@ -23,6 +23,7 @@ NO_TIMES = "no line that is here has a time: only those have one that came while
 PART_TIMES = "the lines of a part have no times; End goes to those that have"
 NEAREST = "the job has ended and the place was not kept: this is the nearest line"
 EARLIER = "this is the first line with a time: those before it came earlier"
+ALL_SEEN = "all of it is on the screen"
 OFFLINE = "not connected"
 HERE = "; only what is here can be reached"
 
@@ -162,4 +163,8 @@ class Places:
 
     def _see(self, row: int) -> None:
         self._paging.stop()
-        self._view.see_row(row)
+        shown = self._view.stream
+        if not isinstance(shown, Part) and not shown.buffer.before and self._view.count() <= self._view.height:
+            self._view.tell(ALL_SEEN)
+        else:
+            self._view.see_row(row)

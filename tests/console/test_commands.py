@@ -248,6 +248,27 @@ def test_a_watch_that_breaks_off_goes_on_with_what_has_changed_since(at_fake: Ru
     assert (result.status, "no; that is how it is" in result.err.splitlines()[-1]) == (4, True)
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        {"kind": "jobs", "jobs": ["no job", {"uuid": ["a list"]}]},
+        {"kind": "jobs", "jobs": 7},
+        {"kind": "gone", "uuids": [["a list"]]},
+        {"kind": "sync", "total": [], "counts": "none"},
+    ],
+)
+def test_a_watch_whose_server_says_nonsense_ends_or_goes_on_and_never_hangs(
+    at_fake: Run, fake: Any, line: dict[str, Any]
+) -> None:
+    fake.watch([{"kind": "live"}, line])
+
+    result = at_fake("jobs", "--watch", "--no-header")
+
+    assert result.status in (1, 4)
+    assert result.text == ""
+    assert "Traceback" not in result.err
+
+
 def test_a_watch_that_never_began_is_not_waited_for(at_fake: Run, fake: Any) -> None:
     fake.watch([{"kind": "sync", "epoch": "e", "total": 2, "counts": {}}])
 

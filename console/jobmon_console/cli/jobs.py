@@ -11,7 +11,7 @@ from jobmon_console import calls
 from jobmon_console.cli import columns, parser, reach, screen, table
 from jobmon_console.cli.retries import Retries
 from jobmon_console.contexts import Context
-from jobmon_console.errors import CutOffError, JobMonError
+from jobmon_console.errors import AnswerError, CutOffError, JobMonError
 from jobmon_console.jobs import Mirror, Position
 from jobmon_console.replies import Record
 from jobmon_console.safe import safe
@@ -167,13 +167,18 @@ def _follow(session: Session, selector: str, found: _Found) -> None:
                     retries.wait()
     except JobMonError as error:
         found.put((session.context, error))
+    except Exception as error:  # whatever a server answers, nobody waits for a thread that is gone
+        found.put((session.context, AnswerError(f"unexpected answer ({type(error).__name__}: {error})")))
 
 
 def _changed(mirror: Mirror, line: Record) -> Iterator[Record]:
-    """The jobs that a line of a watch changes; one that matches no more as it was, with ``gone``."""
+    """The jobs that a line of a watch changes, in its order; one that matches no more as it was, with ``gone``."""
+    line = mirror.pack(line)
     leaving = list(mirror.rows) if line.get("kind") == "live" else line.get("uuids") or ()
     before = {uuid: mirror.rows[uuid] for uuid in leaving if uuid in mirror.rows}
-    for uuid in mirror.apply(line):
+    named = [job.get("uuid") for job in line.get("jobs") or ()]
+    touched = mirror.apply(line)
+    for uuid in dict.fromkeys(uuid for uuid in [*named, *before] if isinstance(uuid, str) and uuid in touched):
         row = mirror.rows.get(uuid)
         yield dict(before[uuid].record(), gone=True) if row is None else row.record()
 

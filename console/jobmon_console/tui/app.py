@@ -147,7 +147,7 @@ class Console(App[None]):
 
     def action_suspend_process(self) -> None:
         """Stop, and with it what it was started with, as ``make``; but not where nobody could have it go on."""
-        if self._driver is None or not self._driver.can_suspend:
+        if self._driver is None or not self._driver.can_suspend or self._is_leaving:
             return
         if not has_shell():
             self.jobs.say("no shell is behind this terminal; Ctrl-Q leaves")
@@ -160,8 +160,14 @@ class Console(App[None]):
 
         Given back first, or what is given back in the end is what was taken now.
         """
-        with self.suspend():
-            pass
+        if not self._is_leaving:
+            with self.suspend():
+                pass
+
+    @property
+    def _is_leaving(self) -> bool:
+        """The terminal is given back for good: whoever takes it again reads keys for ever."""
+        return self._exit or not self._running
 
     def _stop(self, number: int) -> None:
         self.exit(return_code=BY_SIGNAL + number)

@@ -263,6 +263,23 @@ def test_stopped_by_a_signal_that_nobody_can_hear_it_takes_the_terminal_again(
     assert_given_back(terminal)
 
 
+@pytest.mark.parametrize("number", [signal.SIGCONT, signal.SIGTSTP])
+def test_stopped_or_continued_while_it_leaves_it_leaves(
+    terminals: Callable[..., Terminal], number: signal.Signals
+) -> None:
+    terminal = terminals()
+    terminal.sees(seen("stdout"))
+    terminal.type(b"\x11")
+    terminal.until(lambda written: LEAVE in written)
+    for _ in range(20):
+        terminal.process.send_signal(number)
+        terminal._read(0.005)
+    terminal.process.send_signal(signal.SIGCONT)  # at its very end the kernel stops it, as it does any program
+
+    assert terminal.end() == 0
+    assert_given_back(terminal)
+
+
 def _child(pid: int) -> int:
     return int(Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0])
 

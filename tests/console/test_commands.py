@@ -248,6 +248,17 @@ def test_a_watch_that_breaks_off_goes_on_with_what_has_changed_since(at_fake: Ru
     assert (result.status, "no; that is how it is" in result.err.splitlines()[-1]) == (4, True)
 
 
+def test_the_titles_of_a_watch_stand_above_their_columns(at_fake: Run, fake: Any, record: Make) -> None:
+    short, long = record(uuid="a", id="1", name="n"), record(uuid="b", id="1234567890123", name="name")
+    fake.watch([{"kind": "jobs", "jobs": [short, long]}, {"kind": "live"}])
+
+    head, *rows = at_fake("jobs", "--watch", "--columns", "id,state,name").text.splitlines()
+
+    assert [row.split() for row in rows] == [["1", "running", "n"], ["1234567890123", "running", "name"]]
+    assert {row.index("running") for row in rows} == {head.index("STATE")}
+    assert {row.rindex(" n") + 1 for row in rows} == {head.index("NAME")}
+
+
 @pytest.mark.parametrize(
     "line",
     [

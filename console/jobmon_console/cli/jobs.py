@@ -19,7 +19,7 @@ from jobmon_console.session import Session
 from jobmon_wire import answers
 from jobmon_wire.jobs import FIELDS
 
-_Found = queue.SimpleQueue[tuple[Context, Any]]  # a record, a sentence about the watch, or the error that ended it
+_Found = queue.SimpleQueue[tuple[Context, Any]]  # records, a sentence about the watch, or the error that ended it
 
 GONE = "gone"  # the state that a table tells of a job which matches no more, or which the server has forgotten
 _NEWEST = "started"  # lists are ordered by it unless it is said otherwise
@@ -102,29 +102,56 @@ def _print(arguments: argparse.Namespace, records: list[Record], contexts: int) 
 
 def _watch(arguments: argparse.Namespace, contexts: list[Context], selector: str) -> int:
     names = arguments.columns or columns.usual([], len(contexts))
-    widths: list[int] = []
+    changes = _ChangesTable(names, has_header=not arguments.no_header)
     worst = answers.DONE
-    printed: dict[tuple[str, Any], list[str]] = {}  # by context and job; what only time changed is no change
-    for context, record in _changes(contexts, selector):
-        if isinstance(record, (str, JobMonError)):
-            screen.note(f"{context.name}: {record}" if len(contexts) > 1 else str(record))
-            worst = max(worst, getattr(record, "exit_status", worst))
+    for context, told in _changes(contexts, selector):
+        if isinstance(told, (str, JobMonError)):
+            screen.note(f"{context.name}: {told}" if len(contexts) > 1 else str(told))
+            worst = max(worst, getattr(told, "exit_status", worst))
         elif arguments.json:
-            screen.put_json(_shaped(record, context.name, arguments.columns, has_gone="gone" in record))
+            for record in told:
+                screen.put_json(_shaped(record, context.name, arguments.columns, has_gone="gone" in record))
         else:
-            if not widths and not arguments.no_header:
-                screen.put(_fixed([column.title for column in columns.head(names)], widths))
-            shown = dict(record, context=context.name) | ({"state": GONE} if "gone" in record else {})
-            cells = columns.row(names, shown, time.time())
-            lasting = [cell for name, cell in zip(names, cells, strict=True) if name != "time"]
-            job = context.name, record.get("uuid")
-            if lasting != printed.get(job):
-                screen.put(screen.paint(_fixed(cells, widths), columns.colour(shown)))
-            printed[job] = lasting
-            if "gone" in record:
-                del printed[job]
+            changes.put(context.name, told)
         screen.flush()
     return worst
+
+
+class _ChangesTable:
+    """A job again whenever one of its cells is another; what only time changed is no change.
+
+    Later rows are not known yet: columns grow, never shrink.
+    """
+
+    def __init__(self, names: list[str], *, has_header: bool) -> None:
+        self._names = names
+        self._lacks_header = has_header
+        self._widths = [0] * len(names)
+        self._printed: dict[tuple[str, Any], list[str]] = {}  # cells by context and job
+
+    def put(self, context: str, records: list[Record]) -> None:
+        """Print what is another in records that came together, as wide as all of them need."""
+        rows: list[tuple[list[str], str]] = []
+        if self._lacks_header:
+            rows.append(([column.title for column in columns.head(self._names)], ""))
+            self._lacks_header = False
+        for record in records:
+            shown = dict(record, context=context) | ({"state": GONE} if "gone" in record else {})
+            cells = columns.row(self._names, shown, time.time())
+            lasting = [cell for name, cell in zip(self._names, cells, strict=True) if name != "time"]
+            job = context, record.get("uuid")
+            if lasting != self._printed.get(job):
+                rows.append(([safe(cell) for cell in cells], columns.colour(shown)))
+            self._printed[job] = lasting
+            if "gone" in record:
+                del self._printed[job]
+        for cells, _ in rows:
+            self._widths = [max(wide, table.cells_of(cell)) for wide, cell in zip(self._widths, cells, strict=True)]
+        for cells, colour in rows:
+            padded = (
+                cell + " " * (wide - table.cells_of(cell)) for cell, wide in zip(cells, self._widths, strict=True)
+            )
+            screen.put(screen.paint(table.cut(table.GAP.join(padded).rstrip(), screen.width()), colour))
 
 
 def _changes(contexts: list[Context], selector: str) -> Iterator[tuple[Context, Any]]:
@@ -156,8 +183,8 @@ def _follow(session: Session, selector: str, found: _Found) -> None:
                         retries.came()
                         has_begun = has_begun or line.get("kind") == "live"
                         position.take(line)
-                        for record in _changed(mirror, line):
-                            found.put((session.context, record))
+                        if changed := list(_changed(mirror, line)):
+                            found.put((session.context, changed))
                     raise CutOffError(f"{session.link.url} ended the list; ask again")
                 except JobMonError as error:
                     if not has_begun:
@@ -181,16 +208,6 @@ def _changed(mirror: Mirror, line: Record) -> Iterator[Record]:
     for uuid in dict.fromkeys(uuid for uuid in [*named, *before] if isinstance(uuid, str) and uuid in touched):
         row = mirror.rows.get(uuid)
         yield dict(before[uuid].record(), gone=True) if row is None else row.record()
-
-
-def _fixed(cells: list[str], widths: list[int]) -> str:
-    """A line of a table whose later rows are not known yet: columns grow, never shrink."""
-    safe_cells = [safe(cell) for cell in cells]
-    widths.extend([0] * (len(safe_cells) - len(widths)))
-    for i, cell in enumerate(safe_cells):
-        widths[i] = max(widths[i], table.cells_of(cell))
-    padded = (cell + " " * (wide - table.cells_of(cell)) for cell, wide in zip(safe_cells, widths, strict=True))
-    return table.cut(table.GAP.join(padded).rstrip(), screen.width())
 
 
 def _shaped(record: Record, context: str, names: list[str] | None, has_gone: bool = False) -> dict[str, Any]:

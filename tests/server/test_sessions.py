@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from jobmon_wire.jobs import FIELDS
-from tests.server.house import END_REPORT, PING, REGISTRATION, Agent, House, ask, rows, until
+from tests.server.house import END_REPORT, REGISTRATION, Agent, House, ask, rows, until
 from tests.server.running import person_text
 
 
@@ -83,15 +83,17 @@ async def test_names_that_are_not_utf8_travel_as_lone_surrogates(house: House) -
     assert job["batch"] == {"odd": "\udc80"}
 
 
+@pytest.mark.usefixtures("at_work")
 async def test_a_second_agent_of_a_job_waits_until_the_first_is_silent(house: House) -> None:
     credential = house.job()
+    patience = house.be_patient()
     async with house.agent(credential=credential) as first, house.user() as alice:
         second = Agent(house, credential)
         await second.connect()
         refused, answer = await second.register(epoch=REGISTRATION["epoch"] + 1)
         assert not first.ended.is_set()
         await first.close()
-        house.clock.shift = 3 * PING + 1
+        house.clock.shift = patience + 1
         taken, _ = await second.register(epoch=REGISTRATION["epoch"] + 1)
         opened = await second.open_channel()
         audit = rows(await alice.get("/v1/audit"))

@@ -14,7 +14,6 @@ from jobmon_console.contexts import Context
 from jobmon_console.errors import AnswerError, CutOffError, JobMonError
 from jobmon_console.jobs import Mirror, Position
 from jobmon_console.replies import Record
-from jobmon_console.safe import safe
 from jobmon_console.session import Session
 from jobmon_wire import answers
 from jobmon_wire.jobs import FIELDS
@@ -105,9 +104,10 @@ def _watch(arguments: argparse.Namespace, contexts: list[Context], selector: str
     changes = _ChangesTable(names, has_header=not arguments.no_header)
     worst = answers.DONE
     for context, told in _changes(contexts, selector):
+        if isinstance(told, JobMonError):
+            worst = max(worst, told.exit_status)
         if isinstance(told, (str, JobMonError)):
             screen.note(f"{context.name}: {told}" if len(contexts) > 1 else str(told))
-            worst = max(worst, getattr(told, "exit_status", worst))
         elif arguments.json:
             for record in told:
                 screen.put_json(_shaped(record, context.name, arguments.columns, has_gone="gone" in record))
@@ -118,40 +118,32 @@ def _watch(arguments: argparse.Namespace, contexts: list[Context], selector: str
 
 
 class _ChangesTable:
-    """A job again whenever one of its cells is another; what only time changed is no change.
-
-    Later rows are not known yet: columns grow, never shrink.
-    """
+    """A job again whenever one of its cells is another; what only time changed is no change."""
 
     def __init__(self, names: list[str], *, has_header: bool) -> None:
         self._names = names
         self._lacks_header = has_header
-        self._widths = [0] * len(names)
+        self._table = table.Table(columns.head(names))
         self._printed: dict[tuple[str, Any], list[str]] = {}  # cells by context and job
 
     def put(self, context: str, records: list[Record]) -> None:
-        """Print what is another in records that came together, as wide as all of them need."""
-        rows: list[tuple[list[str], str]] = []
-        if self._lacks_header:
-            rows.append(([column.title for column in columns.head(self._names)], ""))
-            self._lacks_header = False
+        """Print what is another in records that came together."""
+        rows, colours = [], [""] * self._lacks_header
         for record in records:
             shown = dict(record, context=context) | ({"state": GONE} if "gone" in record else {})
             cells = columns.row(self._names, shown, time.time())
             lasting = [cell for name, cell in zip(self._names, cells, strict=True) if name != "time"]
             job = context, record.get("uuid")
             if lasting != self._printed.get(job):
-                rows.append(([safe(cell) for cell in cells], columns.colour(shown)))
+                rows.append(cells)
+                colours.append(columns.colour(shown))
             self._printed[job] = lasting
             if "gone" in record:
                 del self._printed[job]
-        for cells, _ in rows:
-            self._widths = [max(wide, table.cells_of(cell)) for wide, cell in zip(self._widths, cells, strict=True)]
-        for cells, colour in rows:
-            padded = (
-                cell + " " * (wide - table.cells_of(cell)) for cell, wide in zip(cells, self._widths, strict=True)
-            )
-            screen.put(screen.paint(table.cut(table.GAP.join(padded).rstrip(), screen.width()), colour))
+        lines = self._table.lines(rows, has_header=self._lacks_header)
+        self._lacks_header = False
+        for line, colour in zip(lines, colours, strict=True):
+            screen.put(screen.paint(line, colour))
 
 
 def _changes(contexts: list[Context], selector: str) -> Iterator[tuple[Context, Any]]:

@@ -24,13 +24,27 @@ class Column(NamedTuple):
     can_shrink: bool = True
 
 
+class Table:
+    """A table whose later rows are not known yet: its columns grow, and shrink for the terminal alone."""
+
+    def __init__(self, columns: Sequence[Column]) -> None:
+        self._columns = columns
+        self._widest = [0] * len(columns)
+
+    def lines(self, rows: Sequence[Sequence[str]], has_header: bool = False) -> list[str]:
+        """The lines of the next rows, which are known together."""
+        cells = [[column.title for column in self._columns]] if has_header else []
+        cells += [[safe(cell) for cell in row] for row in rows]
+        for row in cells:
+            self._widest = [max(wide, cells_of(cell)) for wide, cell in zip(self._widest, row, strict=True)]
+        edge = screen.width()
+        widths = _fitting(self._columns, self._widest, edge)
+        return [cut(_line(self._columns, row, widths), edge) for row in cells]
+
+
 def lines(columns: Sequence[Column], rows: Sequence[Sequence[str]], has_header: bool = True) -> list[str]:
     """The table's lines, header first."""
-    cells = [[safe(cell) for cell in row] for row in rows]
-    titles = [[column.title for column in columns]] if has_header else []
-    widths = _widths(columns, titles + cells, screen.width())
-    edge = screen.width()
-    return [cut(_line(columns, row, widths), edge) for row in titles + cells]
+    return Table(columns).lines(rows, has_header)
 
 
 def cut(text: str, columns: int) -> str:
@@ -57,8 +71,8 @@ def cells_of(text: str) -> int:
     )
 
 
-def _widths(columns: Sequence[Column], rows: list[list[str]], edge: int) -> list[int]:
-    widths = [max((cells_of(row[i]) for row in rows), default=0) for i in range(len(columns))]
+def _fitting(columns: Sequence[Column], wanted: list[int], edge: int) -> list[int]:
+    widths = list(wanted)
     excess = sum(widths) + len(GAP) * (len(columns) - 1) - edge if edge else 0
     while excess > 0:
         # The widest gives first, the last one before its equals: it is prose.
